@@ -1,0 +1,57 @@
+/* The line between modules and code generators: units in, position-independent code out.
+ *
+ * Every generator keeps the contract of docs/architecture.md ("Calling convention"), so that functions
+ * of different generators call each other. Code offsets in the result are relative to its first byte;
+ * the blob goes into the image unchanged: executable part first, read-only constants behind it
+ * (page-aligned), all references between them resolved.
+ */
+#ifndef MAYFLY_CODEGEN_CODEGEN_H
+#define MAYFLY_CODEGEN_CODEGEN_H
+
+#include "base/buf.h"
+#include "base/vec.h"
+#include "image/unit.h"
+
+/* A function in the blob. kind: 0 a defined function, 1 the thunk of host import `func`, 2 other
+ * (library routines). The eight bytes before code_off hold the type hash (0 for kind 2). Entry points
+ * are aligned to 16. */
+enum code_func_kind { CODE_FUNC, CODE_THUNK, CODE_ROUTINE };
+struct code_func {
+    uint32_t code_off, code_size;
+    uint32_t unit, func;
+    enum code_func_kind kind;
+    uint32_t frame_size; /* bytes between the stack pointer in the body and the saved frame pointer */
+};
+
+/* Code offsets from here to the next site belong to the Wasm instruction at wasm_off (0: unknown). */
+struct code_site {
+    uint32_t code_off, wasm_off;
+};
+
+/* A call at whose return address `return_off` an exception may be caught at `pad_off`. The pad expects
+ * the frame pointer of its function, the stack pointer as at the call, and the exnref in rax. */
+struct code_pad {
+    uint32_t return_off, pad_off;
+};
+
+struct code {
+    struct buf text;      /* executable part, then constants */
+    uint64_t exec_size;   /* bytes of the executable part, a multiple of 4096 */
+    VEC(struct code_func) funcs; /* sorted by code_off */
+    VEC(struct code_site) sites; /* sorted by code_off */
+    VEC(struct code_pad) pads;   /* sorted by return_off */
+};
+
+void code_init(struct code *code);
+void code_free(struct code *code);
+
+struct codegen_options {
+    int opt_level;     /* 0..3 */
+    const char *dump;  /* NULL, or a stage to print to stderr: "ir", "opt", "asm" */
+};
+
+/* LLVM (codegen/llvm/): the optimizing generator; linked into the compiler child only. */
+bool codegen_llvm(const struct unit *units, uint32_t count, const struct codegen_options *options,
+                  struct code *ret_code, struct err *err);
+
+#endif

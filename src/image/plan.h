@@ -1,0 +1,72 @@
+/* A program as the compiler sees it: units, what they need from the host, what they offer.
+ *
+ * component/ makes a plan from a component, image/ from a single module; the generator and the image
+ * writer read it. Strings are views into the input or the plan's arena.
+ */
+#ifndef MAYFLY_IMAGE_PLAN_H
+#define MAYFLY_IMAGE_PLAN_H
+
+#include "image/unit.h"
+
+enum host_import_kind {
+    HOST_CORE,          /* a core module's import: interface = module name, name = field name */
+    HOST_LOWERED,       /* canon lower of an imported component function */
+    HOST_RESOURCE_DROP, /* canon resource.drop; name = the resource, interface = its owner */
+    HOST_RESOURCE_NEW,  /* canon resource.new of a resource that the component defines */
+    HOST_RESOURCE_REP,  /* canon resource.rep */
+    HOST_TRAP,          /* known not to exist: traps with its name when called */
+};
+
+enum string_encoding { ENCODING_UTF8, ENCODING_UTF16, ENCODING_LATIN1_UTF16 };
+
+/* Canonical options (CanonicalABI.md, "canonopt"): which memory, realloc and post-return of the
+ * component's core instances apply. WASM_NO_INDEX where absent. */
+struct canon_options {
+    uint32_t memory_unit, memory;
+    uint32_t realloc_unit, realloc;
+    uint32_t post_return_unit, post_return;
+    enum string_encoding encoding;
+};
+
+/* Resources that the component itself defines have type ids from here up; those of the host have the
+ * numbers that the bindings generator gave them. */
+#define RESOURCE_COMPONENT_BASE 0x10000u
+
+struct host_import {
+    enum host_import_kind kind;
+    struct str interface; /* "wasi:http/types@0.2.12" */
+    struct str name;      /* "[method]outgoing-response.body" */
+    struct str signature; /* canonical text of the component function type: wit/type.h; HOST_CORE: empty */
+    struct canon_options options;
+    uint32_t handle_table;  /* of the component instance that calls */
+    uint32_t resource_type; /* RESOURCE_*: id if the component defines it, else WASM_NO_INDEX */
+    uint32_t dtor_unit, dtor; /* RESOURCE_DROP of an own resource with a destructor, else WASM_NO_INDEX */
+    const struct wasm_functype *type; /* the core signature */
+};
+
+struct plan_export {
+    struct str interface; /* "wasi:http/incoming-handler@0.2.12", or empty for a plain function */
+    struct str name;      /* "handle"; for a core module the export name */
+    struct str signature;
+    uint32_t unit, func;
+    struct canon_options options;
+    uint32_t handle_table;
+};
+
+struct plan {
+    bool component;
+    struct unit *units; /* in order of instantiation; each one's start function runs in that order */
+    uint32_t unit_count;
+    struct host_import *imports;
+    uint32_t import_count;
+    struct plan_export *exports;
+    uint32_t export_count;
+    uint32_t handle_tables; /* one per component instance that has core code */
+};
+
+/* The plan of a single core module: all imports come from the host (`open` false), or are left to be
+ * linked at run time (`open` true). */
+bool plan_module(const struct wasm_module *module, bool open, struct arena *arena, struct plan **ret_plan,
+                 struct err *err);
+
+#endif

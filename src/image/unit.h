@@ -82,8 +82,12 @@ struct geometry {
     uint64_t fixed_size;   /* store + contexts, whole pages */
     uint64_t mutable_size; /* whole pages; starts at fixed_size */
     uint64_t slot_size;    /* everything, with guard regions */
-    uint64_t handles_off;  /* handle tables in the mutable part, from the slot base */
+    uint64_t handles_off;  /* handle tables in the mutable part, one after the other, from the slot base */
     uint32_t handle_tables;
+    /* Per unit, from the slot base: dropped flags of data segments, then of element segments. */
+    uint64_t *segment_flags;
+    /* Per unit and defined memory or table: bytes or entries that are reserved. */
+    uint64_t **memory_reserve, **table_capacity;
 };
 struct arena;
 bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, struct arena *arena,

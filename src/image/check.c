@@ -1,0 +1,331 @@
+/* Checking images before they are trusted, and looking things up in them. See format.h.
+ *
+ * The digest guards against damage, the engine identity against images of another build; the structural
+ * checks make later readers safe from a compiler child that a hostile module took over, as far as tables
+ * go: the code itself is native and must be trusted, which is why images are never accepted from outside. */
+#include "image/format.h"
+
+#include "base/sha256.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const uint32_t element_sizes[IMAGE_SECTION_COUNT] = {
+#define SECTION(name, type) [IMAGE_##name] = sizeof(type),
+    IMAGE_SECTIONS(SECTION)
+#undef SECTION
+};
+
+void image_engine_id(uint8_t ret_id[32])
+{
+    static const char identity[] = "mayfly " MAYFLY_VERSION " "
+#define TRAP(name, message) #name ","
+#include "image/traps.def"
+#undef TRAP
+#define HELPER(name, signature) #name "(" signature "),"
+#include "image/helpers.def"
+#undef HELPER
+        ;
+    const uint32_t sizes[] = {IMAGE_FORMAT, sizeof(struct image_header), sizeof(struct store), sizeof(struct context),
+                              CONTEXT_SPILL, CONTEXT_ALIGN, CONTEXT_HANDLE_TABLE_BYTES};
+    struct sha256 hash;
+    sha256_init(&hash);
+    sha256_add(&hash, identity, sizeof identity);
+    sha256_add(&hash, sizes, sizeof sizes);
+    sha256_add(&hash, element_sizes, sizeof element_sizes);
+    sha256_finish(&hash, ret_id);
+}
+
+static bool damaged(struct err *err, const char *what)
+{
+    err_set(err, ERR_MALFORMED, "damaged image: %s", what);
+    return err_remedy(err, "remove the file and compile it again");
+}
+
+bool image_check_header(const struct image_header *header, uint64_t size, struct err *err)
+{
+    uint8_t engine[32];
+    image_engine_id(engine);
+    if (size < sizeof *header || header->magic != IMAGE_MAGIC)
+        return err_set(err, ERR_MALFORMED, "not a mayfly image");
+    if (header->format != IMAGE_FORMAT || header->header_size != sizeof *header ||
+        memcmp(header->engine, engine, sizeof engine) != 0) {
+        err_set(err, ERR_MALFORMED, "the image was made by another version of mayfly");
+        return err_remedy(err, "compile it again with this one (" MAYFLY_VERSION ")");
+    }
+    if (header->file_size != size || size > IMAGE_SIZE_MAX)
+        return damaged(err, "its size is not what the header says");
+    return true;
+}
+
+/* [offset, offset + count * each) inside [0, limit)? */
+static bool inside(uint64_t offset, uint64_t count, uint64_t each, uint64_t limit)
+{
+    return offset <= limit && count <= (limit - offset) / each;
+}
+
+static bool page_multiple(uint64_t n)
+{
+    return n % IMAGE_PAGE == 0;
+}
+
+static bool check_geometry(const struct image_header *h)
+{
+    bool aligned = page_multiple(h->code_offset) && page_multiple(h->exec_size) && page_multiple(h->fixed_size) &&
+                   page_multiple(h->mutable_size) && page_multiple(h->slot_size) && h->code_offset != 0;
+    bool ordered = h->fixed_size >= sizeof(struct store) && h->slot_size <= (uint64_t)1 << 41 &&
+                   h->fixed_size <= h->slot_size && h->mutable_size <= h->slot_size - h->fixed_size;
+    return aligned && ordered && h->exec_size <= h->code_size && inside(h->code_offset, h->code_size, 1, h->file_size) &&
+           h->handles_off >= h->fixed_size &&
+           inside(h->handles_off, h->handle_tables, CONTEXT_HANDLE_TABLE_BYTES, h->fixed_size + h->mutable_size) &&
+           h->init_trap < TRAP_COUNT;
+}
+
+static bool check_ranges(const struct image *image)
+{
+    for (int i = 0; i < IMAGE_SECTION_COUNT; i++) {
+        struct image_range range = image->header->sections[i];
+        if (range.offset % 8 || !inside(range.offset, range.count, element_sizes[i], image->header->file_size))
+            return false;
+    }
+    return true;
+}
+
+static bool string_ok(const struct image *image, struct image_string s)
+{
+    return inside(s.offset, s.size, 1, image_strings_count(image));
+}
+
+/* A function reference into this image: its code executable, its context one of the units'. */
+static bool funcref_ok(const struct image *image, uint64_t ref)
+{
+    const struct image_header *h = image->header;
+    uint64_t code = FUNCREF_CODE(ref);
+    return ref == 0 || (code >= h->code_offset + 8 && code < h->code_offset + h->exec_size &&
+                        FUNCREF_CONTEXT(ref) + sizeof(struct context) <= h->fixed_size);
+}
+
+/* [off, off + size) in the mutable part, or `none` allowed as UINT64_MAX. */
+static bool mutable_ok(const struct image *image, uint64_t off, uint64_t size)
+{
+    const struct image_header *h = image->header;
+    return off >= h->fixed_size && inside(off, size, 1, h->fixed_size + h->mutable_size);
+}
+
+static bool units_ok(const struct image *image)
+{
+    for (uint64_t i = 0; i < image_units_count(image); i++) {
+        const struct image_unit *u = &image_units(image)[i];
+        if (u->context % CONTEXT_ALIGN || u->context < sizeof(struct store) ||
+            !inside(u->context, 1, sizeof(struct context), image->header->fixed_size) || !string_ok(image, u->name) ||
+            !inside(u->memory_first, u->memory_count, 1, image_memories_count(image)) ||
+            !inside(u->table_first, u->table_count, 1, image_tables_count(image)) ||
+            !inside(u->data_first, u->data_count, 1, image_segments_count(image)) ||
+            !inside(u->elem_first, u->elem_count, 1, image_segments_count(image)))
+            return false;
+    }
+    return true;
+}
+
+static bool memories_ok(const struct image *image)
+{
+    const struct image_header *h = image->header;
+    for (uint64_t i = 0; i < image_memories_count(image); i++) {
+        const struct image_memory *m = &image_memories(image)[i];
+        if (m->base_off == UINT64_MAX)
+            continue; /* linked at run time */
+        bool sizes = m->min_bytes <= m->max_bytes && m->max_bytes <= m->reserve_bytes && m->page_log2 <= 16;
+        if (!sizes || !page_multiple(m->base_off) || m->base_off < h->fixed_size + h->mutable_size ||
+            !inside(m->base_off, m->reserve_bytes, 1, h->slot_size) || !mutable_ok(image, m->size_off, 8))
+            return false;
+    }
+    return true;
+}
+
+static bool tables_ok(const struct image *image)
+{
+    for (uint64_t i = 0; i < image_tables_count(image); i++) {
+        const struct image_table *t = &image_tables(image)[i];
+        if (t->entries_off == UINT64_MAX)
+            continue;
+        if (t->min > t->max || t->max > IMAGE_SIZE_MAX || !mutable_ok(image, t->length_off, 8) ||
+            !mutable_ok(image, t->entries_off, t->max * sizeof(struct table_entry)))
+            return false;
+    }
+    return true;
+}
+
+/* Segments of either kind: `first` and `count` fit the pool that the owner reads them from. */
+static bool segments_ok(const struct image *image)
+{
+    for (uint64_t u = 0; u < image_units_count(image); u++) {
+        const struct image_unit *unit = &image_units(image)[u];
+        for (uint32_t i = 0; i < unit->data_count; i++) {
+            const struct image_segment *s = &image_segments(image)[unit->data_first + i];
+            if (!inside(s->first, s->count, 1, image_bytes_count(image)) || !mutable_ok(image, s->flag_off, 1))
+                return false;
+        }
+        for (uint32_t i = 0; i < unit->elem_count; i++) {
+            const struct image_segment *s = &image_segments(image)[unit->elem_first + i];
+            if (!inside(s->first, s->count, 1, image_entries_count(image)) || !mutable_ok(image, s->flag_off, 1))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool words_ok(const struct image *image)
+{
+    for (uint64_t i = 0; i < image_words_count(image); i++) {
+        const struct image_word *w = &image_words(image)[i];
+        uint64_t size = w->kind == WORD_CONTEXT ? sizeof(struct context) : sizeof(struct import_words);
+        bool value = w->kind == WORD_CONTEXT ? w->value < image_units_count(image)
+                     : w->kind == WORD_HOST  ? w->value < image_imports_count(image)
+                                             : w->kind == WORD_SLOT && w->value < image->header->slot_size;
+        if (!value || w->slot_off % 8 || w->slot_off < sizeof(struct store) ||
+            !inside(w->slot_off, 1, size, image->header->fixed_size))
+            return false;
+    }
+    return true;
+}
+
+static bool canon_ok(const struct image *image, const struct image_canon *canon)
+{
+    bool memory = canon->memory_off == UINT64_MAX ||
+                  (canon->memory_off < image->header->slot_size && mutable_ok(image, canon->memory_size_off, 8));
+    bool handles = image->header->handle_tables == 0 || mutable_ok(image, canon->handles_off, CONTEXT_HANDLE_TABLE_BYTES);
+    return memory && handles && funcref_ok(image, canon->realloc_ref) && funcref_ok(image, canon->post_return_ref) &&
+           canon->encoding <= ENCODING_LATIN1_UTF16;
+}
+
+static bool imports_ok(const struct image *image)
+{
+    for (uint64_t i = 0; i < image_imports_count(image); i++) {
+        const struct image_import *row = &image_imports(image)[i];
+        if (row->kind > HOST_TRAP || !string_ok(image, row->interface) || !string_ok(image, row->name) ||
+            !string_ok(image, row->signature) || !canon_ok(image, &row->canon) || !funcref_ok(image, row->dtor_ref) ||
+            !inside(row->types_first, (uint64_t)row->param_count + row->result_count, 1, image_bytes_count(image)))
+            return false;
+    }
+    return true;
+}
+
+static bool exports_ok(const struct image *image)
+{
+    for (uint64_t i = 0; i < image_exports_count(image); i++) {
+        const struct image_export *row = &image_exports(image)[i];
+        if (!string_ok(image, row->interface) || !string_ok(image, row->name) || !string_ok(image, row->signature) ||
+            !canon_ok(image, &row->canon) || !funcref_ok(image, row->funcref) ||
+            !inside(row->types_first, (uint64_t)row->param_count + row->result_count, 1, image_bytes_count(image)))
+            return false;
+    }
+    for (uint64_t i = 0; i < image_starts_count(image); i++)
+        if (!image_starts(image)[i].funcref || !funcref_ok(image, image_starts(image)[i].funcref))
+            return false;
+    for (uint64_t i = 0; i < image_entries_count(image); i++)
+        if (!funcref_ok(image, image_entries(image)[i].reference))
+            return false;
+    return true;
+}
+
+static bool code_tables_ok(const struct image *image)
+{
+    const struct image_header *h = image->header;
+    uint64_t end = h->code_offset + h->exec_size;
+    for (uint64_t i = 0, last = 0; i < image_funcs_count(image); i++) {
+        const struct image_func *f = &image_funcs(image)[i];
+        if (f->code_off < last || f->code_off < h->code_offset || !inside(f->code_off, f->code_size, 1, end) ||
+            !string_ok(image, f->name))
+            return false;
+        last = f->code_off;
+    }
+    for (uint64_t i = 0, last = 0; i < image_sites_count(image); i++) {
+        if (image_sites(image)[i].code_off < last)
+            return false;
+        last = image_sites(image)[i].code_off;
+    }
+    for (uint64_t i = 0, last = 0; i < image_pads_count(image); i++) {
+        const struct image_pad *p = &image_pads(image)[i];
+        if (p->return_off < last || p->pad_off < h->code_offset || p->pad_off >= end)
+            return false;
+        last = p->return_off;
+    }
+    return true;
+}
+
+static bool runs_ok(const struct image *image)
+{
+    const struct image_header *h = image->header;
+    for (uint64_t i = 0, last = h->fixed_size; i < image_runs_count(image); i++) {
+        const struct image_run *r = &image_runs(image)[i];
+        if (!page_multiple(r->slot_off) || !page_multiple(r->file_off) || !page_multiple(r->size) || r->size == 0 ||
+            r->slot_off < last || !inside(r->slot_off, r->size, 1, h->slot_size) ||
+            !inside(r->file_off, r->size, 1, h->file_size))
+            return false;
+        last = r->slot_off + r->size;
+    }
+    return true;
+}
+
+static const struct {
+    bool (*ok)(const struct image *image);
+    const char *what;
+} checks[] = {
+    {units_ok, "core instances"}, {memories_ok, "memories"}, {tables_ok, "tables"},          {segments_ok, "segments"},
+    {words_ok, "import words"},   {imports_ok, "imports"},   {exports_ok, "exports"},        {code_tables_ok, "code tables"},
+    {runs_ok, "template pages"},
+};
+
+bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)
+{
+    struct image image = {bytes, (const struct image_header *)bytes};
+    struct image_header blank;
+    if (size < sizeof blank)
+        return err_set(err, ERR_MALFORMED, "not a mayfly image");
+    if (!image_check_header(image.header, size, err))
+        return false;
+    uint8_t digest[32];
+    struct sha256 hash;
+    blank = *image.header;
+    memset(blank.digest, 0, sizeof blank.digest);
+    sha256_init(&hash);
+    sha256_add(&hash, &blank, sizeof blank);
+    sha256_add(&hash, bytes + sizeof blank, size - sizeof blank);
+    sha256_finish(&hash, digest);
+    if (memcmp(digest, image.header->digest, sizeof digest) != 0)
+        return damaged(err, "its digest does not match");
+    if (!check_geometry(image.header) || !check_ranges(&image))
+        return damaged(err, "its header is out of range");
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (!checks[i].ok(&image))
+            return damaged(err, checks[i].what);
+    return true;
+}
+
+const struct image_func *image_find_func(const struct image *image, uint32_t code_off)
+{
+    const struct image_func *funcs = image_funcs(image);
+    uint64_t low = 0, high = image_funcs_count(image);
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (funcs[middle].code_off <= code_off)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low && code_off - funcs[low - 1].code_off < funcs[low - 1].code_size ? &funcs[low - 1] : NULL;
+}
+
+uint32_t image_find_site(const struct image *image, uint32_t code_off)
+{
+    const struct image_site *sites = image_sites(image);
+    uint64_t low = 0, high = image_sites_count(image);
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (sites[middle].code_off <= code_off)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? sites[low - 1].wasm_off : 0;
+}

@@ -1,0 +1,62 @@
+/* The plan of a single core module: see plan.h. */
+#include "image/plan.h"
+
+#include "base/arena.h"
+
+static const struct canon_options no_options = {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX,
+                                                WASM_NO_INDEX, WASM_NO_INDEX, ENCODING_UTF8};
+
+static bool import_from_host(struct plan *plan, struct unit *unit, uint32_t index, bool open, struct err *err)
+{
+    const struct wasm_import *import = &unit->module->imports[index];
+    unit->imports[index] = (struct unit_import){.from = IMPORT_OPEN};
+    if (open)
+        return true;
+    if (import->kind != WASM_FUNC) {
+        err_set(err, ERR_LINK, "import %.*s.%.*s is not a function, and only functions come from the host",
+                STR_ARG(import->module), STR_ARG(import->name));
+        return err_remedy(err, "link a module that exports it, or compile with open imports");
+    }
+    unit->imports[index] = (struct unit_import){.from = IMPORT_HOST, .host = plan->import_count};
+    plan->imports[plan->import_count++] = (struct host_import){
+        .kind = HOST_CORE,
+        .interface = import->module,
+        .name = import->name,
+        .options = no_options,
+        .resource_type = WASM_NO_INDEX,
+        .dtor_unit = WASM_NO_INDEX,
+        .dtor = WASM_NO_INDEX,
+        .type = wasm_func_type(unit->module, import->index),
+    };
+    return true;
+}
+
+static void export_functions(struct plan *plan, const struct wasm_module *module)
+{
+    for (uint32_t i = 0; i < module->export_count; i++)
+        if (module->exports[i].kind == WASM_FUNC)
+            plan->exports[plan->export_count++] = (struct plan_export){
+                .name = module->exports[i].name, .func = module->exports[i].index, .options = no_options};
+}
+
+bool plan_module(const struct wasm_module *module, bool open, struct arena *arena, struct plan **ret_plan,
+                 struct err *err)
+{
+    struct plan *plan = ARENA_NEW(arena, struct plan);
+    struct unit *unit = ARENA_NEW(arena, struct unit);
+    if (!plan || !unit)
+        return err_memory(err);
+    *plan = (struct plan){.units = unit, .unit_count = 1};
+    unit->module = module;
+    unit->imports = ARENA_ARRAY(arena, struct unit_import, module->import_count);
+    plan->imports = ARENA_ARRAY(arena, struct host_import, module->import_count);
+    plan->exports = ARENA_ARRAY(arena, struct plan_export, module->export_count);
+    if (!unit->imports || !plan->imports || !plan->exports)
+        return err_memory(err);
+    for (uint32_t i = 0; i < module->import_count; i++)
+        if (!import_from_host(plan, unit, i, open, err))
+            return false;
+    export_functions(plan, module);
+    *ret_plan = plan;
+    return true;
+}

@@ -1,0 +1,404 @@
+/* See write.h. Sections are collected in buffers of their own, then laid out one after the other; the
+ * code offset must be known before the template can be built, because references hold code offsets, so
+ * everything of known size comes before the code and template pages come last. */
+#include "image/write.h"
+
+#include "base/alloc.h"
+#include "base/sha256.h"
+#include "image/template.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct writer {
+    const struct plan *plan;
+    const struct geometry *geometry;
+    const struct code_parts *parts;
+    struct buf sections[IMAGE_SECTION_COUNT];
+    struct image_header header;
+    uint64_t *func_index; /* code_off by unit's first function + func: see locate */
+    uint64_t *unit_first;
+    struct template_code code;
+    struct template template;
+    uint32_t mem_first, table_first;
+};
+
+static const uint32_t element_sizes[IMAGE_SECTION_COUNT] = {
+#define SECTION(name, type) [IMAGE_##name] = sizeof(type),
+    IMAGE_SECTIONS(SECTION)
+#undef SECTION
+};
+
+#define ADD(w, section, ...) buf_append(&(w)->sections[IMAGE_##section], &(__VA_ARGS__), sizeof(__VA_ARGS__))
+
+static uint64_t count_of(const struct writer *w, enum image_section section)
+{
+    return w->sections[section].size / element_sizes[section];
+}
+
+static struct image_string add_string(struct writer *w, struct str s)
+{
+    struct buf *strings = &w->sections[IMAGE_strings];
+    struct image_string at = {(uint32_t)strings->size, (uint32_t)s.len};
+    buf_append(strings, s.ptr, s.len);
+    return at;
+}
+
+/* Code offsets by (kind, unit, func): one array of functions and one of thunks per unit. */
+static uint64_t locate(void *arg, uint32_t unit, uint32_t func, uint32_t kind)
+{
+    struct writer *w = arg;
+    uint64_t at = w->unit_first[unit] + (uint64_t)kind * w->plan->units[unit].module->func_count + func;
+    return w->func_index[at];
+}
+
+static bool index_functions(struct writer *w, struct err *err)
+{
+    uint64_t total = 0;
+    w->unit_first = mem_alloc(w->plan->unit_count, sizeof *w->unit_first);
+    for (uint32_t i = 0; w->unit_first && i < w->plan->unit_count; i++) {
+        w->unit_first[i] = total;
+        total += 2 * (uint64_t)w->plan->units[i].module->func_count;
+    }
+    w->func_index = mem_alloc(total, sizeof *w->func_index);
+    if (!w->unit_first || !w->func_index)
+        return err_memory(err);
+    for (uint64_t i = 0; i < w->parts->func_count; i++) {
+        const struct image_func *func = &w->parts->funcs[i];
+        if (func->kind <= 1 && func->unit < w->plan->unit_count &&
+            func->func < w->plan->units[func->unit].module->func_count)
+            w->func_index[w->unit_first[func->unit] +
+                          (uint64_t)func->kind * w->plan->units[func->unit].module->func_count + func->func] =
+                w->header.code_offset + func->code_off;
+    }
+    w->code = (struct template_code){locate, w};
+    return true;
+}
+
+static uint64_t slot_off(const struct unit *unit, struct place place)
+{
+    return place.kind == PLACE_HERE ? (uint64_t)((int64_t)unit->context + place.off) : UINT64_MAX;
+}
+
+/* The unit and index that define what `index` of `unit` is, through chains of imports. */
+static const struct unit *owner_of(const struct writer *w, const struct unit *unit, enum wasm_extern_kind kind,
+                                   uint32_t *index)
+{
+    for (;;) {
+        const struct wasm_module *module = unit->module;
+        uint32_t import = kind == WASM_MEMORY ? module->memories[*index].import : module->tables[*index].import;
+        if (import == WASM_NO_INDEX || unit->imports[import].from != IMPORT_UNIT)
+            return unit;
+        *index = unit->imports[import].index;
+        unit = &w->plan->units[unit->imports[import].unit];
+    }
+}
+
+static void add_memory(struct writer *w, const struct unit *unit, uint32_t index)
+{
+    uint32_t owned = index;
+    const struct unit *owner = owner_of(w, unit, WASM_MEMORY, &owned);
+    const struct wasm_memory *memory = &owner->module->memories[owned];
+    uint64_t reserve = w->geometry->memory_reserve[owner->index][owned];
+    uint64_t pages_max = memory->limits.is_64 ? (uint64_t)1 << (64 - memory->page_log2 - 1)
+                                              : (uint64_t)1 << (32 - memory->page_log2);
+    uint64_t max = memory->limits.has_max && memory->limits.max < pages_max ? memory->limits.max : pages_max;
+    uint64_t max_bytes = max << memory->page_log2;
+    struct image_memory row = {
+        .base_off = slot_off(unit, unit->memories[index].base),
+        .size_off = slot_off(unit, unit->memories[index].size),
+        .min_bytes = memory->limits.min << memory->page_log2,
+        .max_bytes = max_bytes < reserve ? max_bytes : reserve,
+        .reserve_bytes = reserve,
+        .page_log2 = memory->page_log2,
+        .owner = owner == unit && owned == index,
+    };
+    ADD(w, memories, row);
+}
+
+static void add_table(struct writer *w, const struct unit *unit, uint32_t index)
+{
+    uint32_t owned = index;
+    const struct unit *owner = owner_of(w, unit, WASM_TABLE, &owned);
+    const struct wasm_table *table = &owner->module->tables[owned];
+    struct image_table row = {
+        .entries_off = slot_off(unit, unit->tables[index].entries),
+        .length_off = slot_off(unit, unit->tables[index].length),
+        .min = table->limits.min,
+        .max = w->geometry->table_capacity[owner->index][owned],
+        .is_func = wasm_subtype(owner->module, table->type, WASM_FUNCREF),
+        .owner = owner == unit && owned == index,
+    };
+    ADD(w, tables, row);
+}
+
+static void add_data(struct writer *w, const struct unit *unit, uint32_t index)
+{
+    const struct wasm_data *data = &unit->module->datas[index];
+    bool passive = data->mode == WASM_PASSIVE;
+    struct image_segment row = {.first = w->sections[IMAGE_bytes].size,
+                                .count = passive ? data->size : 0,
+                                .flag_off = w->geometry->segment_flags[unit->index] + index};
+    buf_append(&w->sections[IMAGE_bytes], unit->module->bytes + data->start, row.count);
+    ADD(w, segments, row);
+}
+
+static bool add_elem(struct writer *w, const struct unit *unit, uint32_t index, struct err *err)
+{
+    const struct wasm_elem *elem = &unit->module->elems[index];
+    bool passive = elem->mode == WASM_PASSIVE;
+    struct image_segment row = {.first = count_of(w, IMAGE_entries),
+                                .count = passive ? elem->count : 0,
+                                .flag_off = w->geometry->segment_flags[unit->index] + unit->module->data_count + index};
+    ADD(w, segments, row);
+    if (!passive || elem->count == 0)
+        return true;
+    struct table_entry *entries = buf_extend(&w->sections[IMAGE_entries], elem->count * sizeof *entries);
+    if (!entries)
+        return err_memory(err);
+    return template_entries(w->plan, &w->code, unit->index, index, entries, err);
+}
+
+/* Words of the fixed part: the context itself, and one per import that the host satisfies. */
+static void add_words(struct writer *w, const struct unit *unit)
+{
+    struct image_word context = {unit->context, unit->index, WORD_CONTEXT, 0};
+    ADD(w, words, context);
+    for (uint32_t i = 0; i < unit->module->imported_funcs; i++) {
+        const struct unit_import *import = &unit->imports[unit->module->funcs[i].import];
+        if (import->from != IMPORT_HOST)
+            continue;
+        struct image_word word = {(uint64_t)((int64_t)unit->context + unit->funcs[i].off), import->host, WORD_HOST, 0};
+        ADD(w, words, word);
+    }
+}
+
+static bool add_unit(struct writer *w, const struct unit *unit, struct err *err)
+{
+    const struct wasm_module *module = unit->module;
+    struct image_unit row = {.context = unit->context,
+                             .name = add_string(w, module->name),
+                             .memory_first = (uint32_t)count_of(w, IMAGE_memories),
+                             .memory_count = module->memory_count,
+                             .table_first = (uint32_t)count_of(w, IMAGE_tables),
+                             .table_count = module->table_count,
+                             .data_first = (uint32_t)count_of(w, IMAGE_segments),
+                             .data_count = module->data_count,
+                             .elem_first = (uint32_t)count_of(w, IMAGE_segments) + module->data_count,
+                             .elem_count = module->elem_count};
+    ADD(w, units, row);
+    for (uint32_t i = 0; i < module->memory_count; i++)
+        add_memory(w, unit, i);
+    for (uint32_t i = 0; i < module->table_count; i++)
+        add_table(w, unit, i);
+    for (uint32_t i = 0; i < module->data_count; i++)
+        add_data(w, unit, i);
+    for (uint32_t i = 0; i < module->elem_count; i++)
+        if (!add_elem(w, unit, i, err))
+            return false;
+    add_words(w, unit);
+    if (module->start != WASM_NO_INDEX) {
+        struct image_start start = {template_funcref(w->plan, &w->code, unit->index, module->start)};
+        ADD(w, starts, start);
+    }
+    return true;
+}
+
+static uint64_t ref_or_none(struct writer *w, uint32_t unit, uint32_t func)
+{
+    return unit == WASM_NO_INDEX || func == WASM_NO_INDEX ? 0 : template_funcref(w->plan, &w->code, unit, func);
+}
+
+static struct image_canon canon_of(struct writer *w, const struct canon_options *options, uint32_t handle_table)
+{
+    struct image_canon canon = {.memory_off = UINT64_MAX, .memory_size_off = UINT64_MAX, .encoding = options->encoding};
+    if (options->memory_unit != WASM_NO_INDEX && options->memory != WASM_NO_INDEX) {
+        const struct unit *unit = &w->plan->units[options->memory_unit];
+        canon.memory_off = slot_off(unit, unit->memories[options->memory].base);
+        canon.memory_size_off = slot_off(unit, unit->memories[options->memory].size);
+    }
+    canon.realloc_ref = ref_or_none(w, options->realloc_unit, options->realloc);
+    canon.post_return_ref = ref_or_none(w, options->post_return_unit, options->post_return);
+    canon.handles_off = w->geometry->handles_off + (uint64_t)handle_table * CONTEXT_HANDLE_TABLE_BYTES;
+    return canon;
+}
+
+/* A core signature as type codes (references all as 0x70: only their register class matters here). */
+static uint32_t add_types(struct writer *w, const struct wasm_functype *type)
+{
+    uint32_t first = (uint32_t)w->sections[IMAGE_bytes].size;
+    for (uint32_t i = 0; i < type->param_count + type->result_count; i++) {
+        wasm_valtype value = i < type->param_count ? type->params[i] : type->results[i - type->param_count];
+        uint8_t code = wasm_is_ref(value) ? 0x70 : (uint8_t)value;
+        buf_append(&w->sections[IMAGE_bytes], &code, 1);
+    }
+    return first;
+}
+
+static void add_import(struct writer *w, const struct host_import *import)
+{
+    struct image_import row = {.kind = import->kind,
+                               .param_count = import->type->param_count,
+                               .result_count = import->type->result_count,
+                               .types_first = add_types(w, import->type),
+                               .interface = add_string(w, import->interface),
+                               .name = add_string(w, import->name),
+                               .signature = add_string(w, import->signature),
+                               .canon = canon_of(w, &import->options, import->handle_table),
+                               .resource_type = import->resource_type,
+                               .dtor_ref = ref_or_none(w, import->dtor_unit, import->dtor)};
+    ADD(w, imports, row);
+}
+
+static void add_export(struct writer *w, const struct plan_export *export)
+{
+    const struct wasm_functype *type = wasm_func_type(w->plan->units[export->unit].module, export->func);
+    struct image_export row = {.interface = add_string(w, export->interface),
+                               .name = add_string(w, export->name),
+                               .signature = add_string(w, export->signature),
+                               .funcref = template_funcref(w->plan, &w->code, export->unit, export->func),
+                               .param_count = type->param_count,
+                               .result_count = type->result_count,
+                               .types_first = add_types(w, type),
+                               .canon = canon_of(w, &export->options, export->handle_table)};
+    ADD(w, exports, row);
+}
+
+static void add_code_tables(struct writer *w)
+{
+    const struct code_parts *parts = w->parts;
+    uint32_t base = (uint32_t)w->header.code_offset;
+    for (uint64_t i = 0; i < parts->func_count; i++) {
+        struct image_func row = parts->funcs[i];
+        row.code_off += base;
+        struct str name = {"", 0};
+        if (row.kind == 0 && row.unit < w->plan->unit_count && w->plan->units[row.unit].module->func_names)
+            name = w->plan->units[row.unit].module->func_names[row.func];
+        row.name = add_string(w, name);
+        ADD(w, funcs, row);
+    }
+    for (uint64_t i = 0; i < parts->site_count; i++) {
+        struct image_site row = {parts->sites[i].code_off + base, parts->sites[i].wasm_off};
+        ADD(w, sites, row);
+    }
+    for (uint64_t i = 0; i < parts->pad_count; i++) {
+        struct image_pad row = {parts->pads[i].return_off + base, parts->pads[i].pad_off + base};
+        ADD(w, pads, row);
+    }
+}
+
+static bool fill_sections(struct writer *w, struct err *err)
+{
+    for (uint32_t i = 0; i < w->plan->unit_count; i++)
+        if (!add_unit(w, &w->plan->units[i], err))
+            return false;
+    for (uint32_t i = 0; i < w->plan->import_count; i++)
+        add_import(w, &w->plan->imports[i]);
+    for (uint32_t i = 0; i < w->plan->export_count; i++)
+        add_export(w, &w->plan->exports[i]);
+    add_code_tables(w);
+    for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
+        if (w->sections[i].failed)
+            return err_set(err, ERR_LIMIT, "the image's tables are over the limit of 1 GiB, or memory is short");
+    return true;
+}
+
+/* Template pages as runs; their file offsets start at `file_off`. */
+static void add_runs(struct writer *w, uint64_t file_off)
+{
+    uint64_t at = template_next(&w->template, 0);
+    while (at != UINT64_MAX) {
+        struct image_run run = {at, file_off, 0};
+        while (at < w->template.size && template_page(&w->template, at)) {
+            run.size += IMAGE_PAGE;
+            at += IMAGE_PAGE;
+        }
+        file_off += run.size;
+        ADD(w, runs, run);
+        at = at < w->template.size ? template_next(&w->template, at) : UINT64_MAX;
+    }
+}
+
+static void append_pages(struct writer *w, struct buf *image)
+{
+    for (uint64_t at = template_next(&w->template, 0); at != UINT64_MAX;
+         at = at + IMAGE_PAGE < w->template.size ? template_next(&w->template, at + IMAGE_PAGE) : UINT64_MAX)
+        buf_append(image, template_page(&w->template, at), IMAGE_PAGE);
+}
+
+static uint64_t page_up(uint64_t n)
+{
+    return (n + IMAGE_PAGE - 1) & ~(uint64_t)(IMAGE_PAGE - 1);
+}
+
+static void append_sections(struct writer *w, struct buf *image)
+{
+    for (int i = 0; i < IMAGE_SECTION_COUNT; i++) {
+        buf_align(image, 8);
+        w->header.sections[i] = (struct image_range){image->size, count_of(w, (enum image_section)i)};
+        buf_append(image, w->sections[i].data, w->sections[i].size);
+    }
+}
+
+/* The file: header page(s), code, pages, sections. Code comes first so that its offset is a constant. */
+static bool assemble(struct writer *w, struct buf *image, struct err *err)
+{
+    uint64_t pages_off = page_up(w->header.code_offset + w->parts->size);
+    if (!template_build(&w->template, w->plan, w->geometry, &w->code, err))
+        return false;
+    w->header.init_trap = w->template.trap;
+    add_runs(w, pages_off);
+    if (!fill_sections(w, err))
+        return false;
+    void *head = buf_extend(image, w->header.code_offset);
+    if (head)
+        memset(head, 0, w->header.code_offset);
+    buf_append(image, w->parts->text, w->parts->size);
+    buf_align(image, IMAGE_PAGE);
+    append_pages(w, image);
+    append_sections(w, image);
+    buf_align(image, IMAGE_PAGE);
+    if (image->failed)
+        return err_set(err, ERR_LIMIT, "the image is over 4 GiB, or memory is short");
+    w->header.file_size = image->size;
+    memcpy(image->data, &w->header, sizeof w->header);
+    sha256(image->data, image->size, w->header.digest);
+    memcpy(image->data, &w->header, sizeof w->header);
+    return true;
+}
+
+static void fill_header(struct writer *w, const uint8_t source[32], uint64_t options)
+{
+    struct image_header *header = &w->header;
+    header->magic = IMAGE_MAGIC;
+    header->format = IMAGE_FORMAT;
+    header->header_size = sizeof *header;
+    image_engine_id(header->engine);
+    memcpy(header->source, source, 32);
+    header->options = options;
+    header->code_offset = page_up(sizeof *header);
+    header->exec_size = w->parts->exec_size;
+    header->code_size = w->parts->size;
+    header->fixed_size = w->geometry->fixed_size;
+    header->mutable_size = w->geometry->mutable_size;
+    header->slot_size = w->geometry->slot_size;
+    header->handles_off = w->geometry->handles_off;
+    header->handle_tables = w->geometry->handle_tables;
+    header->component = w->plan->component;
+}
+
+bool image_write(const struct plan *plan, const struct geometry *geometry, const struct code_parts *code,
+                 const uint8_t source[32], uint64_t options, struct buf *ret_image, struct err *err)
+{
+    struct writer w = {.plan = plan, .geometry = geometry, .parts = code};
+    for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
+        buf_init(&w.sections[i], (size_t)1 << 30);
+    fill_header(&w, source, options);
+    bool done = index_functions(&w, err) && assemble(&w, ret_image, err);
+    for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
+        buf_free(&w.sections[i]);
+    template_free(&w.template);
+    mem_free(w.func_index);
+    mem_free(w.unit_first);
+    return done;
+}

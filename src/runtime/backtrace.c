@@ -1,0 +1,79 @@
+/* See backtrace.h. Guest frames always keep a frame pointer: [fp] is the caller's, [fp + 8] the return address. */
+#include "runtime/backtrace.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool frame_outer(const struct stack *stack, struct frame *frame)
+{
+    uint64_t fp = frame->fp;
+    if (fp < stack->low || fp + 16 > stack->high || fp % 8)
+        return false;
+    const uint64_t *words = (const uint64_t *)fp;
+    if (words[0] <= fp || !program_of(words[1]))
+        return false;
+    *frame = (struct frame){words[1], words[0]};
+    return true;
+}
+
+static void add_frame(struct trap_report *report, uint64_t pc)
+{
+    if (report->frame_count < TRAP_FRAMES_MAX)
+        report->frames[report->frame_count++] = pc;
+}
+
+/* The frames of one activation, from `frame` outwards. */
+static void add_frames(struct task *task, struct frame frame)
+{
+    do
+        add_frame(&task->report, frame.pc);
+    while (task->report.frame_count < TRAP_FRAMES_MAX && frame_outer(task->stack, &frame));
+}
+
+/* The guest frame that called the host at frame pointer `fp`: its return address is not known, so it is shown
+ * by its caller onwards. */
+static void add_outer_frames(struct task *task, uint64_t fp)
+{
+    struct frame frame = {0, fp};
+    if (fp && frame_outer(task->stack, &frame))
+        add_frames(task, frame);
+}
+
+void trap_report_here(struct task *task, enum trap trap, uint64_t pc, uint64_t fp)
+{
+    struct trap_report *report = &task->report;
+    struct store *store = task->slot->store;
+    if (report->trap)
+        return;
+    if (trap == TRAP_PENDING)
+        trap = store->trap ? (enum trap)store->trap : TRAP_HOST;
+    else if (!store->trap)
+        store->trap = trap;
+    report->trap = trap;
+    memcpy(report->message, store->trap_message, sizeof report->message);
+    add_frames(task, (struct frame){pc, fp});
+    for (const struct activation *a = task->activation; a && a->outer; a = a->outer)
+        add_outer_frames(task, a->outer_fp);
+}
+
+int trap_describe_frame(const struct trap_report *report, uint32_t index, char *text, size_t size)
+{
+    uint64_t pc = report->frames[index];
+    const struct program *program = program_of(pc);
+    if (!program)
+        return snprintf(text, size, "%3u: ?", index);
+    /* A return address belongs to the call before it. */
+    uint32_t code_off = (uint32_t)(pc - (uint64_t)program->image.base) - (index > 0);
+    const struct image_func *func = image_find_func(&program->image, code_off);
+    uint32_t site = image_find_site(&program->image, code_off);
+    if (!func)
+        return snprintf(text, size, "%3u: ? (code offset 0x%x)", index, code_off);
+    struct str name = image_str(&program->image, func->name);
+    if (func->kind == 1)
+        return snprintf(text, size, "%3u: <import %u of core instance %u>", index, func->func, func->unit);
+    if (name.len)
+        return snprintf(text, size, "%3u: %.*s (core instance %u, wasm offset 0x%x)", index, STR_ARG(name), func->unit,
+                        site);
+    return snprintf(text, size, "%3u: <function %u> (core instance %u, wasm offset 0x%x)", index, func->func,
+                    func->unit, site);
+}

@@ -1,0 +1,65 @@
+/* See exception.h. */
+#include "runtime/exception.h"
+
+#include "runtime/backtrace.h"
+#include "runtime/task.h"
+
+#include <string.h>
+
+/* The pad for a call that returns to `code_off`, or 0. */
+static uint32_t find_pad(const struct image *image, uint32_t code_off)
+{
+    const struct image_pad *pads = image_pads(image);
+    uint64_t low = 0, high = image_pads_count(image);
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (pads[middle].return_off < code_off)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < image_pads_count(image) && pads[low].return_off == code_off ? pads[low].pad_off : 0;
+}
+
+/* Continue in the frame of `at` if its call has a handler. */
+static void land_in(const struct frame *at, uint64_t exception)
+{
+    const struct program *program = program_of(at->pc);
+    uint64_t base = (uint64_t)program->image.base;
+    uint32_t code_off = (uint32_t)(at->pc - base), pad = find_pad(&program->image, code_off);
+    const struct image_func *func = pad ? image_find_func(&program->image, code_off - 1) : NULL;
+    if (func)
+        guest_land(base + pad, at->fp, at->fp - func->frame_size, exception);
+}
+
+static __attribute__((noreturn)) void unwind(struct store *store, uint64_t exception, uint64_t return_address)
+{
+    struct frame frame = {return_address, store->guest_fp};
+    struct task *task = task_current;
+    do
+        land_in(&frame, exception);
+    while (frame_outer(task->stack, &frame));
+    trap_report_here(task, TRAP_UNCAUGHT_EXCEPTION, return_address, store->guest_fp);
+    guest_exit(task->activation);
+}
+
+void exception_throw(struct store *store, uint64_t tag, const union cell *values, uint32_t count,
+                     uint64_t return_address)
+{
+    struct task *task = task_current;
+    struct exception *exception = NULL;
+    if (count <= CONTEXT_SPILL)
+        exception = arena_alloc(&task->slot->exceptions, sizeof *exception + count * sizeof *values);
+    if (!exception) {
+        trap_report_here(task, TRAP_OUT_OF_MEMORY, return_address, store->guest_fp);
+        guest_exit(task->activation);
+    }
+    exception->tag = tag;
+    memcpy(exception->values, values, count * sizeof *values);
+    unwind(store, (uint64_t)exception, return_address);
+}
+
+void exception_rethrow(struct store *store, uint64_t exception, uint64_t return_address)
+{
+    unwind(store, exception, return_address);
+}

@@ -1,0 +1,238 @@
+/* See helpers.h and image/helpers.def. Each helper trusts its context (made by us) and checks the rest: unit
+ * tables say where memories, tables and segments lie, bounds follow the core specification, section 4.6. */
+#include "runtime/helpers.h"
+
+#include "runtime/exception.h"
+#include "runtime/task.h"
+
+#include <string.h>
+
+static const struct program *program_of_context(const struct context *context)
+{
+    return context->store->program;
+}
+
+static const struct image_unit *unit_of(const struct context *context)
+{
+    return &image_units(&program_of_context(context)->image)[context->unit];
+}
+
+static char *at(const struct context *context, uint64_t slot_off)
+{
+    return (char *)context->store + slot_off;
+}
+
+static const struct image_memory *memory_row(const struct context *context, uint32_t memory)
+{
+    return &image_memories(&program_of_context(context)->image)[unit_of(context)->memory_first + memory];
+}
+
+static uint64_t *memory_size(const struct context *context, const struct image_memory *row)
+{
+    return (uint64_t *)at(context, row->size_off);
+}
+
+static const struct image_table *table_row(const struct context *context, uint32_t table)
+{
+    return &image_tables(&program_of_context(context)->image)[unit_of(context)->table_first + table];
+}
+
+static uint64_t table_length(const struct context *context, const struct image_table *row)
+{
+    return *(uint64_t *)at(context, row->length_off);
+}
+
+static struct table_entry *table_entries(const struct context *context, const struct image_table *row)
+{
+    return (struct table_entry *)at(context, row->entries_off);
+}
+
+static bool within(uint64_t start, uint64_t length, uint64_t size)
+{
+    return length <= size && start <= size - length;
+}
+
+static uint32_t trap(const struct context *context, enum trap trap)
+{
+    return trap_raise(context->store, trap, NULL);
+}
+
+static uint64_t help_memory_grow(struct context *context, uint32_t memory, uint64_t delta)
+{
+    const struct image_memory *row = memory_row(context, memory);
+    uint64_t *size = memory_size(context, row), old = *size, bytes;
+    if (delta > row->max_bytes >> row->page_log2 || __builtin_add_overflow(old, delta << row->page_log2, &bytes) ||
+        bytes > row->max_bytes)
+        return UINT64_MAX;
+    uint64_t base = (uint64_t)at(context, row->base_off);
+    if (delta && !slot_grow(task_current->slot, base + old, base + bytes))
+        return UINT64_MAX;
+    if (delta)
+        *size = bytes;
+    return old >> row->page_log2;
+}
+
+static uint32_t help_memory_fill(struct context *context, uint32_t memory, uint64_t to, uint32_t value, uint64_t length)
+{
+    const struct image_memory *row = memory_row(context, memory);
+    if (!within(to, length, *memory_size(context, row)))
+        return trap(context, TRAP_MEMORY_BOUNDS);
+    memset(at(context, row->base_off) + to, (int)value, length);
+    return 1;
+}
+
+static uint32_t help_memory_copy(struct context *context, uint32_t to_memory, uint32_t from_memory, uint64_t to,
+                                 uint64_t from, uint64_t length)
+{
+    const struct image_memory *target = memory_row(context, to_memory), *source = memory_row(context, from_memory);
+    if (!within(to, length, *memory_size(context, target)) || !within(from, length, *memory_size(context, source)))
+        return trap(context, TRAP_MEMORY_BOUNDS);
+    memmove(at(context, target->base_off) + to, at(context, source->base_off) + from, length);
+    return 1;
+}
+
+/* What is left of a segment: nothing once dropped. */
+static struct image_segment segment_of(const struct context *context, uint32_t row)
+{
+    struct image_segment segment = image_segments(&program_of_context(context)->image)[row];
+    if (*(uint8_t *)at(context, segment.flag_off))
+        segment.count = 0;
+    return segment;
+}
+
+static uint32_t help_memory_init(struct context *context, uint32_t memory, uint32_t data, uint64_t to, uint64_t from,
+                                 uint64_t length)
+{
+    const struct image_memory *row = memory_row(context, memory);
+    struct image_segment segment = segment_of(context, unit_of(context)->data_first + data);
+    if (!within(to, length, *memory_size(context, row)) || !within(from, length, segment.count))
+        return trap(context, TRAP_MEMORY_BOUNDS);
+    memcpy(at(context, row->base_off) + to, image_bytes(&program_of_context(context)->image) + segment.first + from,
+           length);
+    return 1;
+}
+
+static void drop(const struct context *context, uint32_t row)
+{
+    *(uint8_t *)at(context, image_segments(&program_of_context(context)->image)[row].flag_off) = 1;
+}
+
+static void help_data_drop(struct context *context, uint32_t data)
+{
+    drop(context, unit_of(context)->data_first + data);
+}
+
+static void help_elem_drop(struct context *context, uint32_t elem)
+{
+    drop(context, unit_of(context)->elem_first + elem);
+}
+
+/* A reference as a table holds it: functions with their type hash, which stands before their code. */
+static struct table_entry entry_of(const struct context *context, const struct image_table *row, uint64_t reference)
+{
+    struct table_entry entry = {reference, 0};
+    if (row->is_func && reference) {
+        const struct context *callee = (const void *)at(context, FUNCREF_CONTEXT(reference));
+        memcpy(&entry.type_hash, (const char *)callee->code_base + FUNCREF_CODE(reference) - 8, 8);
+    }
+    return entry;
+}
+
+static uint32_t help_table_get(struct context *context, uint32_t table, uint64_t index, uint64_t *out)
+{
+    const struct image_table *row = table_row(context, table);
+    if (index >= table_length(context, row))
+        return trap(context, TRAP_TABLE_BOUNDS);
+    *out = table_entries(context, row)[index].reference;
+    return 1;
+}
+
+static uint32_t help_table_set(struct context *context, uint32_t table, uint64_t index, uint64_t reference)
+{
+    const struct image_table *row = table_row(context, table);
+    if (index >= table_length(context, row))
+        return trap(context, TRAP_TABLE_BOUNDS);
+    table_entries(context, row)[index] = entry_of(context, row, reference);
+    return 1;
+}
+
+static void fill(const struct context *context, const struct image_table *row, uint64_t from, uint64_t length,
+                 uint64_t reference)
+{
+    struct table_entry entry = entry_of(context, row, reference);
+    for (uint64_t i = 0; i < length; i++)
+        table_entries(context, row)[from + i] = entry;
+}
+
+static uint64_t help_table_grow(struct context *context, uint32_t table, uint64_t reference, uint64_t delta)
+{
+    const struct image_table *row = table_row(context, table);
+    uint64_t old = table_length(context, row);
+    if (delta > row->max - old)
+        return UINT64_MAX;
+    if (delta) {
+        fill(context, row, old, delta, reference);
+        *(uint64_t *)at(context, row->length_off) = old + delta;
+    }
+    return old;
+}
+
+static uint32_t help_table_fill(struct context *context, uint32_t table, uint64_t index, uint64_t reference,
+                                uint64_t length)
+{
+    const struct image_table *row = table_row(context, table);
+    if (!within(index, length, table_length(context, row)))
+        return trap(context, TRAP_TABLE_BOUNDS);
+    fill(context, row, index, length, reference);
+    return 1;
+}
+
+static uint32_t help_table_copy(struct context *context, uint32_t to_table, uint32_t from_table, uint64_t to,
+                                uint64_t from, uint64_t length)
+{
+    const struct image_table *target = table_row(context, to_table), *source = table_row(context, from_table);
+    if (!within(to, length, table_length(context, target)) || !within(from, length, table_length(context, source)))
+        return trap(context, TRAP_TABLE_BOUNDS);
+    memmove(table_entries(context, target) + to, table_entries(context, source) + from,
+            length * sizeof(struct table_entry));
+    return 1;
+}
+
+static uint32_t help_table_init(struct context *context, uint32_t table, uint32_t elem, uint64_t to, uint64_t from,
+                                uint64_t length)
+{
+    const struct image_table *row = table_row(context, table);
+    struct image_segment segment = segment_of(context, unit_of(context)->elem_first + elem);
+    if (!within(to, length, table_length(context, row)) || !within(from, length, segment.count))
+        return trap(context, TRAP_TABLE_BOUNDS);
+    memcpy(table_entries(context, row) + to,
+           image_entries(&program_of_context(context)->image) + segment.first + from,
+           length * sizeof(struct table_entry));
+    return 1;
+}
+
+/* The entry's type hash is not the expected one: null, or another type. Declared subtypes of the expected
+ * type come with the types of garbage collection. */
+static uint32_t help_indirect_slow(struct context *context, uint32_t table, uint64_t index, uint64_t expected)
+{
+    const struct image_table *row = table_row(context, table);
+    bool null = index < table_length(context, row) && table_entries(context, row)[index].reference == 0;
+    return trap(context, null ? TRAP_UNINITIALIZED_ELEMENT : TRAP_INDIRECT_TYPE);
+}
+
+static void help_throw_exception(struct context *context, uint64_t tag, const union cell *values,
+                                 uint32_t count)
+{
+    exception_throw(context->store, tag, values, count, (uint64_t)__builtin_return_address(0));
+}
+
+static void help_rethrow_exception(struct context *context, uint64_t exception)
+{
+    exception_rethrow(context->store, exception, (uint64_t)__builtin_return_address(0));
+}
+
+const void *const helper_table[] = {
+#define HELPER(name, signature) [HELPER_##name] = (const void *)help_##name,
+#include "image/helpers.def"
+#undef HELPER
+};

@@ -1,0 +1,234 @@
+/* See program.h. */
+#include "runtime/program.h"
+
+#include "base/alloc.h"
+#include "runtime/helpers.h"
+#include "runtime/task.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct program *programs;
+
+const struct program *program_of(uint64_t pc)
+{
+    for (const struct program *p = programs; p; p = p->next)
+        if (pc - p->text_low < p->text_high - p->text_low)
+            return p;
+    return NULL;
+}
+
+static bool map_image(struct program *program, int fd, struct err *err)
+{
+    struct stat status;
+    struct image_header header;
+    if (fstat(fd, &status) != 0)
+        return err_errno(err, "cannot read the image");
+    if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header)
+        return err_set(err, ERR_MALFORMED, "not a mayfly image");
+    if (!image_check_header(&header, (uint64_t)status.st_size, err))
+        return false;
+    void *base = mmap(NULL, header.file_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (base == MAP_FAILED)
+        return err_errno(err, "cannot map the image");
+    program->image = (struct image){base, base};
+    program->map_size = header.file_size;
+    program->text_low = (uint64_t)base + header.code_offset;
+    program->text_high = program->text_low + header.exec_size;
+    if (header.exec_size && mprotect((void *)program->text_low, header.exec_size, PROT_READ | PROT_EXEC) != 0)
+        return err_errno(err, "cannot make the image executable");
+    return true;
+}
+
+static bool resolve_imports(struct program *program, program_resolver *resolve, void *arg, struct err *err)
+{
+    uint64_t count = image_imports_count(&program->image);
+    program->hosts = mem_alloc(count, sizeof *program->hosts);
+    if (!program->hosts && count)
+        return err_memory(err);
+    for (uint64_t i = 0; i < count; i++) {
+        host_fn *fn;
+        const void *env;
+        if (!resolve(arg, &program->image, &image_imports(&program->image)[i], &fn, &env, err))
+            return false;
+        program->hosts[i] = (struct import_words){(uint64_t)fn, (uint64_t)env};
+    }
+    return true;
+}
+
+/* Stands in for every host import while start functions run for the first time. */
+static bool refuse_at_start(struct store *store, const void *env, union cell *v)
+{
+    ((struct program *)store->program)->start_each_time = true;
+    return trap_raise(store, TRAP_HOST, "asks the host during instantiation");
+}
+
+static void run_starts(struct task *task)
+{
+    struct program *program = task->slot->program;
+    bool *done = task->arg;
+    *done = true;
+    for (uint64_t i = 0; *done && i < image_starts_count(&program->image); i++)
+        *done = guest_call(task->slot->store, image_starts(&program->image)[i].funcref, NULL, 0, 0, NULL);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct program_page *left = a, *right = b;
+    return left->slot_off < right->slot_off ? -1 : left->slot_off > right->slot_off;
+}
+
+/* Keep what start functions wrote: from now on it is the template. */
+static bool take_snapshot(struct program *program, const struct slot *slot, struct err *err)
+{
+    struct program_page *pages = mem_alloc(slot->hot_count, sizeof *pages);
+    program->snapshot_bytes = mem_alloc(slot->hot_count, IMAGE_PAGE);
+    if ((!pages || !program->snapshot_bytes) && slot->hot_count) {
+        mem_free(pages);
+        return err_memory(err);
+    }
+    for (uint32_t i = 0; i < slot->hot_count; i++) {
+        uint8_t *copy = program->snapshot_bytes + (uint64_t)i * IMAGE_PAGE;
+        memcpy(copy, slot->hot[i].page, IMAGE_PAGE);
+        pages[i] = (struct program_page){(uint64_t)(slot->hot[i].page - (uint8_t *)slot->store), copy};
+    }
+    qsort(pages, slot->hot_count, sizeof *pages, by_offset);
+    program->snapshot = pages;
+    program->snapshot_count = slot->hot_count;
+    return true;
+}
+
+static bool start_failed(struct program *program, const struct task *task, struct err *err)
+{
+    if (program->start_each_time)
+        return true;
+    return err_set(err, ERR_TRAP, "instantiation traps: %s", trap_text(task->report.trap));
+}
+
+/* Run the start functions once, in a slot whose imports all refuse. */
+static bool first_start(struct program *program, struct err *err)
+{
+    if (program->image.header->init_trap)
+        return err_set(err, ERR_TRAP, "instantiation traps: %s", trap_text((enum trap)program->image.header->init_trap));
+    if (image_starts_count(&program->image) == 0)
+        return true;
+    struct import_words *real = program->hosts;
+    uint64_t count = image_imports_count(&program->image);
+    program->hosts = mem_alloc(count + 1, sizeof *program->hosts);
+    for (uint64_t i = 0; program->hosts && i < count; i++)
+        program->hosts[i] = (struct import_words){(uint64_t)refuse_at_start, 0};
+    struct slot *slot = program->hosts ? slot_acquire(program, err) : NULL;
+    mem_free(program->hosts);
+    program->hosts = real;
+    if (!slot)
+        return err && err->kind ? false : err_memory(err);
+    bool returned = false;
+    struct task task = {0};
+    bool done = task_start(&task, slot, run_starts, &returned, NULL, err);
+    if (done && !returned)
+        done = start_failed(program, &task, err);
+    program->start_each_time |= done && (slot->grown_count || slot->overflowed);
+    if (done && !program->start_each_time)
+        done = take_snapshot(program, slot, err);
+    slot_destroy(slot);
+    return done;
+}
+
+struct program *program_load(int fd, const char *name, program_resolver *resolve, void *arg, struct err *err)
+{
+    struct program *program = mem_alloc(1, sizeof *program);
+    if (!program) {
+        err_memory(err);
+        return NULL;
+    }
+    snprintf(program->name, sizeof program->name, "%s", name);
+    program->helpers = helper_table;
+    program->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    bool mapped = program->fd >= 0 || err_errno(err, "cannot keep the image open");
+    mapped = mapped && trap_install(err) && map_image(program, fd, err);
+    if (mapped) {
+        program->next = programs;
+        programs = program;
+    }
+    if (mapped && resolve_imports(program, resolve, arg, err) && first_start(program, err))
+        return program;
+    program_unload(program);
+    return NULL;
+}
+
+static void unlink_program(const struct program *program)
+{
+    for (struct program **at = &programs; *at; at = &(*at)->next)
+        if (*at == program) {
+            *at = program->next;
+            return;
+        }
+}
+
+void program_unload(struct program *program)
+{
+    while (program->free_slots) {
+        struct slot *slot = program->free_slots;
+        program->free_slots = slot->next;
+        slot_destroy(slot);
+    }
+    unlink_program(program);
+    if (program->image.base)
+        munmap((void *)program->image.base, program->map_size);
+    if (program->fd >= 0)
+        close(program->fd);
+    mem_free(program->hosts);
+    mem_free((void *)program->snapshot);
+    mem_free(program->snapshot_bytes);
+    mem_free(program);
+}
+
+static bool interface_matches(struct str have, struct str want)
+{
+    bool prefix = want.len && want.ptr[want.len - 1] == '*';
+    return prefix ? str_starts(have, str_slice(want, 0, want.len - 1)) : str_eq(have, want);
+}
+
+const struct image_export *program_export(const struct program *program, struct str interface, struct str name)
+{
+    const struct image *image = &program->image;
+    for (uint64_t i = 0; i < image_exports_count(image); i++) {
+        const struct image_export *row = &image_exports(image)[i];
+        if (str_eq(image_str(image, row->name), name) && interface_matches(image_str(image, row->interface), interface))
+            return row;
+    }
+    return NULL;
+}
+
+static const uint8_t *snapshot_page(const struct program *program, uint64_t slot_off)
+{
+    struct program_page key = {slot_off, NULL};
+    const struct program_page *found = NULL;
+    if (program->snapshot_count)
+        found = bsearch(&key, program->snapshot, program->snapshot_count, sizeof key, by_offset);
+    return found ? found->bytes : NULL;
+}
+
+const uint8_t *program_page_source(const struct program *program, uint64_t slot_off)
+{
+    const uint8_t *snapshot = snapshot_page(program, slot_off);
+    if (snapshot)
+        return snapshot;
+    const struct image_run *runs = image_runs(&program->image);
+    uint64_t low = 0, high = image_runs_count(&program->image);
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (runs[middle].slot_off <= slot_off)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || slot_off - runs[low - 1].slot_off >= runs[low - 1].size)
+        return NULL;
+    return program->image.base + runs[low - 1].file_off + (slot_off - runs[low - 1].slot_off);
+}

@@ -1,0 +1,62 @@
+/* A program: a mapped image with its imports resolved, ready to make instances.
+ *
+ * Loading maps the file once (text executable, the rest read-only), resolves every host import through the
+ * embedder's resolver, and runs the start functions once in a first slot. If they asked the host for nothing,
+ * the pages they wrote become part of the template and later instances start behind them.
+ */
+#ifndef MAYFLY_RUNTIME_PROGRAM_H
+#define MAYFLY_RUNTIME_PROGRAM_H
+
+#include "image/format.h"
+
+struct slot;
+
+/* How an import row is satisfied. `ret_env` is what the host function gets; both stay valid as long as the
+ * program. Returning false refuses the program. */
+typedef bool program_resolver(void *arg, const struct image *image, const struct image_import *import,
+                              host_fn **ret_fn, const void **ret_env, struct err *err);
+
+/* A page whose initial contents differ from the image's runs: what start functions left. */
+struct program_page {
+    uint64_t slot_off;
+    const uint8_t *bytes;
+};
+
+#define PROGRAM_HOT_MAX 256u
+
+struct program {
+    struct image image;
+    int fd; /* of the image file: slots map its template pages */
+    uint64_t map_size;
+    uint64_t text_low, text_high; /* addresses of the executable part */
+    struct program *next;         /* all loaded programs, for the signal handler */
+    char name[96];
+    struct import_words *hosts; /* per image import: function and environment */
+    const void *const *helpers;
+    const struct program_page *snapshot; /* sorted by slot_off */
+    uint64_t snapshot_count;
+    uint8_t *snapshot_bytes;
+    bool start_each_time; /* start functions ask the host for something: run them in every instance */
+    struct slot *free_slots;
+    uint32_t slot_count;
+    uint64_t hot[PROGRAM_HOT_MAX]; /* pages that instances write, learned: new slots make them resident */
+    uint32_t hot_count;
+};
+
+/* Map the image in `fd` (checked by its header; whoever stored it checked it whole) and make it ready.
+ * `name`: for logs. The descriptor may be closed afterwards. */
+struct program *program_load(int fd, const char *name, program_resolver *resolve, void *arg, struct err *err);
+/* All its slots must be free. */
+void program_unload(struct program *program);
+
+/* The program whose text contains `pc`, or NULL. Safe in a signal handler. */
+const struct program *program_of(uint64_t pc);
+
+/* The export row with these names (empty interface for a core module's), or NULL. A trailing "*" in
+ * `interface` matches any rest, so that "wasi:http/incoming-handler@0.2*" finds every 0.2 version. */
+const struct image_export *program_export(const struct program *program, struct str interface, struct str name);
+
+/* Initial contents of the page at `slot_off`, or NULL when it is zero. */
+const uint8_t *program_page_source(const struct program *program, uint64_t slot_off);
+
+#endif

@@ -1,0 +1,255 @@
+/* See slot.h. Everything here but slot_acquire's pop and slot_release's copies is off the request path. */
+#include "runtime/slot.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static char *base_of(const struct slot *slot)
+{
+    return (char *)slot->store;
+}
+
+static void write_word(struct slot *slot, const struct image_word *word)
+{
+    struct program *program = slot->program;
+    char *at = base_of(slot) + word->slot_off;
+    uint64_t address = (uint64_t)slot->store + word->value;
+    struct context context = {(uint64_t)program->image.base, slot->store, program->helpers, word->value};
+    switch ((enum image_word_kind)word->kind) {
+    case WORD_CONTEXT:
+        memcpy(at, &context, sizeof context);
+        break;
+    case WORD_HOST:
+        memcpy(at, &program->hosts[word->value], sizeof(struct import_words));
+        break;
+    case WORD_SLOT:
+        memcpy(at, &address, sizeof address);
+        break;
+    }
+}
+
+static bool fill_fixed(struct slot *slot, struct err *err)
+{
+    const struct image *image = &slot->program->image;
+    if (mprotect(slot->store, image->header->fixed_size, PROT_READ | PROT_WRITE) != 0)
+        return err_errno(err, "cannot make a slot writable");
+    slot->store->program = slot->program;
+    for (uint64_t i = 0; i < image_words_count(image); i++)
+        write_word(slot, &image_words(image)[i]);
+    return true;
+}
+
+/* Everything tracked starts read-only: zero, with the template's pages mapped over it. */
+static bool map_template(struct slot *slot, struct err *err)
+{
+    const struct image *image = &slot->program->image;
+    const struct image_header *header = image->header;
+    bool done = header->mutable_size == 0 ||
+                mprotect(base_of(slot) + header->fixed_size, header->mutable_size, PROT_READ) == 0;
+    for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
+        const struct image_memory *memory = &image_memories(image)[i];
+        if (memory->owner && memory->min_bytes)
+            done = mprotect(base_of(slot) + memory->base_off, memory->min_bytes, PROT_READ) == 0;
+    }
+    for (uint64_t i = 0; done && i < image_runs_count(image); i++) {
+        const struct image_run *run = &image_runs(image)[i];
+        done = mmap(base_of(slot) + run->slot_off, run->size, PROT_READ, MAP_PRIVATE | MAP_FIXED, slot->program->fd,
+                    (off_t)run->file_off) != MAP_FAILED;
+    }
+    return done || err_errno(err, "cannot map the template into a slot");
+}
+
+static bool make_writable(void *page)
+{
+    return mprotect(page, IMAGE_PAGE, PROT_READ | PROT_WRITE) == 0;
+}
+
+static void restore_page(const struct slot_page *hot)
+{
+    if (hot->source)
+        memcpy(hot->page, hot->source, IMAGE_PAGE);
+    else
+        memset(hot->page, 0, IMAGE_PAGE);
+}
+
+static bool add_hot(struct slot *slot, uint64_t slot_off)
+{
+    struct slot_page hot = {(uint8_t *)base_of(slot) + slot_off, program_page_source(slot->program, slot_off)};
+    if (slot->hot_count >= SLOT_HOT_MAX || !make_writable(hot.page))
+        return false;
+    slot->hot[slot->hot_count++] = hot;
+    return true;
+}
+
+/* Pages that start functions wrote and that instances do not write: contents in place, read-only. */
+static bool fill_snapshot(struct slot *slot, struct err *err)
+{
+    for (uint64_t i = 0; i < slot->program->snapshot_count; i++) {
+        const struct program_page *page = &slot->program->snapshot[i];
+        void *at = base_of(slot) + page->slot_off;
+        if (!make_writable(at))
+            return err_errno(err, "cannot fill a slot");
+        memcpy(at, page->bytes, IMAGE_PAGE);
+        if (mprotect(at, IMAGE_PAGE, PROT_READ) != 0)
+            return err_errno(err, "cannot protect a slot");
+    }
+    return true;
+}
+
+/* Make the pages that earlier instances wrote resident and writable at once. */
+static bool fill_hot(struct slot *slot, struct err *err)
+{
+    for (uint32_t i = 0; i < slot->program->hot_count; i++) {
+        if (!add_hot(slot, slot->program->hot[i]))
+            return err_errno(err, "cannot make a slot's pages writable");
+        restore_page(&slot->hot[i]);
+    }
+    slot->learned = slot->hot_count;
+    return true;
+}
+
+static struct slot *slot_create(struct program *program, struct err *err)
+{
+    struct slot *slot = mem_alloc(1, sizeof *slot);
+    if (!slot) {
+        err_memory(err);
+        return NULL;
+    }
+    uint64_t size = program->image.header->slot_size;
+    void *base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    slot->program = program;
+    slot->store = base;
+    arena_init(&slot->exceptions, SLOT_EXCEPTION_BYTES);
+    if (base == MAP_FAILED) {
+        err_errno(err, "cannot reserve %llu bytes of addresses for a slot", (unsigned long long)size);
+        mem_free(slot);
+        return NULL;
+    }
+    program->slot_count++;
+    if (fill_fixed(slot, err) && map_template(slot, err) && fill_snapshot(slot, err) && fill_hot(slot, err))
+        return slot;
+    slot_destroy(slot);
+    return NULL;
+}
+
+void slot_destroy(struct slot *slot)
+{
+    arena_free(&slot->exceptions);
+    munmap(slot->store, slot->program->image.header->slot_size);
+    slot->program->slot_count--;
+    mem_free(slot);
+}
+
+struct slot *slot_acquire(struct program *program, struct err *err)
+{
+    struct slot *slot = program->free_slots;
+    if (!slot)
+        return slot_create(program, err);
+    program->free_slots = slot->next;
+    return slot;
+}
+
+static void learn(struct slot *slot)
+{
+    struct program *program = slot->program;
+    for (; slot->learned < slot->hot_count; slot->learned++) {
+        uint64_t off = (uint64_t)(slot->hot[slot->learned].page - (uint8_t *)slot->store);
+        bool known = false;
+        for (uint32_t i = 0; i < program->hot_count && !known; i++)
+            known = program->hot[i] == off;
+        if (!known && program->hot_count < PROGRAM_HOT_MAX)
+            program->hot[program->hot_count++] = off;
+    }
+}
+
+static bool drop_grown(struct slot *slot)
+{
+    bool done = true;
+    for (uint32_t i = 0; i < slot->grown_count; i++) {
+        void *low = (void *)slot->grown[i].low;
+        uint64_t size = slot->grown[i].high - slot->grown[i].low;
+        done = done && madvise(low, size, MADV_DONTNEED) == 0 && mprotect(low, size, PROT_NONE) == 0;
+    }
+    slot->grown_count = 0;
+    return done;
+}
+
+void slot_release(struct slot *slot)
+{
+    struct program *program = slot->program;
+    uint32_t count = slot->hot_count;
+#ifdef MAYFLY_PLANT_LEAK
+    count -= count > 0; /* a test build: the leak hunt must find the page that stays */
+#endif
+    bool clean = !slot->overflowed;
+    for (uint32_t i = 0; clean && i < count; i++)
+        restore_page(&slot->hot[i]);
+    if (slot->grown_count)
+        clean = drop_grown(slot) && clean;
+    if (slot->exceptions.used)
+        arena_reset(&slot->exceptions);
+    if (slot->learned < slot->hot_count)
+        learn(slot);
+    if (!clean) {
+        slot_destroy(slot);
+        return;
+    }
+    slot->next = program->free_slots;
+    program->free_slots = slot;
+}
+
+/* Is the page tracked: in the mutable part, or in a memory below its template's size? */
+static bool is_tracked(const struct slot *slot, uint64_t slot_off)
+{
+    const struct image *image = &slot->program->image;
+    const struct image_header *header = image->header;
+    if (slot_off - header->fixed_size < header->mutable_size)
+        return true;
+    for (uint64_t i = 0; i < image_memories_count(image); i++) {
+        const struct image_memory *memory = &image_memories(image)[i];
+        if (memory->owner && slot_off - memory->base_off < memory->min_bytes)
+            return true;
+    }
+    return false;
+}
+
+static bool is_hot(const struct slot *slot, const uint8_t *page)
+{
+    for (uint32_t i = 0; i < slot->hot_count; i++)
+        if (slot->hot[i].page == page)
+            return true;
+    return false;
+}
+
+bool slot_first_write(struct slot *slot, uint64_t address)
+{
+    uint64_t slot_off = (address - (uint64_t)slot->store) & ~(uint64_t)(IMAGE_PAGE - 1);
+    uint8_t *page = (uint8_t *)base_of(slot) + slot_off;
+    if (!is_tracked(slot, slot_off) || is_hot(slot, page))
+        return false;
+    if (slot->overflowed || slot->hot_count >= SLOT_HOT_MAX) {
+        slot->overflowed = true;
+        return make_writable(page);
+    }
+    return add_hot(slot, slot_off);
+}
+
+bool slot_grow(struct slot *slot, uint64_t low, uint64_t high)
+{
+    uint32_t last = slot->grown_count - 1;
+    bool extends = slot->grown_count && slot->grown[last].high == low;
+    if (!extends && slot->grown_count >= SLOT_GROWN_MAX)
+        return false;
+    if (low < high && mprotect((void *)low, high - low, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    if (extends) {
+        slot->grown[last].high = high;
+        return true;
+    }
+    slot->grown[slot->grown_count].low = low;
+    slot->grown[slot->grown_count++].high = high;
+    return true;
+}

@@ -1,0 +1,62 @@
+/* Slots: address-space reservations whose hot pages stay resident between instances.
+ *
+ *     base             fixed part: store, contexts, import words   written when the slot is made
+ *     + fixed_size     mutable part                                 tracked
+ *     + ...            linear memories                              tracked up to the template's size
+ *
+ * Tracked pages are read-only until first written. The fault handler makes such a page writable and adds it
+ * to the slot's hot set; `slot_release` copies the whole set back from the template. So the set is always a
+ * superset of what was written since the last restore: isolation rests on that, not on a guess about the
+ * guest. In the steady state nothing faults and nothing is mapped: a start is a pop from a list and a
+ * restore is a few page copies.
+ *
+ * Pages that memory.grow added are not tracked: they are dropped and made inaccessible again (two system
+ * calls). A set that outgrows SLOT_HOT_MAX is dropped by remapping the slot.
+ */
+#ifndef MAYFLY_RUNTIME_SLOT_H
+#define MAYFLY_RUNTIME_SLOT_H
+
+#include "base/arena.h"
+#include "runtime/program.h"
+
+#define SLOT_HOT_MAX 1024u
+#define SLOT_GROWN_MAX 16u
+#define SLOT_EXCEPTION_BYTES ((size_t)4 << 20) /* live and dead exceptions of one instance */
+
+struct slot_page {
+    uint8_t *page;
+    const uint8_t *source; /* NULL: zero */
+};
+
+struct slot {
+    struct store *store; /* = the slot's base address */
+    struct program *program;
+    struct slot *next;
+    uint32_t hot_count, learned; /* hot[0 .. learned) are known to the program */
+    bool overflowed;             /* more pages written than hot[] holds: remap at release */
+    uint32_t grown_count;
+    struct {
+        uint64_t low, high; /* addresses that memory.grow made accessible */
+    } grown[SLOT_GROWN_MAX];
+    struct arena exceptions; /* thrown by this instance */
+    struct slot_page hot[SLOT_HOT_MAX];
+};
+
+/* A slot holding a fresh instance (start functions that must run per instance have not run). */
+struct slot *slot_acquire(struct program *program, struct err *err);
+/* End of the instance: everything it wrote is restored, the slot is free for the next one. */
+void slot_release(struct slot *slot);
+void slot_destroy(struct slot *slot);
+
+/* For the fault handler: a write to `address`. True when the page was a tracked read-only one and is now
+ * writable, so that the write can be repeated. */
+bool slot_first_write(struct slot *slot, uint64_t address);
+static inline bool slot_contains(const struct slot *slot, uint64_t address)
+{
+    return address - (uint64_t)slot->store < slot->program->image.header->slot_size;
+}
+
+/* For memory.grow: make [low, high) of a memory accessible. */
+bool slot_grow(struct slot *slot, uint64_t low, uint64_t high);
+
+#endif

@@ -1,0 +1,50 @@
+/* See stack.h. */
+#include "runtime/stack.h"
+
+#include "base/alloc.h"
+
+#include <sys/mman.h>
+
+static struct stack *free_stacks;
+
+struct stack *stack_acquire(struct err *err)
+{
+    struct stack *stack = free_stacks;
+    if (stack) {
+        free_stacks = stack->next;
+        return stack;
+    }
+    stack = mem_alloc(1, sizeof *stack);
+    if (!stack) {
+        err_memory(err);
+        return NULL;
+    }
+    uint64_t size = STACK_GUARD + STACK_RESERVE + STACK_SIZE;
+    void *base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED || mprotect((char *)base + STACK_GUARD, size - STACK_GUARD, PROT_READ | PROT_WRITE) != 0) {
+        err_errno(err, "cannot make a guest stack");
+        if (base != MAP_FAILED)
+            munmap(base, size);
+        mem_free(stack);
+        return NULL;
+    }
+    uint64_t at = (uint64_t)base;
+    *stack = (struct stack){at, at + STACK_GUARD, at + STACK_GUARD + STACK_RESERVE, at + size, NULL};
+    return stack;
+}
+
+void stack_release(struct stack *stack)
+{
+    stack->next = free_stacks;
+    free_stacks = stack;
+}
+
+void stack_drain(void)
+{
+    while (free_stacks) {
+        struct stack *stack = free_stacks;
+        free_stacks = stack->next;
+        munmap((void *)stack->base, stack->high - stack->base);
+        mem_free(stack);
+    }
+}

@@ -1,0 +1,216 @@
+/* See task.h. */
+#include "runtime/task.h"
+
+#include "runtime/call.h"
+
+#include <string.h>
+
+_Thread_local struct task *task_current;
+
+/* AddressSanitizer wants to know about stack switches; without it these are absent. */
+extern void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size) __attribute__((weak));
+extern void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size) __attribute__((weak));
+
+static const void *loop_bottom;
+static size_t loop_size;
+
+static void announce(void **save, const void *bottom, size_t size)
+{
+    if (__sanitizer_start_switch_fiber)
+        __sanitizer_start_switch_fiber(save, bottom, size);
+}
+
+static void arrived(void *save, const void **ret_bottom, size_t *ret_size)
+{
+    if (__sanitizer_finish_switch_fiber)
+        __sanitizer_finish_switch_fiber(save, ret_bottom, ret_size);
+}
+
+/* Back to the loop. With `last`, this stack will not run again. */
+static void leave(struct task *task, enum task_state state)
+{
+    task->state = state;
+    task_current = NULL;
+    announce(state == TASK_DONE ? NULL : &task->fiber, loop_bottom, loop_size);
+    stack_switch(&task->sp, task->loop_sp);
+    arrived(task->fiber, &loop_bottom, &loop_size);
+}
+
+static void begin(struct task *task)
+{
+    arrived(NULL, &loop_bottom, &loop_size);
+    task->body(task);
+    leave(task, TASK_DONE);
+    __builtin_unreachable();
+}
+
+static void run(struct task *task)
+{
+    void *fiber = NULL;
+    task->state = TASK_RUNNING;
+    task_current = task;
+    announce(&fiber, (void *)task->stack->low, task->stack->high - task->stack->low);
+    stack_switch(&task->loop_sp, task->sp);
+    arrived(fiber, NULL, NULL);
+    if (task->state == TASK_DONE) {
+        stack_release(task->stack);
+        task->stack = NULL;
+    }
+}
+
+/* The frame that stack_switch pops first: r15, r14, r13 = begin, r12 = task, rbx, rbp, return address. */
+static uint64_t first_frame(const struct stack *stack, struct task *task)
+{
+    uint64_t *top = (uint64_t *)(stack->high - 72); /* aligned so that begin sees what a call leaves */
+    const uint64_t frame[8] = {0, 0, (uint64_t)begin, (uint64_t)task, 0, 0, (uint64_t)stack_begin, 0};
+    memcpy(top, frame, sizeof frame);
+    return (uint64_t)top;
+}
+
+bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, void *host,
+                struct err *err)
+{
+    struct stack *stack = stack_acquire(err);
+    if (!stack)
+        return false;
+    struct store *store = slot->store;
+    store->stack_limit = stack->limit;
+    store->stack_low = stack->low;
+    store->stack_high = stack->high;
+    store->guest_fp = 0;
+    store->trap = TRAP_NONE;
+    store->trap_message[0] = '\0';
+    store->task = task;
+    store->host = host;
+    task->slot = slot;
+    task->stack = stack;
+    task->activation = NULL;
+    task->body = body;
+    task->arg = arg;
+    task->report.trap = TRAP_NONE;
+    task->report.frame_count = 0;
+    task->sp = first_frame(stack, task);
+    run(task);
+    return true;
+}
+
+void task_resume(struct task *task)
+{
+    run(task);
+}
+
+void task_suspend(void)
+{
+    struct task *task = task_current;
+    leave(task, TASK_SUSPENDED);
+}
+
+void task_abandon(struct task *task)
+{
+    if (task->stack)
+        stack_release(task->stack);
+    task->stack = NULL;
+    task->state = TASK_DONE;
+}
+
+/* Called by guest_preempt on the guest's stack. */
+void task_preempted(void);
+void task_preempted(void)
+{
+    leave(task_current, TASK_PREEMPTED);
+}
+
+bool task_preempt_at(ucontext_t *context)
+{
+    struct task *task = task_current;
+    greg_t *regs = context->uc_mcontext.gregs;
+    uint64_t pc = (uint64_t)regs[REG_RIP], sp = (uint64_t)regs[REG_RSP];
+    if (!task || !task->activation || !guest_xsave_size || !program_of(pc))
+        return false;
+    if (sp < task->stack->low + PREEMPT_RESERVE || sp > task->stack->high)
+        return false;
+    sp -= 8; /* guest code has no red zone */
+    *(uint64_t *)sp = pc;
+    regs[REG_RSP] = (greg_t)sp;
+    regs[REG_RIP] = (greg_t)(uintptr_t)guest_preempt;
+    return true;
+}
+
+/* Where the next parameter or result of a type goes. */
+struct dealer {
+    uint32_t ints, vecs, spilled;
+};
+
+static union cell *deal(struct dealer *dealer, uint8_t type, uint64_t *ints, uint32_t int_count, union cell *vecs,
+                        uint32_t vec_count, struct store *store)
+{
+    bool vector = type == WASM_F32 || type == WASM_F64 || type == WASM_V128;
+    if (vector && dealer->vecs < vec_count)
+        return &vecs[dealer->vecs++];
+    if (!vector && dealer->ints < int_count)
+        return (union cell *)&ints[dealer->ints++];
+    return &store->spill[dealer->spilled++ % CONTEXT_SPILL];
+}
+
+static size_t cell_size(uint8_t type)
+{
+    return type == WASM_V128 ? 16 : 8;
+}
+
+static void load_params(struct store *store, struct guest_regs *regs, const uint8_t *types, uint32_t count,
+                        const union cell *v)
+{
+    struct dealer dealer = {0};
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(deal(&dealer, types[i], regs->ints, CONTEXT_INT_REGS, regs->vecs, CONTEXT_VEC_REGS, store), &v[i],
+               cell_size(types[i]));
+}
+
+static void store_results(struct store *store, struct guest_regs *regs, const uint8_t *types, uint32_t count,
+                          union cell *v)
+{
+    struct dealer dealer = {0};
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(&v[i],
+               deal(&dealer, types[i], regs->result_ints, CONTEXT_RESULT_INT_REGS, regs->result_vecs,
+                    CONTEXT_RESULT_VEC_REGS, store),
+               cell_size(types[i]));
+}
+
+static bool enter(struct store *store, uint64_t funcref, struct guest_regs *regs)
+{
+    struct task *task = store->task;
+    uint64_t context = (uint64_t)store + FUNCREF_CONTEXT(funcref);
+    uint64_t code = ((const struct context *)context)->code_base + FUNCREF_CODE(funcref);
+    struct activation activation = {.outer = task->activation, .outer_fp = store->guest_fp};
+    if ((uint64_t)__builtin_frame_address(0) < store->stack_limit)
+        return trap_raise(store, TRAP_STACK_OVERFLOW, NULL);
+    task->activation = &activation;
+    bool returned = guest_enter(&activation, regs, code, context);
+    task->activation = activation.outer;
+    store->guest_fp = activation.outer_fp;
+    return returned;
+}
+
+bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
+                uint32_t result_count, union cell *v)
+{
+    struct guest_regs regs;
+    load_params(store, &regs, types, param_count, v);
+    if (!enter(store, funcref, &regs))
+        return false;
+    store_results(store, &regs, types + param_count, result_count, v);
+    return true;
+}
+
+bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *params, uint32_t count, uint64_t *ret_result)
+{
+    struct guest_regs regs;
+    if (count > CONTEXT_INT_REGS)
+        return trap_raise(store, TRAP_HOST, "a call with %u integer parameters", count);
+    memcpy(regs.ints, params, count * sizeof *params);
+    if (!enter(store, funcref, &regs))
+        return false;
+    *ret_result = regs.result_ints[0];
+    return true;
+}

@@ -1,0 +1,53 @@
+/* Tasks: an activity of an instance on a stack of its own.
+ *
+ * A worker is single-threaded: at most one task runs, `task_current`. A task runs until its body returns, or
+ * until host code suspends it; the worker's loop then goes on and resumes it later. A task that guest code
+ * keeps busy can be preempted by signal at any instruction of image text.
+ */
+#ifndef MAYFLY_RUNTIME_TASK_H
+#define MAYFLY_RUNTIME_TASK_H
+
+#include "runtime/guest.h"
+#include "runtime/slot.h"
+#include "runtime/stack.h"
+#include "runtime/trap.h"
+
+#include <ucontext.h>
+
+enum task_state { TASK_IDLE, TASK_RUNNING, TASK_SUSPENDED, TASK_PREEMPTED, TASK_DONE };
+
+struct task {
+    enum task_state state;
+    struct slot *slot;
+    struct stack *stack;
+    uint64_t sp;      /* the task's, while it does not run */
+    uint64_t loop_sp; /* the worker's, while the task runs */
+    struct activation *activation;
+    void (*body)(struct task *task);
+    void *arg;
+    void *fiber; /* for AddressSanitizer: its record of the stack left behind */
+    struct trap_report report;
+};
+
+extern _Thread_local struct task *task_current;
+
+/* Run `body` in `slot` on a guest stack, now, until it is done or suspends. The slot's store gets `host`.
+ * The task is the caller's and must stay until TASK_DONE; its stack is given back then. */
+bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, void *host,
+                struct err *err);
+/* Continue a suspended or preempted task. */
+void task_resume(struct task *task);
+/* From inside a task: return to whoever started or resumed it. */
+void task_suspend(void);
+/* Give up a task that is not running: its frames are dropped. */
+void task_abandon(struct task *task);
+
+/* Call guest code from inside a task. `types`: param_count + result_count type codes. `v`: arguments, then
+ * results, a cell each. False: trapped, task->report has the details of the innermost trap. */
+bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
+                uint32_t result_count, union cell *v);
+
+/* For a signal handler: if the interrupted code may be preempted, make it continue in guest_preempt. */
+bool task_preempt_at(ucontext_t *context);
+
+#endif

@@ -1,0 +1,150 @@
+/* See trap.h. The handler decides among four answers: repeat the write (a slot's page became writable), end
+ * the activation (a trap), hand on to guest_preempt (timer), or let the process die: a fault that is none of
+ * ours is a bug, and a worker that goes on after one is worse than a worker that ends. */
+#include "runtime/trap.h"
+
+#include "base/alloc.h"
+#include "runtime/backtrace.h"
+
+#include <cpuid.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SIGNAL_STACK_SIZE ((size_t)128 << 10)
+#define FAULT_IS_WRITE 2 /* x86 page-fault error code, bit 1 */
+
+static const char *const trap_texts[] = {
+#define TRAP(name, message) [TRAP_##name] = message,
+#include "image/traps.def"
+#undef TRAP
+};
+
+uint64_t guest_xsave_mask, guest_xsave_size;
+
+const char *trap_text(enum trap trap)
+{
+    return (unsigned)trap < TRAP_COUNT ? trap_texts[trap] : "unknown trap";
+}
+
+bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
+{
+    if (store->trap)
+        return false;
+    store->trap = trap;
+    store->trap_message[0] = '\0';
+    if (!format)
+        return false;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(store->trap_message, sizeof store->trap_message, format, args);
+    va_end(args);
+    return false;
+}
+
+static uint64_t reg(const ucontext_t *context, int which)
+{
+    return (uint64_t)context->uc_mcontext.gregs[which];
+}
+
+/* End the innermost activation: continue in guest_exit. */
+static void leave_guest(struct task *task, ucontext_t *context, enum trap trap)
+{
+    trap_report_here(task, trap, reg(context, REG_RIP), reg(context, REG_RBP));
+    context->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)guest_exit;
+    context->uc_mcontext.gregs[REG_RDI] = (greg_t)(uintptr_t)task->activation;
+    context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)0x400; /* direction flag */
+}
+
+/* `ud1l NUMBER(%eax), %eax`: 67 0f b9 40 NUMBER; a plain ud2 is what no generator emits on purpose. */
+static enum trap trap_of_instruction(const uint8_t *pc)
+{
+    static const uint8_t ud1[] = {0x67, 0x0f, 0xb9, 0x40};
+    bool ours = memcmp(pc, ud1, sizeof ud1) == 0 && pc[4] < TRAP_COUNT;
+    return ours ? (enum trap)pc[4] : TRAP_UNREACHABLE;
+}
+
+/* What a fault of guest code at `address` means, or TRAP_NONE when it is none of the guest's. */
+static enum trap trap_of_fault(const struct task *task, int signal_number, uint64_t address, uint64_t pc)
+{
+    if (signal_number == SIGILL)
+        return trap_of_instruction((const uint8_t *)pc);
+    if (signal_number != SIGSEGV)
+        return TRAP_NONE;
+    if (slot_contains(task->slot, address))
+        return TRAP_MEMORY_BOUNDS;
+    if (address - task->stack->base < STACK_GUARD)
+        return TRAP_STACK_OVERFLOW;
+    return TRAP_NONE;
+}
+
+static void die(int signal_number, uint64_t address, uint64_t pc)
+{
+    char line[160];
+    int size = snprintf(line, sizeof line, "fatal: signal %d at 0x%llx (address 0x%llx) outside of guest code\n",
+                        signal_number, (unsigned long long)pc, (unsigned long long)address);
+    ssize_t done = write(STDERR_FILENO, line, (size_t)size);
+    (void)done;
+    signal(signal_number, SIG_DFL); /* returning repeats the fault, now for good */
+}
+
+static void on_fault(int signal_number, siginfo_t *info, void *raw)
+{
+    ucontext_t *context = raw;
+    struct task *task = task_current;
+    uint64_t address = (uint64_t)info->si_addr, pc = reg(context, REG_RIP);
+    bool in_slot = task && signal_number == SIGSEGV && slot_contains(task->slot, address);
+    if (in_slot && (reg(context, REG_ERR) & FAULT_IS_WRITE) && slot_first_write(task->slot, address))
+        return;
+    enum trap trap = TRAP_NONE;
+    if (task && task->activation && program_of(pc))
+        trap = trap_of_fault(task, signal_number, address, pc);
+    if (trap)
+        leave_guest(task, context, trap);
+    else
+        die(signal_number, address, pc);
+}
+
+/* Which vector state a preempted guest may hold: x87, SSE, AVX, AVX-512 as far as the system enables them. */
+static void find_xsave(void)
+{
+    unsigned a, b, c, d;
+    uint32_t low, high;
+    __cpuid_count(1, 0, a, b, c, d);
+    if (!(c & bit_OSXSAVE))
+        return;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    guest_xsave_mask = ((uint64_t)high << 32 | low) & 0xe7;
+    __cpuid_count(0xd, 0, a, b, c, d);
+    guest_xsave_size = b;
+}
+
+static bool install_handlers(struct err *err)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (sigaction(signals[i], &action, NULL) != 0)
+            return err_errno(err, "cannot install the fault handler");
+    return true;
+}
+
+bool trap_install(struct err *err)
+{
+    static _Thread_local bool installed;
+    if (installed)
+        return true;
+    stack_t stack = {.ss_size = SIGNAL_STACK_SIZE};
+    size_t minimum = (size_t)sysconf(_SC_MINSIGSTKSZ);
+    if (minimum * 4 > stack.ss_size)
+        stack.ss_size = minimum * 4;
+    stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) != 0)
+        return err_errno(err, "cannot make a stack for signals");
+    find_xsave();
+    installed = install_handlers(err);
+    return installed;
+}

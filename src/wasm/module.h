@@ -20,12 +20,14 @@ struct wasm_import {
     struct str module, name;
     enum wasm_extern_kind kind;
     uint32_t index; /* in the index space of its kind */
+    uint32_t at; /* of the entry in module->bytes */
 };
 
 struct wasm_export {
     struct str name;
     enum wasm_extern_kind kind;
     uint32_t index;
+    uint32_t at; /* of the entry in module->bytes */
 };
 
 /* A constant expression (section 3.3.13): a byte range, valid for its place, ending in `end`. */
@@ -33,11 +35,27 @@ struct wasm_expr {
     uint32_t start, end; /* offsets in module->bytes */
 };
 
+/* A constant expression, evaluated to one of a few shapes. Extended constant arithmetic over constants
+ * is folded; what depends on imported globals stays `WASM_CONST_EXPR`. */
+enum wasm_const_kind {
+    WASM_CONST_BITS,     /* number, vector: bits in v */
+    WASM_CONST_NULL,     /* a null reference */
+    WASM_CONST_FUNC,     /* ref.func index */
+    WASM_CONST_GLOBAL,   /* global.get index, of a global whose value is not known here */
+    WASM_CONST_EXPR,     /* anything else: must be evaluated at instantiation */
+};
+struct wasm_const {
+    enum wasm_const_kind kind;
+    uint32_t index;
+    uint64_t v[2];
+};
+
 struct wasm_func {
     uint32_t type;       /* type index */
     uint32_t import;     /* index into imports, or WASM_NO_INDEX */
     uint32_t body, size; /* byte range of locals + code, without the size field; 0 for imports */
     bool declared;       /* C.refs: may be named by ref.func */
+    uint32_t at; /* of the entry in module->bytes */
 };
 
 struct wasm_table {
@@ -46,12 +64,14 @@ struct wasm_table {
     uint32_t import;
     bool has_init;
     struct wasm_expr init;
+    uint32_t at; /* of the entry in module->bytes */
 };
 
 struct wasm_memory {
     struct wasm_limits limits; /* in pages */
     uint32_t page_log2;        /* 16 */
     uint32_t import;
+    uint32_t at; /* of the entry in module->bytes */
 };
 
 struct wasm_global {
@@ -59,11 +79,14 @@ struct wasm_global {
     bool mutable_;
     uint32_t import;
     struct wasm_expr init;
+    struct wasm_const value; /* of a defined global: what wasm_const_eval says of `init` */
+    uint32_t at;             /* of the entry in module->bytes */
 };
 
 struct wasm_tag {
     uint32_t type;
     uint32_t import;
+    uint32_t at; /* of the entry in module->bytes */
 };
 
 enum wasm_segment_mode { WASM_ACTIVE, WASM_PASSIVE, WASM_DECLARED };
@@ -76,6 +99,7 @@ struct wasm_elem {
     uint32_t count;
     const uint32_t *funcs;        /* function indices, or NULL when `exprs` is used */
     const struct wasm_expr *exprs;
+    uint32_t at; /* of the entry in module->bytes */
 };
 
 struct wasm_data {
@@ -83,6 +107,7 @@ struct wasm_data {
     uint32_t memory;
     struct wasm_expr offset;
     uint32_t start, size; /* byte range in module->bytes */
+    uint32_t at; /* of the entry in module->bytes */
 };
 
 struct wasm_custom {
@@ -133,20 +158,7 @@ bool wasm_subtype(const struct wasm_module *module, wasm_valtype sub, wasm_valty
 struct buf;
 uint64_t wasm_type_hash(const struct wasm_module *module, uint32_t type, struct buf *ret_encoding);
 
-/* A constant expression, evaluated to one of a few shapes. Extended constant arithmetic over constants
- * is folded; what depends on imported globals stays `WASM_CONST_EXPR`. */
-enum wasm_const_kind {
-    WASM_CONST_BITS,     /* number, vector: bits in v */
-    WASM_CONST_NULL,     /* a null reference */
-    WASM_CONST_FUNC,     /* ref.func index */
-    WASM_CONST_GLOBAL,   /* global.get index, of a global whose value is not known here */
-    WASM_CONST_EXPR,     /* anything else: must be evaluated at instantiation */
-};
-struct wasm_const {
-    enum wasm_const_kind kind;
-    uint32_t index;
-    uint64_t v[2];
-};
+/* The value of a valid constant expression, as far as it is known without an instance. Does not recurse. */
 struct wasm_const wasm_const_eval(const struct wasm_module *module, struct wasm_expr expr);
 
 #endif

@@ -92,6 +92,7 @@ struct wasm_type {
     struct wasm_functype func;        /* kind FUNC */
     const struct wasm_fieldtype *fields; /* kind STRUCT: field_count; kind ARRAY: one */
     uint32_t field_count;
+    uint32_t at;   /* offset of the type in the module's bytes */
     uint64_t hash; /* structural identity across modules: see wasm_type_hash in module.h */
 };
 

@@ -79,7 +79,7 @@ enum wasm_frame_kind { WASM_FRAME_FUNC, WASM_FRAME_BLOCK, WASM_FRAME_LOOP, WASM_
 
 struct wasm_frame {
     enum wasm_frame_kind kind;
-    struct wasm_functype type;
+    struct wasm_functype type; /* of the function: its results only, the parameters are locals */
     uint32_t height;  /* of the operand stack below the block's parameters */
     uint32_t sets;    /* the reader's: locals without default that had a value at the start */
     bool unreachable; /* the rest of the block cannot be reached */

@@ -27,7 +27,7 @@ struct decoder {
 
 /* A new element of one of the arrays, or NULL with the error set. */
 #define ADD(d, vec, limit)                                                                                            \
-    ((vec)->count >= WASM_MAX_##limit ? (reader_limit(&(d)->in, WASM_LIMIT_##limit), NULL)                            \
+    ((vec)->count >= WASM_MAX_##limit ? (reader_report_limit(&(d)->in, WASM_LIMIT_##limit), NULL)                     \
                                       : checked(d, VEC_PUSH((vec), WASM_MAX_##limit)))
 
 static void *checked(struct decoder *d, void *block)
@@ -42,6 +42,18 @@ static void *checked(struct decoder *d, void *block)
 static bool expr(struct decoder *d, struct wasm_expr *ret)
 {
     return instr_skip_expr(&d->in, &d->lists, ret);
+}
+
+/* An index that is there, so not WASM_NO_INDEX. */
+static bool optional_index(struct decoder *d, uint32_t *ret)
+{
+    uint32_t index;
+    if (!reader_u32(&d->in, &index))
+        return false;
+    if (index == WASM_NO_INDEX)
+        return reader_fail(&d->in, ERR_INVALID, "unknown index %u", index);
+    *ret = index;
+    return true;
 }
 
 /* --- types --- */
@@ -116,7 +128,7 @@ static bool supertype(struct decoder *d, struct wasm_type *type)
         return false;
     if (count > 1)
         return reader_fail(&d->in, ERR_INVALID, "more than one supertype");
-    return count == 0 || reader_u32(&d->in, &type->supertype);
+    return count == 0 || optional_index(d, &type->supertype);
 }
 
 static bool peek(struct decoder *d, uint8_t *ret)
@@ -380,7 +392,8 @@ static bool export_section(struct decoder *d)
 
 static bool start_section(struct decoder *d)
 {
-    return reader_u32(&d->in, &d->module->start);
+    d->module->start_at = reader_offset(&d->in);
+    return optional_index(d, &d->module->start);
 }
 
 static bool elem_funcs(struct decoder *d, struct wasm_elem *elem)

@@ -133,6 +133,7 @@ struct wasm_module {
     struct wasm_data *datas;
     struct wasm_custom *customs;
     uint32_t start; /* function index, or WASM_NO_INDEX */
+    uint32_t start_at; /* where it stands in `bytes` */
     bool has_data_count;
     struct str *func_names; /* func_count entries from the name section (empty where unnamed), or NULL */
     struct str name;

@@ -47,6 +47,8 @@ struct type_item {
 
 #define TYPE_MAX_FLAT_PARAMS 16
 #define TYPE_MAX_FLAT_RESULTS 1
+#define TYPE_MAX_FLAGS 32u
+#define TYPE_MAX_SIZE ((1u << 28) - 1) /* bytes of one value; no list or string may be longer either */
 
 struct type {
     enum type_kind kind;

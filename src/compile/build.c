@@ -1,0 +1,84 @@
+/* See build.h. */
+#include "compile/build.h"
+
+#include "base/sha256.h"
+#include "component/plan.h"
+#include "image/write.h"
+
+#include <string.h>
+
+#define ARENA_MAX ((size_t)4 << 30)
+
+uint64_t compile_options_word(const struct compile_options *options)
+{
+    return (uint64_t)options->opt_level | (uint64_t)options->open << 8;
+}
+
+/* The layer field behind the version tells components (1) from modules (0): Binary.md, "Component Definitions". */
+static bool is_component(const uint8_t *source, size_t size)
+{
+    return size >= 8 && memcmp(source, "\0asm", 4) == 0 && source[6] == 1 && source[7] == 0;
+}
+
+static bool make_plan(const uint8_t *source, size_t size, const struct compile_options *options, struct arena *arena,
+                      struct plan **ret_plan, struct err *err)
+{
+    struct wasm_module *module;
+    if (is_component(source, size))
+        return component_plan(source, size, arena, ret_plan, err);
+    return wasm_load(source, size, arena, &module, err) && plan_module(module, options->open, arena, ret_plan, err);
+}
+
+static struct image_func func_row(const struct code_func *func)
+{
+    return (struct image_func){.code_off = func->code_off, .code_size = func->code_size, .unit = func->unit,
+                               .func = func->func, .kind = func->kind, .frame_size = func->frame_size};
+}
+
+static bool write_image(const struct plan *plan, const struct geometry *geometry, const struct code *code,
+                        const uint8_t digest[32], uint64_t options, struct buf *ret_image, struct err *err)
+{
+    struct image_func *funcs = mem_alloc(code->funcs.count, sizeof *funcs);
+    if (!funcs && code->funcs.count)
+        return err_memory(err);
+    for (size_t i = 0; i < code->funcs.count; i++)
+        funcs[i] = func_row(&code->funcs.items[i]);
+    _Static_assert(sizeof(struct code_site) == sizeof(struct image_site), "same shape");
+    _Static_assert(sizeof(struct code_pad) == sizeof(struct image_pad), "same shape");
+    struct code_parts parts = {.text = code->text.data, .size = code->text.size, .exec_size = code->exec_size,
+                               .funcs = funcs, .func_count = code->funcs.count,
+                               .sites = (const struct image_site *)code->sites.items, .site_count = code->sites.count,
+                               .pads = (const struct image_pad *)code->pads.items, .pad_count = code->pads.count};
+    bool done = image_write(plan, geometry, &parts, digest, options, ret_image, err);
+    mem_free(funcs);
+    return done;
+}
+
+static bool generate_and_write(const struct plan *plan, const struct geometry *geometry, const uint8_t digest[32],
+                               const struct compile_options *options, generator_fn *generate, struct buf *ret_image,
+                               struct err *err)
+{
+    struct code code;
+    struct codegen_options codegen = {.opt_level = options->opt_level, .dump = options->dump};
+    code_init(&code);
+    bool done = generate(plan->units, plan->unit_count, &codegen, &code, err) &&
+                write_image(plan, geometry, &code, digest, compile_options_word(options), ret_image, err);
+    code_free(&code);
+    return done;
+}
+
+bool compile_build(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,
+                   struct buf *ret_image, struct err *err)
+{
+    struct arena arena;
+    struct plan *plan;
+    struct geometry geometry;
+    uint8_t digest[32];
+    arena_init(&arena, ARENA_MAX);
+    sha256(source, size, digest);
+    bool done = make_plan(source, size, options, &arena, &plan, err) &&
+                layout_compute(plan->units, plan->unit_count, plan->handle_tables, &arena, &geometry, err) &&
+                generate_and_write(plan, &geometry, digest, options, generate, ret_image, err);
+    arena_free(&arena);
+    return done;
+}

@@ -1,0 +1,27 @@
+/* File to image, in one process: decode, plan, lay out, generate, write.
+ *
+ * Runs in the compiler child with LLVM as the generator; tests call it with generators of their own.
+ */
+#ifndef MAYFLY_COMPILE_BUILD_H
+#define MAYFLY_COMPILE_BUILD_H
+
+#include "base/buf.h"
+#include "codegen/codegen.h"
+
+struct compile_options {
+    int opt_level;    /* 0..3 */
+    bool open;        /* a core module whose imports are linked at run time */
+    const char *dump; /* NULL, or a stage that the generator prints to standard error */
+};
+
+/* The part of the options that decides the image's bytes, as recorded in its header. */
+uint64_t compile_options_word(const struct compile_options *options);
+
+typedef bool generator_fn(const struct unit *units, uint32_t count, const struct codegen_options *options,
+                          struct code *ret_code, struct err *err);
+
+/* `ret_image` is appended to. Errors carry offsets into `source`. */
+bool compile_build(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,
+                   struct buf *ret_image, struct err *err);
+
+#endif

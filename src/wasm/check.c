@@ -27,6 +27,8 @@ bool check_grow(checker *s, uint32_t more)
     uint32_t capacity = s->operand_capacity ? s->operand_capacity : 256;
     while (capacity - s->operand_count < more)
         capacity *= 2;
+    if (capacity > WASM_MAX_OPERANDS)
+        capacity = WASM_MAX_OPERANDS;
     wasm_valtype *operands = mem_resize(s->operands, capacity, sizeof *operands);
     if (!operands)
         return err_memory(s->in.err);

@@ -10,6 +10,8 @@ static bool frame_room(checker *s)
     if (s->frame_count >= WASM_MAX_NESTING)
         return check_limit(s, WASM_LIMIT_NESTING);
     uint32_t capacity = s->frame_capacity ? s->frame_capacity * 2 : 32;
+    if (capacity > WASM_MAX_NESTING)
+        capacity = WASM_MAX_NESTING;
     struct wasm_frame *frames = mem_resize(s->frames, capacity, sizeof *frames);
     if (!frames)
         return err_memory(s->in.err);

@@ -181,8 +181,19 @@ static void finish_scalar(struct type *type)
         type->flat[i] = scalar->flat;
 }
 
+static bool has_borrow(const struct type *type)
+{
+    if (type->kind == TYPE_BORROW || (type->element && type->element->has_borrow))
+        return true;
+    for (uint32_t i = 0; type->items && i < type->count; i++)
+        if (type->items[i].type && type->items[i].type->has_borrow)
+            return true;
+    return false;
+}
+
 bool type_finish(struct type *type, struct err *err)
 {
+    type->has_borrow = has_borrow(type);
     type->size = type->align = type->payload_offset = type->discriminant_size = type->flat_count = 0;
     switch (type->kind) {
     case TYPE_RECORD:

@@ -61,6 +61,7 @@ struct type {
     uint32_t size, align;
     uint32_t payload_offset;    /* variant, option, result: where the payload starts */
     uint32_t discriminant_size; /* 1, 2 or 4 */
+    bool has_borrow;            /* it or a part of it is a borrow: not allowed in results */
     uint32_t flat_count;        /* may exceed the maxima; then flat is not filled beyond them */
     wasm_valtype flat[TYPE_MAX_FLAT_PARAMS];
 };

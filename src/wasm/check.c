@@ -110,9 +110,9 @@ bool check_valtype(const checker *s, wasm_valtype type)
 static const char *kind_name(enum wasm_comptype_kind kind)
 {
     switch (kind) {
-    case WASM_COMP_FUNC: return "function";
-    case WASM_COMP_STRUCT: return "structure";
-    default: return "array";
+    case WASM_COMP_FUNC: return "a function";
+    case WASM_COMP_STRUCT: return "a structure";
+    default: return "an array";
     }
 }
 
@@ -121,7 +121,7 @@ bool check_type_kind(const checker *s, uint32_t index, enum wasm_comptype_kind k
     if (index >= s->module->type_count)
         return check_fail(s, "unknown type %u", index);
     return s->module->types[index].kind == kind ||
-           check_fail(s, "type mismatch: type %u is not a %s type", index, kind_name(kind));
+           check_fail(s, "type mismatch: type %u is not %s type", index, kind_name(kind));
 }
 
 bool check_table(checker *s, uint32_t index)

@@ -1,0 +1,393 @@
+/* A connection: bytes in, requests out.
+ *
+ * `connection_run` is a loop of steps, one function per phase, until one says that it waits: for input,
+ * for the service, or for the client to take output. A read is tried only when the kernel announced
+ * something that was not read yet, and again only when the last one filled the buffer or the peer's end
+ * was announced; so a request of the usual kind costs one recv and one send.
+ *
+ * Requests are parsed where they were received. The input buffer is given back whenever nothing of a
+ * request is in it, so idle connections are small. */
+#include "http/connection.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DISCARD_US UINT64_C(1000000)
+#define DISCARD_BYTES ((size_t)1 << 20)
+
+/* ---- closing ---- */
+
+void connection_end(struct connection *c)
+{
+    struct http_server *server = c->server;
+    struct http_exchange *x = c->x;
+    c->doomed = true;
+    if (x && c->phase == PHASE_ANSWER && x->answer != HTTP_ANSWERED && server->service.gone)
+        server->service.gone(server->service.arg, x);
+    if (server->out_owner == c) {
+        server->out_owner = NULL;
+        server->out.size = 0;
+    }
+    if (x)
+        exchange_give(server, x);
+    if (c->in)
+        input_give(server, c->in);
+    buf_free(&c->pending);
+    io_unwatch(server->loop, &c->watch);
+    io_timer_stop(server->loop, &c->timer);
+    io_post_cancel(server->loop, &c->post);
+    close(c->watch.fd);
+    connection_give(c);
+}
+
+static void refuse(struct connection *c, int status)
+{
+    http_fail(c->x, (unsigned)status);
+}
+
+/* ---- input ---- */
+
+/* Read into memory of the caller: the number of bytes, 0 when there is nothing now. */
+static size_t receive(struct connection *c, void *bytes, size_t room)
+{
+    if (!c->readable)
+        return 0;
+    ssize_t n = io_recv(c->server->loop, &c->watch, bytes, room);
+    c->readable = n == (ssize_t)room || (n > 0 && c->ending);
+    c->ended |= n == 0;
+    c->doomed |= n < 0 && n != -EAGAIN;
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* Read into the input buffer. False: nothing came. A peer that ended inside a request is let go. */
+static bool receive_input(struct connection *c)
+{
+    if (!c->in && c->readable)
+        c->in = input_take(c->server);
+    size_t n = c->in ? receive(c, c->in->bytes + c->in->used, INPUT_SIZE - c->in->used) : 0;
+    if (c->in)
+        c->in->used += n;
+    c->doomed |= (n == 0 && c->ended) || (!c->in && c->readable);
+    return n > 0;
+}
+
+/* ---- the head ---- */
+
+/* Views into the buffer forbid moving a request once it is begun: move it before, when the rest of the
+ * buffer might not hold its head and a chunk line or trailers. */
+static void make_room(struct connection *c)
+{
+    size_t need = c->server->limits.head_bytes + INPUT_SIZE / 4;
+    if (c->at == 0 || INPUT_SIZE - c->at >= need)
+        return;
+    c->in->used -= c->at;
+    memmove(c->in->bytes, c->in->bytes + c->at, c->in->used);
+    c->at = 0;
+}
+
+static bool begin_request(struct connection *c)
+{
+    c->x = exchange_take(c);
+    if (!c->x) {
+        c->doomed = true;
+        return false;
+    }
+    make_room(c);
+    c->x->start = c->at;
+    http_parse_begin(&c->x->parser, c->at);
+    return true;
+}
+
+static void begin_body(struct connection *c);
+
+static bool over_limit(struct connection *c, size_t head)
+{
+    if (head <= c->server->limits.head_bytes)
+        return false;
+    refuse(c, c->x->parser.in_fields ? 431 : 414);
+    return true;
+}
+
+/* True when the head is complete or refused. */
+static bool parse_request(struct connection *c)
+{
+    struct http_parser *parser = &c->x->parser;
+    int status = http_parse_head(parser, c->in->bytes, c->in->used);
+    if (status == HTTP_PARSE_MORE)
+        return over_limit(c, c->in->used - c->x->start);
+    if (status != HTTP_PARSE_DONE)
+        refuse(c, status);
+    else if (!over_limit(c, parser->at - c->x->start))
+        begin_body(c);
+    return true;
+}
+
+static bool step_head(struct connection *c)
+{
+    if (c->last || c->pending.size)
+        return false;
+    if (c->in && c->in->used > c->at) {
+        if (!c->x && !begin_request(c))
+            return false;
+        if (c->in->used > c->x->parser.scanned || c->x->parser.scanned == c->x->start)
+            if (parse_request(c))
+                return true;
+    }
+    return receive_input(c);
+}
+
+/* ---- the body ---- */
+
+static bool body_in_input(const struct http_exchange *x)
+{
+    return x->parser.length <= INPUT_SIZE - x->parser.at;
+}
+
+/* A body that does not fit behind its head gets memory of its own, as long as announced. */
+static int begin_long_body(struct connection *c)
+{
+    struct http_exchange *x = c->x;
+    size_t here = c->in->used - x->parser.at;
+    if (!buf_extend(&x->body, (size_t)x->parser.length))
+        return 500;
+    memcpy(x->body.data, c->in->bytes + x->parser.at, here);
+    x->filled = here;
+    c->in->used = x->parser.at;
+    return 0;
+}
+
+static int begin_body_of_kind(struct connection *c)
+{
+    struct http_exchange *x = c->x;
+    if (x->parser.body == HTTP_BODY_CHUNKED)
+        http_chunks_begin(&x->chunks);
+    if (x->parser.body != HTTP_BODY_LENGTH)
+        return 0;
+    if (x->parser.length > c->server->limits.body_bytes)
+        return 413;
+    return body_in_input(x) ? 0 : begin_long_body(c);
+}
+
+/* RFC 9110 section 10.1.1: only when the client may be waiting for it. */
+static void send_continue(struct connection *c)
+{
+    const struct http_parser *parser = &c->x->parser;
+    bool waiting = parser->body != HTTP_BODY_NONE && c->in->used == parser->at && !c->x->filled;
+    if (parser->expect_continue && waiting && (parser->body == HTTP_BODY_CHUNKED || parser->length))
+        output_append(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+}
+
+static void begin_body(struct connection *c)
+{
+    int status = begin_body_of_kind(c);
+    if (status) {
+        refuse(c, status);
+        return;
+    }
+    c->phase = PHASE_BODY;
+    send_continue(c);
+}
+
+/* The request is whole: it ends at `end` of the input, its body is `body`. */
+static bool dispatch(struct connection *c, size_t end, struct str body)
+{
+    struct http_exchange *x = c->x;
+    const struct http_service *service = &c->server->service;
+    x->end = end;
+    x->parser.request.body = body;
+    c->phase = PHASE_ANSWER;
+    if (str_eq(x->parser.request.method, STR("CONNECT")))
+        http_fail(x, 501);
+    else if (!service->handle(service->arg, x) && c->x == x && c->phase == PHASE_ANSWER)
+        http_fail(x, 500);
+    return c->phase != PHASE_ANSWER;
+}
+
+static bool step_body_length(struct connection *c)
+{
+    struct http_exchange *x = c->x;
+    size_t length = x->parser.body == HTTP_BODY_NONE ? 0 : (size_t)x->parser.length, end = x->parser.at + length;
+    if (length > INPUT_SIZE - x->parser.at) {
+        size_t n = x->filled < length ? receive(c, x->body.data + x->filled, length - x->filled) : 0;
+        x->filled += n;
+        c->doomed |= x->filled < length && c->ended;
+        if (x->filled < length)
+            return n > 0 && !c->doomed;
+        return dispatch(c, x->parser.at, (struct str){(const char *)x->body.data, length});
+    }
+    if (c->in->used >= end)
+        return dispatch(c, end, (struct str){c->in->bytes + x->parser.at, length});
+    return receive_input(c);
+}
+
+static bool step_body_chunked(struct connection *c)
+{
+    struct http_exchange *x = c->x;
+    size_t start = x->parser.at, used = 0;
+    char *raw = c->in->bytes + start;
+    int status = c->in->used == start ? HTTP_PARSE_MORE
+                                      : http_chunks_decode(&x->chunks, raw, c->in->used - start,
+                                                           c->server->limits.body_bytes, &x->body, &used);
+    if (status == HTTP_PARSE_DONE) {
+        x->parser.request.trailers = x->chunks.trailers;
+        x->parser.request.trailer_count = x->chunks.trailer_count;
+        return dispatch(c, start + used, (struct str){(const char *)x->body.data, x->body.size});
+    }
+    if (status == HTTP_PARSE_MORE) {
+        memmove(raw, raw + used, c->in->used - start - used);
+        c->in->used -= used;
+        status = c->in->used == INPUT_SIZE ? 431 : 0;
+    }
+    if (status == 0)
+        return receive_input(c);
+    refuse(c, status);
+    return true;
+}
+
+static bool step_body(struct connection *c)
+{
+    return c->x->parser.body == HTTP_BODY_CHUNKED ? step_body_chunked(c) : step_body_length(c);
+}
+
+static bool step_answer(struct connection *c)
+{
+    return false;
+}
+
+static bool step_discard(struct connection *c)
+{
+    if (!c->in && !(c->in = input_take(c->server))) {
+        c->doomed = true;
+        return false;
+    }
+    size_t n = receive(c, c->in->bytes, INPUT_SIZE);
+    c->discarded += n;
+    c->doomed |= c->ended || c->discarded > DISCARD_BYTES;
+    return n > 0;
+}
+
+/* ---- the loop ---- */
+
+static bool (*const steps[PHASE_COUNT])(struct connection *c) = {
+    [PHASE_HEAD] = step_head,
+    [PHASE_BODY] = step_body,
+    [PHASE_ANSWER] = step_answer,
+    [PHASE_DISCARD] = step_discard,
+};
+
+void connection_run(struct connection *c)
+{
+    c->running = true;
+    while (!c->doomed && steps[c->phase](c))
+        continue;
+    c->running = false;
+    connection_settle(c);
+}
+
+static void give_input_back(struct connection *c)
+{
+    if (!c->in || c->x || c->in->used > c->at)
+        return;
+    input_give(c->server, c->in);
+    c->in = NULL;
+    c->at = 0;
+}
+
+/* After the last answer: at once if the client has nothing under way, else shut our side only and read on
+ * for a moment, because a reset would take the answer from the client's buffer. */
+static void close_after_last(struct connection *c)
+{
+    if (!c->readable && !(c->in && c->in->used > c->at)) {
+        c->doomed = true;
+        return;
+    }
+    shutdown(c->watch.fd, SHUT_WR);
+    c->phase = PHASE_DISCARD;
+    c->at = 0;
+    io_timer_set(c->server->loop, &c->timer, io_now_us(c->server->loop) + DISCARD_US);
+    c->doomed |= c->ended;
+}
+
+static uint64_t patience_us(const struct connection *c)
+{
+    const struct http_limits *limits = &c->server->limits;
+    if (c->pending.size || c->phase == PHASE_ANSWER)
+        return limits->write_us;
+    if (c->phase == PHASE_BODY)
+        return limits->body_us;
+    return c->x ? limits->head_us : limits->idle_us;
+}
+
+static void set_timer(struct connection *c)
+{
+    bool in_head = c->phase == PHASE_HEAD && c->x && !c->pending.size;
+    if (c->phase == PHASE_DISCARD || (in_head && c->head_timed))
+        return;
+    c->head_timed = in_head;
+    io_timer_set(c->server->loop, &c->timer, io_now_us(c->server->loop) + patience_us(c));
+}
+
+void connection_settle(struct connection *c)
+{
+    output_flush(c);
+    c->last |= c->server->draining && c->phase == PHASE_HEAD && !c->x;
+    if (c->phase == PHASE_HEAD && c->last && !c->doomed && !c->pending.size)
+        close_after_last(c);
+    if (c->doomed) {
+        connection_end(c);
+        return;
+    }
+    give_input_back(c);
+    set_timer(c);
+}
+
+static void connection_ready(struct io_watch *watch, unsigned events)
+{
+    struct connection *c = IO_OWNER(watch, struct connection, watch);
+    struct http_server *server = c->server;
+    c->readable |= (events & (IO_IN | IO_END)) != 0;
+    c->ending |= (events & IO_END) != 0;
+    c->doomed |= (events & IO_ERROR) != 0;
+    bool had_pending = c->pending.size > 0;
+    if ((events & IO_OUT) && had_pending && !c->doomed && output_resume(c) && c->x &&
+        c->x->answer == HTTP_STREAMING && server->service.drained) {
+        c->running = true;
+        server->service.drained(server->service.arg, c->x);
+        c->running = false;
+    }
+    connection_run(c);
+}
+
+static void connection_timeout(struct io_timer *timer)
+{
+    struct connection *c = IO_OWNER(timer, struct connection, timer);
+    if (c->phase == PHASE_ANSWER && !c->pending.size) {
+        set_timer(c); /* the service has limits of its own */
+        return;
+    }
+    bool unfinished = !c->pending.size && c->x && (c->phase == PHASE_HEAD || c->phase == PHASE_BODY);
+    if (!unfinished) {
+        connection_end(c);
+        return;
+    }
+    refuse(c, 408);
+    connection_settle(c);
+}
+
+static void connection_later(struct io_post *post)
+{
+    connection_run(IO_OWNER(post, struct connection, post));
+}
+
+void connection_begin(struct connection *c)
+{
+    c->watch.ready = connection_ready;
+    c->timer.fired = connection_timeout;
+    c->post.run = connection_later;
+    if (!io_watch(c->server->loop, &c->watch, NULL)) {
+        connection_end(c);
+        return;
+    }
+    set_timer(c);
+}

@@ -1,0 +1,63 @@
+/* The parser of HTTP/1.1 request heads (RFC 9112, RFC 9110).
+ *
+ * Incremental over one contiguous buffer: call again with the same buffer when it holds more bytes.
+ * Nothing is copied: the request's strings are views into the buffer. Field names are turned to lower
+ * case in place. Work is linear in the bytes, however they arrive: finished lines are
+ * not read again, and an unfinished one only when its end has come.
+ *
+ * Strict where two readers could disagree about where a message ends: bare CR or LF, folded lines,
+ * space before the colon, repeated or mixed lengths, unknown codings are refused.
+ */
+#ifndef MAYFLY_HTTP_PARSE_H
+#define MAYFLY_HTTP_PARSE_H
+
+#include "wasi/message.h"
+
+#define HTTP_MAX_FIELDS 100     /* RFC 9110 section 5.4 leaves the number to us */
+#define HTTP_MAX_METHOD 32      /* bytes */
+#define HTTP_MAX_CHUNK_LINE 256 /* bytes of a chunk's size line, extensions included */
+
+enum http_body_kind { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED };
+
+struct http_parser {
+    size_t at;      /* start of the first line that is not parsed */
+    size_t scanned; /* from `at` up to here there is no line feed */
+    unsigned minor; /* 0 or 1, of the version */
+    bool in_fields; /* the request line is parsed */
+    bool keep_alive, expect_continue;
+    bool seen_host, seen_close, seen_keep_alive, host_from_target;
+    enum http_body_kind body;
+    uint64_t length; /* of the body, for HTTP_BODY_LENGTH */
+    struct http_request request;
+    struct http_field fields[HTTP_MAX_FIELDS];
+};
+
+#define HTTP_PARSE_DONE 0
+#define HTTP_PARSE_MORE (-1)
+
+/* Forget the last request; the next one starts at `start` of the buffer. */
+void http_parse_begin(struct http_parser *parser, size_t start);
+
+/* Parse what `buffer[0..size)` holds from parser->at on. HTTP_PARSE_DONE: the head is complete and
+ * parser->at is its end. HTTP_PARSE_MORE: it is not; how many bytes that may go on is the caller's
+ * decision. Else the status to refuse the request with. */
+int http_parse_head(struct http_parser *parser, char *buffer, size_t size);
+
+/* One field line without its line end, as in a trailer section: 0, or the status to refuse with.
+ * Name in lower case, in place. */
+int http_parse_field(char *line, size_t size, struct http_field *ret_field);
+
+/* The line that starts a chunk, at `bytes`: its length with the line end in *ret_line, the size of the
+ * chunk in *ret_size (section 7.1). HTTP_PARSE_MORE, or a status, as above. */
+int http_parse_chunk(const char *bytes, size_t size, size_t *ret_line, uint64_t *ret_size);
+
+/* The lower case of a byte that may stand in a token, else 0 (RFC 9110 section 5.6.2). */
+extern const uint8_t http_token_lower[256];
+
+/* Field names and values as a message may carry them (RFC 9110, 5.1 and 5.5). */
+bool http_is_token(struct str name);
+bool http_is_value(struct str value);
+/* Equal but for the case of ASCII letters. `lower` is in lower case. */
+bool http_is_same(struct str text, struct str lower);
+
+#endif

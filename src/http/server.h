@@ -1,0 +1,99 @@
+/* The HTTP/1.1 server of a worker: connections on the loop, one exchange at a time on each.
+ *
+ * A service gets whole requests and answers each through its exchange: at once, inside `handle` (the hot
+ * path: the response is written to the worker's output buffer and leaves with one system call, together
+ * with those of other requests of the same read), or later, when it has suspended the work.
+ *
+ * Bounded: header bytes and fields, body, connections, time for each phase; see struct http_limits.
+ * Nothing is allocated per request in the steady state: exchanges and input buffers come from pools, and
+ * a connection that waits for its next request holds neither.
+ */
+#ifndef MAYFLY_HTTP_SERVER_H
+#define MAYFLY_HTTP_SERVER_H
+
+#include "http/chunks.h"
+#include "http/response.h"
+#include "io/loop.h"
+
+struct connection;
+struct http_server;
+
+struct http_limits {
+    size_t head_bytes;      /* of a request's head; beyond: 431, or 414 within the request line */
+    size_t body_bytes;      /* of a request's body; beyond: 413 */
+    size_t output_bytes;    /* of answers that a slow client lets pile up; beyond: the connection ends */
+    uint32_t connections;   /* open at once; beyond: accepting waits */
+    uint64_t head_us;       /* from a request's first byte to the end of its head; beyond: 408 */
+    uint64_t body_us;       /* without progress in a body; beyond: 408 */
+    uint64_t idle_us;       /* between requests */
+    uint64_t write_us;      /* without progress in writing */
+};
+extern const struct http_limits http_limits_default;
+#define HTTP_HEAD_BYTES_MAX ((size_t)16384) /* the most that http_limits.head_bytes may say */
+
+enum http_answer { HTTP_UNANSWERED, HTTP_STREAMING, HTTP_ANSWERED };
+
+struct http_exchange {
+    struct connection *connection;
+    void *user; /* the service's; NULL when `handle` is called */
+    /* Private: */
+    struct http_exchange *next;
+    enum http_answer answer;
+    enum http_framing framing;
+    bool content; /* the response carries content (not for HEAD, 204, 304) */
+    uint64_t left; /* bytes that content-length still promises */
+    size_t start, end; /* of the request in the input buffer */
+    size_t filled;
+    struct buf body;
+    struct http_parser parser;
+    struct http_chunks chunks;
+};
+
+struct http_service {
+    /* A whole request. True: answered, or to be answered later. False: failed; the client gets a 500 if
+     * nothing was sent, else the connection ends. */
+    bool (*handle)(void *arg, struct http_exchange *x);
+    /* Optional. A streaming answer has room again (http_room). */
+    void (*drained)(void *arg, struct http_exchange *x);
+    /* Optional. The connection broke before the answer was complete: the exchange is gone after this. */
+    void (*gone)(void *arg, struct http_exchange *x);
+    void *arg;
+};
+
+/* `limits` NULL: the defaults. Both are copied. */
+struct http_server *http_server_new(struct io_loop *loop, const struct http_service *service,
+                                    const struct http_limits *limits, struct err *err);
+/* Ends all connections. NULL is fine. */
+void http_server_free(struct http_server *server);
+/* Accept from a listening socket, which stays the caller's. */
+bool http_server_listen(struct http_server *server, int fd, struct err *err);
+/* Serve one connected, non-blocking socket; takes it over. False (and closed) when there is no room. */
+bool http_server_adopt(struct http_server *server, int fd);
+/* Accept no more, end idle connections, finish the others; then call `done`. */
+void http_server_drain(struct http_server *server, void (*done)(void *arg), void *arg);
+uint32_t http_server_connections(const struct http_server *server);
+
+static inline const struct http_request *http_request(const struct http_exchange *x)
+{
+    return &x->parser.request;
+}
+
+/* ---- answers ----
+ * Contracts as in struct http_sink (wasi/message.h). The exchange is gone after `respond` returned true and
+ * after `finish` and `fail`. When `respond` or `start` return false (a field is unfit, or the connection
+ * broke), it is still there, to be answered otherwise or failed. */
+bool http_respond(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count,
+                  struct str body);
+bool http_start(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count);
+bool http_write(struct http_exchange *x, struct str bytes);
+size_t http_room(const struct http_exchange *x);
+/* False when fewer bytes were written than content-length promised: the connection ends. */
+bool http_finish(struct http_exchange *x, const struct http_field *trailers, size_t count);
+/* Send what was written so far. Implied when `handle` returns and when a write comes later. */
+void http_flush(struct http_exchange *x);
+/* A plain answer with the status and its reason as body; ends the connection if the head was sent. */
+void http_fail(struct http_exchange *x, unsigned status);
+
+extern const struct http_sink http_exchange_sink;
+
+#endif

@@ -1,0 +1,38 @@
+/* An HTTP message as both sides see it: the server that reads it from a connection and the host
+ * functions that show it to a guest. Neither side knows more of the other than this page.
+ *
+ * All strings are views whose bytes live as long as the exchange. Field names are in lower case.
+ */
+#ifndef MAYFLY_WASI_MESSAGE_H
+#define MAYFLY_WASI_MESSAGE_H
+
+#include "base/str.h"
+
+struct http_field {
+    struct str name, value;
+};
+
+struct http_request {
+    struct str method;    /* as sent; case matters */
+    struct str target;    /* path and query, or "*" (OPTIONS), or host and port (CONNECT) */
+    struct str scheme;    /* "http" or "https" */
+    struct str authority; /* of the target or the host field; may be empty */
+    struct http_field *fields, *trailers;
+    uint32_t field_count, trailer_count;
+    struct str body; /* whole */
+};
+
+/* Where a response goes. `x` is the exchange. Either `respond`, or `start`, any number of `write`s and
+ * `finish`. Statuses are 200..999; names and values are checked: false, with nothing sent, when one
+ * is not fit for a field, or when the connection is gone. Fields that belong to the connection
+ * (connection, transfer-encoding, ...) are left out; content-length is kept only by `start`. */
+struct http_sink {
+    bool (*respond)(void *x, unsigned status, const struct http_field *fields, size_t count, struct str body);
+    bool (*start)(void *x, unsigned status, const struct http_field *fields, size_t count);
+    bool (*write)(void *x, struct str bytes);
+    /* How many bytes `write` takes now without piling them up in memory. */
+    size_t (*room)(void *x);
+    bool (*finish)(void *x, const struct http_field *trailers, size_t count);
+};
+
+#endif

@@ -7,24 +7,27 @@
 
 #include <string.h>
 
-static const struct program *program_of_context(const struct context *context)
+/* The context's own image and slot: in a store of several images they are not the store's. */
+static struct image image_of(const struct context *context)
 {
-    return context->store->program;
+    return (struct image){(const uint8_t *)context->code_base, (const void *)context->code_base};
 }
 
 static const struct image_unit *unit_of(const struct context *context)
 {
-    return &image_units(&program_of_context(context)->image)[context->unit];
+    struct image image = image_of(context);
+    return &image_units(&image)[context->unit];
 }
 
 static char *at(const struct context *context, uint64_t slot_off)
 {
-    return (char *)context->store + slot_off;
+    return (char *)context - unit_of(context)->context + slot_off;
 }
 
 static const struct image_memory *memory_row(const struct context *context, uint32_t memory)
 {
-    return &image_memories(&program_of_context(context)->image)[unit_of(context)->memory_first + memory];
+    struct image image = image_of(context);
+    return &image_memories(&image)[unit_of(context)->memory_first + memory];
 }
 
 static uint64_t *memory_size(const struct context *context, const struct image_memory *row)
@@ -34,7 +37,8 @@ static uint64_t *memory_size(const struct context *context, const struct image_m
 
 static const struct image_table *table_row(const struct context *context, uint32_t table)
 {
-    return &image_tables(&program_of_context(context)->image)[unit_of(context)->table_first + table];
+    struct image image = image_of(context);
+    return &image_tables(&image)[unit_of(context)->table_first + table];
 }
 
 static uint64_t table_length(const struct context *context, const struct image_table *row)
@@ -65,7 +69,8 @@ static uint64_t help_memory_grow(struct context *context, uint32_t memory, uint6
         bytes > row->max_bytes)
         return UINT64_MAX;
     uint64_t base = (uint64_t)at(context, row->base_off);
-    if (delta && !slot_grow(task_current->slot, base + old, base + bytes))
+    struct slot *slot = delta ? slot_of(task_current->slot, base) : NULL;
+    if (delta && (!slot || !slot_grow(slot, base + old, base + bytes)))
         return UINT64_MAX;
     if (delta)
         *size = bytes;
@@ -94,7 +99,8 @@ static uint32_t help_memory_copy(struct context *context, uint32_t to_memory, ui
 /* What is left of a segment: nothing once dropped. */
 static struct image_segment segment_of(const struct context *context, uint32_t row)
 {
-    struct image_segment segment = image_segments(&program_of_context(context)->image)[row];
+    struct image image = image_of(context);
+    struct image_segment segment = image_segments(&image)[row];
     if (*(uint8_t *)at(context, segment.flag_off))
         segment.count = 0;
     return segment;
@@ -107,14 +113,15 @@ static uint32_t help_memory_init(struct context *context, uint32_t memory, uint3
     struct image_segment segment = segment_of(context, unit_of(context)->data_first + data);
     if (!within(to, length, *memory_size(context, row)) || !within(from, length, segment.count))
         return trap(context, TRAP_MEMORY_BOUNDS);
-    memcpy(at(context, row->base_off) + to, image_bytes(&program_of_context(context)->image) + segment.first + from,
-           length);
+    struct image image = image_of(context);
+    memcpy(at(context, row->base_off) + to, image_bytes(&image) + segment.first + from, length);
     return 1;
 }
 
 static void drop(const struct context *context, uint32_t row)
 {
-    *(uint8_t *)at(context, image_segments(&program_of_context(context)->image)[row].flag_off) = 1;
+    struct image image = image_of(context);
+    *(uint8_t *)at(context, image_segments(&image)[row].flag_off) = 1;
 }
 
 static void help_data_drop(struct context *context, uint32_t data)
@@ -132,7 +139,7 @@ static struct table_entry entry_of(const struct context *context, const struct i
 {
     struct table_entry entry = {reference, 0};
     if (row->is_func && reference) {
-        const struct context *callee = (const void *)at(context, FUNCREF_CONTEXT(reference));
+        const struct context *callee = (const void *)((char *)context->store + FUNCREF_CONTEXT(reference));
         memcpy(&entry.type_hash, (const char *)callee->code_base + FUNCREF_CODE(reference) - 8, 8);
     }
     return entry;
@@ -205,8 +212,8 @@ static uint32_t help_table_init(struct context *context, uint32_t table, uint32_
     struct image_segment segment = segment_of(context, unit_of(context)->elem_first + elem);
     if (!within(to, length, table_length(context, row)) || !within(from, length, segment.count))
         return trap(context, TRAP_TABLE_BOUNDS);
-    memcpy(table_entries(context, row) + to,
-           image_entries(&program_of_context(context)->image) + segment.first + from,
+    struct image image = image_of(context);
+    memcpy(table_entries(context, row) + to, image_entries(&image) + segment.first + from,
            length * sizeof(struct table_entry));
     return 1;
 }

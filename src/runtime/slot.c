@@ -12,12 +12,12 @@ static char *base_of(const struct slot *slot)
     return (char *)slot->store;
 }
 
-static void write_word(struct slot *slot, const struct image_word *word)
+static void write_word(struct slot *slot, struct store *store, const struct image_word *word)
 {
     struct program *program = slot->program;
     char *at = base_of(slot) + word->slot_off;
     uint64_t address = (uint64_t)slot->store + word->value;
-    struct context context = {(uint64_t)program->image.base, slot->store, program->helpers, word->value};
+    struct context context = {(uint64_t)program->image.base, store, program->helpers, word->value};
     switch ((enum image_word_kind)word->kind) {
     case WORD_CONTEXT:
         memcpy(at, &context, sizeof context);
@@ -31,14 +31,14 @@ static void write_word(struct slot *slot, const struct image_word *word)
     }
 }
 
-static bool fill_fixed(struct slot *slot, struct err *err)
+static bool fill_fixed(struct slot *slot, struct store *store, struct err *err)
 {
     const struct image *image = &slot->program->image;
     if (mprotect(slot->store, image->header->fixed_size, PROT_READ | PROT_WRITE) != 0)
         return err_errno(err, "cannot make a slot writable");
     slot->store->program = slot->program;
     for (uint64_t i = 0; i < image_words_count(image); i++)
-        write_word(slot, &image_words(image)[i]);
+        write_word(slot, store, &image_words(image)[i]);
     return true;
 }
 
@@ -111,7 +111,22 @@ static bool fill_hot(struct slot *slot, struct err *err)
     return true;
 }
 
-static struct slot *slot_create(struct program *program, struct err *err)
+/* Reserve addresses: anywhere, or above `first` within reach of its function references. */
+static void *reserve(uint64_t size, const struct slot *first)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    if (!first)
+        return mmap(NULL, size, PROT_NONE, flags, -1, 0);
+    uint64_t low = (uint64_t)first->store, reach = ((uint64_t)CONTEXT_ALIGN << 32) - size;
+    for (uint64_t at = low + first->program->image.header->slot_size; at - low < reach; at += (uint64_t)1 << 30) {
+        void *base = mmap((void *)at, size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, 0);
+        if (base != MAP_FAILED)
+            return base;
+    }
+    return MAP_FAILED;
+}
+
+static struct slot *slot_create(struct program *program, const struct slot *first, struct err *err)
 {
     struct slot *slot = mem_alloc(1, sizeof *slot);
     if (!slot) {
@@ -119,7 +134,7 @@ static struct slot *slot_create(struct program *program, struct err *err)
         return NULL;
     }
     uint64_t size = program->image.header->slot_size;
-    void *base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *base = reserve(size, first);
     slot->program = program;
     slot->store = base;
     arena_init(&slot->exceptions, SLOT_EXCEPTION_BYTES);
@@ -129,14 +144,40 @@ static struct slot *slot_create(struct program *program, struct err *err)
         return NULL;
     }
     program->slot_count++;
-    if (fill_fixed(slot, err) && map_template(slot, err) && fill_snapshot(slot, err) && fill_hot(slot, err))
+    if (fill_fixed(slot, first ? first->store : base, err) && map_template(slot, err) && fill_snapshot(slot, err) &&
+        fill_hot(slot, err))
         return slot;
     slot_destroy(slot);
     return NULL;
 }
 
+struct slot *slot_join(struct slot *first, struct program *program, struct err *err)
+{
+    struct slot *slot = slot_create(program, first, err);
+    if (slot) {
+        slot->joined = first->joined;
+        first->joined = slot;
+    }
+    return slot;
+}
+
+uint64_t slot_funcref(const struct slot *slot, const struct slot *first, const struct image_export *row)
+{
+    uint64_t away = (uint64_t)slot->store - (uint64_t)first->store;
+    return FUNCREF_MAKE(FUNCREF_CODE(row->funcref), FUNCREF_CONTEXT(row->funcref) + away);
+}
+
+void slot_link_func(struct slot *slot, const struct slot *first, uint64_t slot_off, uint64_t funcref)
+{
+    const struct context *context = (const void *)((char *)first->store + FUNCREF_CONTEXT(funcref));
+    struct import_words words = {context->code_base + FUNCREF_CODE(funcref), (uint64_t)context};
+    memcpy(base_of(slot) + slot_off, &words, sizeof words);
+}
+
 void slot_destroy(struct slot *slot)
 {
+    if (slot->joined)
+        slot_destroy(slot->joined);
     arena_free(&slot->exceptions);
     munmap(slot->store, slot->program->image.header->slot_size);
     slot->program->slot_count--;
@@ -147,7 +188,7 @@ struct slot *slot_acquire(struct program *program, struct err *err)
 {
     struct slot *slot = program->free_slots;
     if (!slot)
-        return slot_create(program, err);
+        return slot_create(program, NULL, err);
     program->free_slots = slot->next;
     return slot;
 }

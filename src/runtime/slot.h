@@ -29,9 +29,10 @@ struct slot_page {
 };
 
 struct slot {
-    struct store *store; /* = the slot's base address */
+    struct store *store; /* = the slot's base address; a joined slot's own, unused store block likewise */
     struct program *program;
     struct slot *next;
+    struct slot *joined; /* further slots of the same store, of other images: see slot_join */
     uint32_t hot_count, learned; /* hot[0 .. learned) are known to the program */
     bool overflowed;             /* more pages written than hot[] holds: remap at release */
     uint32_t grown_count;
@@ -48,12 +49,27 @@ struct slot *slot_acquire(struct program *program, struct err *err);
 void slot_release(struct slot *slot);
 void slot_destroy(struct slot *slot);
 
+/* A store of several images: a slot for `program` whose contexts belong to the store of `first`. It lives and
+ * is destroyed with `first`, which must not go back to its program's pool. Its function references are
+ * relative to the store of `first`, so it lies above it, within reach of 32 bits of CONTEXT_ALIGN. */
+struct slot *slot_join(struct slot *first, struct program *program, struct err *err);
+
+/* Link an import of a joined or first slot at run time: `words` at `slot_off` get function `funcref` (relative
+ * to the store of `first`). */
+void slot_link_func(struct slot *slot, const struct slot *first, uint64_t slot_off, uint64_t funcref);
+
+/* The reference to an export's function of `slot`, relative to the store of `first`. */
+uint64_t slot_funcref(const struct slot *slot, const struct slot *first, const struct image_export *row);
+
 /* For the fault handler: a write to `address`. True when the page was a tracked read-only one and is now
  * writable, so that the write can be repeated. */
 bool slot_first_write(struct slot *slot, uint64_t address);
-static inline bool slot_contains(const struct slot *slot, uint64_t address)
+/* The slot among `first` and those joined to it whose reservation holds `address`, or NULL. */
+static inline struct slot *slot_of(struct slot *first, uint64_t address)
 {
-    return address - (uint64_t)slot->store < slot->program->image.header->slot_size;
+    while (first && address - (uint64_t)first->store >= first->program->image.header->slot_size)
+        first = first->joined;
+    return first;
 }
 
 /* For memory.grow: make [low, high) of a memory accessible. */

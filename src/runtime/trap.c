@@ -74,7 +74,7 @@ static enum trap trap_of_fault(const struct task *task, int signal_number, uint6
         return trap_of_instruction((const uint8_t *)pc);
     if (signal_number != SIGSEGV)
         return TRAP_NONE;
-    if (slot_contains(task->slot, address))
+    if (slot_of(task->slot, address))
         return TRAP_MEMORY_BOUNDS;
     if (address - task->stack->base < STACK_GUARD)
         return TRAP_STACK_OVERFLOW;
@@ -96,8 +96,8 @@ static void on_fault(int signal_number, siginfo_t *info, void *raw)
     ucontext_t *context = raw;
     struct task *task = task_current;
     uint64_t address = (uint64_t)info->si_addr, pc = reg(context, REG_RIP);
-    bool in_slot = task && signal_number == SIGSEGV && slot_contains(task->slot, address);
-    if (in_slot && (reg(context, REG_ERR) & FAULT_IS_WRITE) && slot_first_write(task->slot, address))
+    struct slot *slot = task && signal_number == SIGSEGV ? slot_of(task->slot, address) : NULL;
+    if (slot && (reg(context, REG_ERR) & FAULT_IS_WRITE) && slot_first_write(slot, address))
         return;
     enum trap trap = TRAP_NONE;
     if (task && task->activation && program_of(pc))

@@ -1,0 +1,26 @@
+/* The command line: commands.def names the commands, options.def what they take; each has a file of its own.
+ * Exit codes: 0, 1 for input or environment, 2 for usage. */
+#ifndef MAYFLY_CLI_CLI_H
+#define MAYFLY_CLI_CLI_H
+
+#include "base/err.h"
+#include "compile/client.h"
+
+struct cli_options {
+    const char *file; /* the command's argument, or NULL */
+    const char *listen, *output, *opt, *dump, *stats, *quiet; /* flags: non-NULL when given */
+};
+
+#define CLI_FAILED 1
+#define CLI_USAGE 2
+
+#define COMMAND(name, arguments, help) int cli_##name(const struct cli_options *options);
+#include "cli/commands.def"
+#undef COMMAND
+
+/* Print what is wrong and where help is; returns CLI_USAGE. */
+int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The compile options that the command line asks for; false after printing what is wrong. */
+bool cli_compile_options(const char *command, const struct cli_options *options, struct compile_options *ret_options);
+
+#endif

@@ -3,13 +3,11 @@
 #
 # Needed only to change an example or a test guest; the components themselves are in the tree.
 # Wants clang-19, lld-19, wasi-libc, libclang-rt-19-dev-wasm32 (apt) and wasm-tools,
-# wit-bindgen-cli (cargo). WASI_WIT names the folder that holds wasi-http, wasi-io, ... as WIT text.
+# wit-bindgen-cli (cargo). The interfaces of WASI are read from wit/.
 set -eu
 
-usage="usage: WASI_WIT=FOLDER scripts/guest-c.sh OUT.wasm WIT-FILE WORLD SOURCE..."
+usage="usage: scripts/guest-c.sh OUT.wasm WIT-FILE WORLD SOURCE..."
 [ $# -ge 4 ] || { echo "$usage" >&2; exit 2; }
-[ -n "${WASI_WIT:-}" ] || { echo "error: WASI_WIT is not set
-$usage" >&2; exit 2; }
 out=$1 wit=$2 world=$3
 shift 3
 
@@ -17,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/wit"
 cp "$wit" "$work/wit/world.wit"
-cp -rL "$WASI_WIT" "$work/wit/deps"
+cp -r "$(dirname "$0")/../wit" "$work/wit/deps"
 
 wit-bindgen c --world "$world" --rename-world guest --out-dir "$work" "$work/wit" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 clang-19 --target=wasm32-wasi -mexec-model=reactor -O2 -Wall ${GUEST_CFLAGS:-} -I"$work" \

@@ -29,9 +29,10 @@ static inline wasi_http_types_own_outgoing_body_t start_answer(outparam_t out, u
 {
     wasi_http_types_own_outgoing_response_t response =
         wasi_http_types_constructor_outgoing_response(wasi_http_types_constructor_fields());
-    wasi_http_types_method_outgoing_response_set_status_code(wasi_http_types_borrow_outgoing_response(response), status);
+    wasi_http_types_borrow_outgoing_response_t borrowed = wasi_http_types_borrow_outgoing_response(response);
+    wasi_http_types_method_outgoing_response_set_status_code(borrowed, status);
     wasi_http_types_own_outgoing_body_t body;
-    wasi_http_types_method_outgoing_response_body(wasi_http_types_borrow_outgoing_response(response), &body);
+    wasi_http_types_method_outgoing_response_body(borrowed, &body);
     wasi_http_types_result_own_outgoing_response_error_code_t result = {.is_err = false, .val.ok = response};
     wasi_http_types_static_response_outparam_set(out, &result);
     return body;

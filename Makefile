@@ -1,0 +1,51 @@
+# The front door; CMake does the work. `make help` lists the targets.
+SHELL := /bin/sh
+LISTEN ?= 127.0.0.1:3000
+
+release: ## build into build/ (the default); the program is build/mayfly
+	@scripts/build.sh build -DCMAKE_BUILD_TYPE=Release
+
+debug: ## build into build-debug/
+	@scripts/build.sh build-debug -DCMAKE_BUILD_TYPE=Debug
+
+asan: ## build into build-asan/ with AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/build.sh build-asan -DCMAKE_BUILD_TYPE=Debug -DMAYFLY_SANITIZE=ON
+
+deps: ## install what building and testing need (Debian 12)
+	@scripts/deps.sh
+
+deps-bench: deps ## install what the benchmarks measure against
+	@scripts/deps.sh scripts/deps-bench.txt
+
+serve: deps release ## build, then serve the example in examples/hello-c
+	@build/mayfly up examples/hello-c/hello.wasm --listen $(LISTEN)
+
+test: deps release asan ## every test, in the release and in the sanitizer build
+	@scripts/test.sh build build-asan
+
+test-full: deps release asan ## the same with the long versions of the long tests
+	@MAYFLY_TEST_FULL=1 scripts/test.sh build build-asan
+
+bench-start: deps-bench release ## start and teardown of an instance: time, pages, memory
+	@python3 bench/start.py
+
+bench-serve: deps-bench release ## hello over HTTP against nginx, a bare loop and wasmtime
+	@python3 bench/serve.py
+
+bindings: release ## regenerate src/wasi/gen from wit/
+	@build/wit-bindings wit src/wasi/gen
+
+lint: ## the rules of the house
+	@python3 tests/tidy/tidy.py
+
+format: ## put every C file in form
+	@python3 tests/tidy/tidy.py --list-c | xargs clang-format-19 -i
+
+clean: ## remove all builds
+	@rm -rf build build-debug build-asan
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+.PHONY: release debug asan deps deps-bench serve test test-full bench-start bench-serve bindings lint format clean help

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Installs what is missing of a list of Debian packages: scripts/deps.sh [LIST]. Asks for root only then.
+set -eu
+list=${1:-$(dirname "$0")/deps.txt}
+packages=$(sed 's/#.*//' "$list")
+
+if ! command -v apt-get >/dev/null; then
+    echo "note: no apt-get here; these packages, under their names elsewhere, are needed:" $packages
+    exit 0
+fi
+missing=
+for package in $packages; do
+    case $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) in
+    "install ok installed") ;;
+    *) missing="$missing $package" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+root=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "error: not root and no sudo; install as root:$missing" >&2; exit 1; }
+    root=sudo
+fi
+echo "installing:$missing"
+$root apt-get update -q
+$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing

@@ -1,0 +1,487 @@
+#!/usr/bin/env python3
+"""End to end: real components, a real server, real sockets.
+
+    run.py PROGRAM [CASE...]        PROGRAM is build/mayfly; all cases without names
+
+Every case starts its own server on a free port. A case prints what it skipped by name and fails
+with one line that says what was expected. MAYFLY_TEST_FULL=1 makes the long ones longer.
+"""
+import contextlib
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+SHARED = os.path.join(ROOT, "..", "shared", "components")
+FULL = os.environ.get("MAYFLY_TEST_FULL") == "1"
+START_SECONDS = 240
+PROGRAM = None
+PLANTED = None
+
+
+class Failure(Exception):
+    pass
+
+
+class Skipped(Exception):
+    pass
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+def guest(name):
+    return os.path.join(HERE, "guests", name + ".wasm")
+
+
+class Server:
+    """`mayfly up FILE` on a free port; its log in `log()`; stopped by SIGTERM at the end of a `with`."""
+
+    def __init__(self, file, *options, program=None):
+        self.errors = tempfile.TemporaryFile(mode="w+", errors="replace")
+        self.process = subprocess.Popen([program or PROGRAM, "up", file, "--listen", "127.0.0.1:0", *options],
+                                        stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        timer = threading.Timer(START_SECONDS, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        timer.cancel()
+        match = re.fullmatch(r"Serving http://127\.0\.0\.1:(\d+)\n", line)
+        if not match:
+            self.process.kill()
+            self.process.wait()
+            raise Failure(f"no `Serving http://...` but {line!r}; log: {self.log()[-2000:]}")
+        self.port = int(match.group(1))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        status = self.stop()
+        if kind and issubclass(kind, (Failure, OSError)):
+            print("  log of the server:\n    " + self.log()[-4000:].replace("\n", "\n    "))
+        elif not kind:
+            check(status == 0, f"the server ended with {status}, not 0, after SIGTERM; log: {self.log()[-4000:]}")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return "no answer to SIGTERM"
+
+    def log(self):
+        self.errors.flush()
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def wait_log(self, pattern, seconds=10):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if re.search(pattern, self.log(), re.M):
+                return True
+            time.sleep(0.02)
+        return False
+
+
+class Client:
+    """One keep-alive connection; bytes are read here, so that framing is checked too."""
+
+    def __init__(self, port, timeout=60):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.pending = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def more(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise Failure(f"the connection ended early, after {self.pending!r:.200}")
+        self.pending += data
+
+    def line(self):
+        while b"\r\n" not in self.pending:
+            self.more()
+        line, self.pending = self.pending.split(b"\r\n", 1)
+        return line
+
+    def take(self, count):
+        while len(self.pending) < count:
+            self.more()
+        data, self.pending = self.pending[:count], self.pending[count:]
+        return data
+
+    def until_end(self):
+        with contextlib.suppress(Failure):
+            while True:
+                self.more()
+        data, self.pending = self.pending, b""
+        return data
+
+    def chunks(self):
+        data = b""
+        while True:
+            size = int(self.line().split(b";")[0], 16)
+            data += self.take(size)
+            if size == 0:
+                while self.line():
+                    pass
+                return data
+            check(self.take(2) == b"\r\n", "a chunk ends in CR LF")
+
+    def response(self, method="GET"):
+        version, status, *_ = self.line().decode().split(" ")
+        check(version == "HTTP/1.1", f"the answer is HTTP/1.1, not {version}")
+        headers = {}
+        while line := self.line():
+            name, value = line.decode("latin-1").split(":", 1)
+            headers[name.lower()] = value.strip()
+        if method == "HEAD" or status in ("204", "304"):
+            body = b""
+        elif headers.get("transfer-encoding", "").lower() == "chunked":
+            body = self.chunks()
+        elif "content-length" in headers:
+            body = self.take(int(headers["content-length"]))
+        else:
+            body = self.until_end()
+        return int(status), headers, body
+
+    def send(self, path, method="GET", body=None, headers=()):
+        lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        self.socket.sendall("\r\n".join(lines + ["", ""]).encode() + (body or b""))
+
+    def ask(self, path, method="GET", body=None, headers=()):
+        self.send(path, method, body, headers)
+        return self.response(method)
+
+
+def ask(port, path, **more):
+    with Client(port) as client:
+        return client.ask(path, **more)
+
+
+def expect(answer, status, body=None):
+    check(answer[0] == status, f"status {status}, not {answer[0]} with {answer[2]!r:.200}")
+    if body is not None:
+        check(answer[2] == body, f"body {body!r:.200}, not {answer[2]!r:.200}")
+
+
+# ---- cases ------------------------------------------------------------------------------------------------------
+
+
+def case_examples():
+    """The examples in the tree say what they were asked for."""
+    for name, greeting in (("hello-c", "Hello from C!"), ("hello-rust", "Hello from Rust!")):
+        with Server(os.path.join(ROOT, "examples", name, "hello.wasm")) as server:
+            for path in ("/", "/some/path?with=query", "/" + "x" * 900):
+                answer = ask(server.port, path)
+                expect(answer, 200, f"{greeting} You asked for {path}\n".encode())
+                check(answer[1].get("content-type") == "text/plain", f"content-type text/plain, not {answer[1]}")
+
+
+def case_components():
+    """Components that other toolchains built, where they lie beside the checkout."""
+    hello = lambda path: b"Hello, world!"
+    names = {"hello-rust": hello, "hello-c": hello, "hello-go": hello, "chain-rust-go": None}
+    ran = 0
+    for name, text in names.items():
+        file = os.path.join(SHARED, name + ".wasm")
+        if not os.path.exists(file):
+            print(f"  skipped: {name}.wasm is not in ../shared/components")
+            continue
+        with Server(file) as server, Client(server.port) as client:
+            for path in ("/", "/a/b", "/"):
+                answer = client.ask(path)
+                expect(answer, 200)
+                if text:
+                    check(answer[2].strip() == text(path), f"{name}: `Hello, world!`, not {answer[2]!r:.200}")
+                else:
+                    check(path.upper().encode() in answer[2], f"{name}: the path in capitals, not {answer[2]!r:.200}")
+        ran += 1
+    if not ran:
+        raise Skipped("no component in ../shared/components")
+
+
+def case_echo():
+    """Bodies of many sizes arrive and come back whole, with a length and in chunks."""
+    sizes = [0, 1, 100, 4095, 4096, 4097, 65535, 65536, 300000] + ([4000000] if FULL else [])
+    source = random.Random(7)
+    with Server(guest("echo")) as server, Client(server.port) as client:
+        for path in ("/parts", "/whole"):
+            for size in sizes:
+                body = source.randbytes(size)
+                expect(client.ask(path, "POST", body), 200, body)
+            chunked = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (b"first ", b"second", b" third" * 1000))
+            client.socket.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode() +
+                                  chunked + b"0\r\n\r\n")
+            expect(client.response(), 200, b"first second" + b" third" * 1000)
+
+
+def case_keepalive():
+    """Many requests over one connection; several at once in order; `Connection: close` and HTTP/1.0 end it."""
+    with Server(os.path.join(ROOT, "examples", "hello-c", "hello.wasm")) as server:
+        with Client(server.port) as client:
+            for number in range(300):
+                expect(client.ask(f"/{number}"), 200, f"Hello from C! You asked for /{number}\n".encode())
+            for number in range(20):
+                client.send(f"/in-a-row/{number}")
+            for number in range(20):
+                expect(client.response(), 200, f"Hello from C! You asked for /in-a-row/{number}\n".encode())
+            expect(client.ask("/last", headers=["Connection: close"]), 200)
+            check(client.until_end() == b"", "the connection ends after `Connection: close`")
+        with Client(server.port) as client:
+            client.socket.sendall(b"GET /old HTTP/1.0\r\n\r\n")
+            check(b"You asked for /old" in client.until_end(), "an answer to HTTP/1.0, then the end")
+        with Client(server.port) as client:
+            for byte in b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n":
+                client.socket.sendall(bytes([byte]))
+                time.sleep(0.002)
+            expect(client.response(), 200, b"Hello from C! You asked for /slow\n")
+
+
+def case_refusals():
+    """What is not HTTP gets a 4xx and the end of its connection, and nobody else notices."""
+    bad = [b"\0\1\2\3\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\r\n\r\n", b"G@T / HTTP/1.1\r\nHost: a\r\n\r\n",
+           b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+           b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+           b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+           b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+           b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+           b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 200000 + b"\r\n\r\n",
+           b"GET /" + b"y" * 200000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"]
+    with Server(guest("echo")) as server:
+        for request in bad:
+            with Client(server.port, timeout=10) as client, contextlib.suppress(ConnectionError, BrokenPipeError):
+                client.socket.sendall(request)
+                reply = client.until_end()
+                status = re.match(rb"HTTP/1\.1 (\d)\d\d ", reply)
+                check(status is None and not reply or status and status.group(1) in b"45",
+                      f"a refusal of {request!r:.80}, not {reply!r:.120}")
+            expect(ask(server.port, "/", method="POST", body=b"still here"), 200, b"still here")
+
+
+def case_trap():
+    """A trap answers 500, leaves a backtrace with the guest's function names, and harms nobody."""
+    with Server(guest("trap")) as server, Client(server.port) as other:
+        expect(other.ask("/"), 200, b"fine\n")
+        for path in ("/trap", "/memory", "/divide", "/stack", "/table", "/silent", "/trap"):
+            expect(ask(server.port, path), 500)
+            expect(other.ask("/"), 200, b"fine\n")
+        for name in ("drop_the_letter", "carry_the_mail", "read_far_away", "divide_by_zero", "dig_deeper",
+                     "call_nothing"):
+            check(server.wait_log(name), f"{name} in the log")
+        log = server.log()
+        check(log.index("drop_the_letter") < log.index("carry_the_mail"), "the innermost function comes first")
+        for _ in range(50):
+            expect(ask(server.port, "/trap"), 500)
+        expect(other.ask("/"), 200, b"fine\n")
+
+
+def case_half():
+    """A trap in the middle of an answer: never an answer that looks complete and successful."""
+    with Server(guest("trap")) as server:
+        with Client(server.port) as client:
+            client.send("/half")
+            try:
+                status, _, body = client.response()
+                check(status == 500, f"500 or a broken answer, not a complete {status} with {body!r}")
+            except (Failure, ConnectionError) as failure:
+                if "500 or" in str(failure):
+                    raise
+        expect(ask(server.port, "/"), 200, b"fine\n")
+
+
+def leak_requests(count):
+    """Paths for the leak hunter: every mix of places, about one in twenty ending in a trap."""
+    source = random.Random(20)
+    for number in range(count):
+        places = "".join(p for p in "sdbhgvtk" if source.random() < 0.4)
+        yield f"/{places}{'x' if source.random() < 0.05 else ''}/{number}"
+
+
+def hunt(server, count):
+    """Sends `count` requests over several connections; returns the answers that are not clean."""
+    clients = [Client(server.port) for _ in range(4)]
+    found, same = [], set()
+    for number, path in enumerate(leak_requests(count)):
+        status, headers, body = clients[number % 4].ask(path)
+        if headers.get("connection", "").lower() == "close":
+            clients[number % 4] = Client(server.port)
+        if "x" in path:
+            check(status == 500, f"500 for {path}, not {status} with {body!r:.100}")
+            continue
+        match = re.fullmatch(rb"clean (pages=\d+ handle=\d+) wrote=(\d+)\n", body)
+        if not match:
+            found.append((path, body))
+            continue
+        same.add(match.group(1))
+        check(int(match.group(2)) > 0 or not set(path.split("/")[1]) & set("sdbhg"), f"the hunter finds its own: {path}")
+    if len(same) > 1:
+        found.append(("sizes and handles differ", b", ".join(sorted(same))))
+    for client in clients:
+        client.socket.close()
+    return found
+
+
+def case_leak():
+    """No instance sees anything of an earlier one: memory, globals, tables, handles, grown pages."""
+    with Server(guest("leak")) as server:
+        found = hunt(server, 20000 if FULL else 2000)
+        check(not found, f"{len(found)} leaks, the first: {found[:1]}")
+
+
+def case_planted():
+    """The hunt finds the one page that a build with a planted error leaves behind."""
+    if not PLANTED or not os.path.exists(PLANTED):
+        raise Skipped("no build with the planted error")
+    with Server(guest("leak"), program=PLANTED) as server:
+        check(hunt(server, 200), "the hunt finds the page that stays")
+
+
+def resident(process):
+    with open(f"/proc/{process.pid}/status") as status:
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
+
+
+def descriptors(process):
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+def case_connections():
+    """Hundreds of connections at once, all answered; none of their descriptors stays."""
+    count = 400
+    with Server(os.path.join(ROOT, "examples", "hello-c", "hello.wasm")) as server:
+        ask(server.port, "/")
+        before = descriptors(server.process)
+        clients = [Client(server.port) for _ in range(count)]
+        for turn in range(3):
+            for number, client in enumerate(clients):
+                client.send(f"/{turn}/{number}")
+            for number, client in enumerate(clients):
+                expect(client.response(), 200, f"Hello from C! You asked for /{turn}/{number}\n".encode())
+        for number, client in enumerate(clients):
+            if number % 2:
+                client.send("/never-read")
+            client.socket.close()
+        for _ in range(100):
+            if descriptors(server.process) <= before + 1:
+                break
+            time.sleep(0.05)
+        after = descriptors(server.process)
+        check(after <= before + 1, f"{before} descriptors before, {after} after")
+        expect(ask(server.port, "/end"), 200)
+
+
+def case_memory():
+    """The server does not grow with the number of requests."""
+    count = 20000 if FULL else 3000
+    with Server(guest("echo")) as server, Client(server.port) as client:
+        body = b"z" * 5000
+        for _ in range(500):
+            client.ask("/whole", "POST", body)
+        before = resident(server.process)
+        for _ in range(count):
+            expect(client.ask("/whole", "POST", body), 200)
+        grown = resident(server.process) - before
+        check(grown < 4096, f"{count} requests made the server grow by {grown} KiB")
+
+
+def case_shutdown():
+    """SIGTERM and SIGINT end the server with 0, with connections open, idle or half asked."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        server = Server(os.path.join(ROOT, "examples", "hello-c", "hello.wasm"))
+        with Client(server.port) as idle, Client(server.port) as half:
+            expect(idle.ask("/"), 200)
+            half.socket.sendall(b"GET /half HT")
+            time.sleep(0.05)
+            server.process.send_signal(number)
+            status = server.stop() if number == signal.SIGTERM else server.process.wait(timeout=20)
+        check(status == 0, f"exit code 0 after signal {number}, not {status}; log: {server.log()[-2000:]}")
+
+
+def run_up(*arguments):
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=START_SECONDS)
+    return done.returncode, done.stdout, done.stderr
+
+
+def case_errors():
+    """Bad input: exit code 1 and one line `error: FILE: ...`; bad usage: exit code 2."""
+    with tempfile.TemporaryDirectory() as folder:
+        code, _, text = run_up("up", os.path.join(folder, "absent.wasm"))
+        check(code == 1 and re.match(r"error: .*absent\.wasm: ", text), f"a missing file: {code} {text!r}")
+        with open(guest("trap"), "rb") as file:
+            whole = file.read()
+        samples = {"empty": b"", "text": b"hello, this is no WebAssembly\n", "cut": whole[:len(whole) // 2],
+                   "broken": whole[:2000] + b"\xff" * 200 + whole[2200:], "magic": whole[:8]}
+        for name, data in samples.items():
+            path = os.path.join(folder, name + ".wasm")
+            with open(path, "wb") as file:
+                file.write(data)
+            code, output, text = run_up("up", path, "--listen", "127.0.0.1:0")
+            check(code == 1 and "Serving" not in output and re.match(rf"error: .*{name}\.wasm: .", text),
+                  f"{name}: exit 1 and an error line, not {code} {text!r}")
+            if name in ("cut", "broken"):
+                check(re.search(r"offset 0x[0-9a-f]+: ", text), f"{name}: an offset in {text!r}")
+    for arguments in (("up",), ("nonsense",), ("up", "--nonsense", guest("trap"))):
+        code, _, text = run_up(*arguments)
+        check(code == 2 and text, f"{arguments}: exit code 2 and a word about usage, not {code} {text!r}")
+
+
+def case_busy():
+    """A port that is taken: exit code 1 and an error line."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, output, text = run_up("up", guest("trap"), "--listen", f"127.0.0.1:{port}")
+        check(code == 1 and text.startswith("error: ") and "Serving" not in output, f"{code} {output!r} {text!r}")
+
+
+CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}
+
+
+def main(arguments):
+    global PROGRAM, PLANTED
+    if not arguments:
+        sys.exit(f"usage: run.py PROGRAM [CASE...]; cases: {' '.join(CASES)}")
+    PROGRAM = os.path.abspath(arguments[0])
+    PLANTED = os.path.join(os.path.dirname(PROGRAM), "tests", "mayfly-leaky")
+    os.environ.setdefault("XDG_CACHE_HOME", os.path.join(os.path.dirname(PROGRAM), "tests", "cache"))
+    os.makedirs(os.environ["XDG_CACHE_HOME"], exist_ok=True)
+    results = {"passed": 0, "failed": 0, "skipped": 0}
+    for name in arguments[1:] or CASES:
+        start = time.monotonic()
+        try:
+            CASES[name]()
+            result, why = "passed", ""
+        except Skipped as skip:
+            result, why = "skipped", f": {skip}"
+        except (Failure, OSError, subprocess.TimeoutExpired) as failure:
+            result, why = "failed", f": {type(failure).__name__}: {failure}"
+        results[result] += 1
+        print(f"{result} {name} ({time.monotonic() - start:.1f} s){why}", flush=True)
+    if len(arguments) == 2 and results["skipped"]:
+        return 77
+    print(", ".join(f"{count} {result}" for result, count in results.items()))
+    return 1 if results["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Hello over HTTP: mayfly, a fresh instance for every request, beside servers that start nothing.
+
+Every server is pinned to one core, wrk (one thread) to another; rounds alternate between the servers, so that what
+else the machine does hits all of them alike. The number to read is the server's CPU time per request, user and
+system, over all its processes: wrk's one thread is full before a fast server is, and then the rate says more about
+wrk. Medians over the rounds; ratios to nginx of the same run.
+
+    serve.py [--rounds N] [--seconds N] [--connections N] [--no-wasmtime]
+"""
+import argparse
+import os
+import re
+import statistics
+import subprocess
+
+import peers
+
+BODY = "Hello from C! You asked for /\n"
+
+
+def wrk(port, seconds, connections):
+    out = subprocess.run(["taskset", "-c", peers.CLIENT_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
+                          "--latency", f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in out or "Socket errors" in out:
+        print(out)
+    take = lambda pattern: re.search(pattern, out).group(1)
+    return {"requests": int(take(r"(\d+) requests in")), "rate": float(take(r"Requests/sec:\s+([\d.]+)")),
+            "p50": microseconds(take(r"\n +50%\s+(\S+)")), "p99": microseconds(take(r"\n +99%\s+(\S+)"))}
+
+
+def microseconds(text):
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
+    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
+
+
+def measure(peer, options):
+    before = peer.usage()
+    result = wrk(peer.port, options.seconds, options.connections)
+    after = peer.usage()
+    result["cpu"] = (after["cpu_us"] - before["cpu_us"]) / result["requests"]
+    result["faults"] = (after["faults"] - before["faults"]) / result["requests"]
+    return result
+
+
+def start(options):
+    yield peers.floor(BODY)
+    yield peers.nginx(BODY)
+    yield peers.mayfly("mayfly hello-c", peers.example("hello-c"))
+    yield peers.mayfly("mayfly hello-rust", peers.example("hello-rust"))
+    if options.wasmtime:
+        yield peers.wasmtime("wasmtime hello-c", peers.example("hello-c"))
+        yield peers.wasmtime("wasmtime hello-rust", peers.example("hello-rust"))
+
+
+def report(running, results, options):
+    median = {p.name: {k: statistics.median(r[k] for r in results[p.name]) for k in results[p.name][0]}
+              for p in running}
+    base = median.get("nginx")
+    rows = [("server", "req/s", "CPU us/req", "p50 us", "p99 us", "faults/req", "req/s : nginx", "CPU : nginx")]
+    for peer in running:
+        m = median[peer.name]
+        ratios = (f"{m['rate'] / base['rate']:.2f}", f"{m['cpu'] / base['cpu']:.2f}") if base else ("-", "-")
+        rows.append((peer.name, f"{m['rate']:.0f}", f"{m['cpu']:.2f}", f"{m['p50']:.0f}", f"{m['p99']:.0f}",
+                     f"{m['faults']:.3f}", *ratios))
+    peers.table(rows)
+    print(f"\n{peers.machine()}; server on core {peers.SERVER_CORE}, wrk -t1 -c{options.connections} on core "
+          f"{peers.CLIENT_CORE}; median of {options.rounds} alternating rounds of {options.seconds} s")
+    for peer in running:
+        body, head = peer.answer
+        print(f"  {peer.name}: {peer.version or 'this tree'}; {peer.options}; answer of {body} bytes, head of {head}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", 5)))
+    parser.add_argument("--seconds", type=int, default=int(os.environ.get("SECONDS_EACH", 3)))
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--no-wasmtime", dest="wasmtime", action="store_false")
+    options = parser.parse_args()
+    running, results = [], {}
+    try:
+        for peer in start(options):
+            if peer:
+                running.append(peer)
+                wrk(peer.port, 1, options.connections)
+        if options.wasmtime and not any("wasmtime" in p.name for p in running):
+            print("skipped: wasmtime is not installed")
+        for _ in range(options.rounds):
+            for peer in running:
+                results.setdefault(peer.name, []).append(measure(peer, options))
+        report(running, results, options)
+    finally:
+        for peer in running:
+            peer.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -134,10 +134,10 @@ static bool install_handlers(struct err *err)
 
 bool trap_install(struct err *err)
 {
-    static _Thread_local bool installed;
-    if (installed)
-        return true;
+    static _Thread_local bool has_stack;
     stack_t stack = {.ss_size = SIGNAL_STACK_SIZE};
+    if (has_stack)
+        return install_handlers(err);
     size_t minimum = (size_t)sysconf(_SC_MINSIGSTKSZ);
     if (minimum * 4 > stack.ss_size)
         stack.ss_size = minimum * 4;
@@ -145,6 +145,6 @@ bool trap_install(struct err *err)
     if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) != 0)
         return err_errno(err, "cannot make a stack for signals");
     find_xsave();
-    installed = install_handlers(err);
-    return installed;
+    has_stack = true;
+    return install_handlers(err);
 }

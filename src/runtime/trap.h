@@ -26,7 +26,8 @@ struct trap_report {
     uint64_t frames[TRAP_FRAMES_MAX]; /* addresses in image text: of the trapping instruction, then return addresses */
 };
 
-/* Install the handlers for SIGSEGV, SIGBUS, SIGILL and SIGFPE on an alternate stack, once per process. */
+/* Install the handlers for SIGSEGV, SIGBUS, SIGILL and SIGFPE, and once per thread their alternate stack. An
+ * embedder that replaced the handlers calls it again before it runs guests. */
 bool trap_install(struct err *err);
 
 #endif

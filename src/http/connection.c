@@ -60,7 +60,20 @@ static size_t receive(struct connection *c, void *bytes, size_t room)
     return n > 0 ? (size_t)n : 0;
 }
 
-/* Read into the input buffer. False: nothing came. A peer that ended inside a request is let go. */
+/* The peer sends no more: what it began is dropped, and what it is owed is still sent. */
+static void end_of_input(struct connection *c)
+{
+    if (c->x)
+        exchange_give(c->server, c->x);
+    if (c->in)
+        c->in->used = 0;
+    c->at = 0;
+    c->x = NULL;
+    c->phase = PHASE_HEAD;
+    c->last = true;
+}
+
+/* Read into the input buffer. False: nothing came. */
 static bool receive_input(struct connection *c)
 {
     if (!c->in && c->readable)
@@ -68,7 +81,9 @@ static bool receive_input(struct connection *c)
     size_t n = c->in ? receive(c, c->in->bytes + c->in->used, INPUT_SIZE - c->in->used) : 0;
     if (c->in)
         c->in->used += n;
-    c->doomed |= (n == 0 && c->ended) || (!c->in && c->readable);
+    c->doomed |= !c->in && c->readable;
+    if (n == 0 && c->ended)
+        end_of_input(c);
     return n > 0;
 }
 
@@ -204,18 +219,25 @@ static bool dispatch(struct connection *c, size_t end, struct str body)
     return c->phase != PHASE_ANSWER;
 }
 
+/* Straight into memory of its own, never beyond the body's end. */
+static bool step_body_long(struct connection *c)
+{
+    struct http_exchange *x = c->x;
+    size_t length = (size_t)x->parser.length, n = receive(c, x->body.data + x->filled, length - x->filled);
+    x->filled += n;
+    if (x->filled == length)
+        return dispatch(c, x->parser.at, (struct str){(const char *)x->body.data, length});
+    if (n == 0 && c->ended)
+        end_of_input(c);
+    return n > 0;
+}
+
 static bool step_body_length(struct connection *c)
 {
     struct http_exchange *x = c->x;
     size_t length = x->parser.body == HTTP_BODY_NONE ? 0 : (size_t)x->parser.length, end = x->parser.at + length;
-    if (length > INPUT_SIZE - x->parser.at) {
-        size_t n = x->filled < length ? receive(c, x->body.data + x->filled, length - x->filled) : 0;
-        x->filled += n;
-        c->doomed |= x->filled < length && c->ended;
-        if (x->filled < length)
-            return n > 0 && !c->doomed;
-        return dispatch(c, x->parser.at, (struct str){(const char *)x->body.data, length});
-    }
+    if (!body_in_input(x))
+        return step_body_long(c);
     if (c->in->used >= end)
         return dispatch(c, end, (struct str){c->in->bytes + x->parser.at, length});
     return receive_input(c);

@@ -263,6 +263,7 @@ struct component {
     struct definition *definitions;
     uint32_t count, capacity;
     struct component_type type;
+    uint32_t numbers; /* of the outermost component: the highest number of a shape in it */
 };
 
 #endif

@@ -185,6 +185,15 @@ static bool nested_component(struct decoder *d, struct reader *in)
     return add_definition(d, &definition, &entity);
 }
 
+/* A bundle introduces no names of its own, so no function in it can belong to a resource. */
+static bool check_bundled_name(struct decoder *d, const struct extern_decl *decl)
+{
+    struct extern_name name;
+    return (name_parse(decl->name, &name) && (name.kind == NAME_PLAIN || name.kind == NAME_INTERFACE)) ||
+           checker_fail(&d->check, ERR_INVALID, "`%.*s` names a resource that is not known in this context",
+                        STR_ARG(decl->name));
+}
+
 /* Arguments and inline exports; `externs` gets their types, sorted. */
 static bool decode_args(struct decoder *d, struct reader *in, bool exports, struct definition *ret,
                         struct externs *externs)
@@ -203,7 +212,7 @@ static bool decode_args(struct decoder *d, struct reader *in, bool exports, stru
         if (sort_infos[args[i].sort].core && args[i].sort != SORT_CORE_MODULE)
             return checker_fail(&d->check, ERR_INVALID, "a %s is not a module and cannot be passed",
                                 sort_infos[args[i].sort].words);
-        if (exports && !check_attributes(d, decl))
+        if (exports && !(check_attributes(d, decl) && check_bundled_name(d, decl)))
             return false;
     }
     ret->args = args;
@@ -231,8 +240,7 @@ static bool bundle(struct decoder *d, struct reader *in, struct definition *ret,
         return false;
     d->check.offset = ret->offset;
     return types_bundle(&d->check, &exports, (struct abstracts){0}, &entity->instance) &&
-           names_unique_externs(&d->check, &entity->instance->exports, "export") &&
-           names_fit_types(&d->check, &entity->instance->exports);
+           names_unique_externs(&d->check, &entity->instance->exports, "export");
 }
 
 static bool instance(struct decoder *d, struct reader *in)
@@ -572,6 +580,7 @@ bool component_decode(const uint8_t *bytes, size_t size, struct arena *arena, st
     struct reader in = {bytes, bytes, bytes + size, d.check.err};
     if (!types_init(&d.check) || !decode_body(&d, &in, component))
         return false;
+    component->numbers = d.check.next_number;
     *ret_component = component;
     return true;
 }

@@ -34,6 +34,7 @@
     LIMIT(WORK, 100000000, "steps of type checking")                                                                  \
     LIMIT(SIGNATURE, 1048576, "bytes in the text of a function type")                                                 \
     LIMIT(INSTANCES, 10000, "component and core instances that instantiation makes")                                  \
+    LIMIT(INSTANCE_DEPTH, 1000, "instantiations inside each other")                                                   \
     LIMIT(PLAN_WORK, 10000000, "definitions that instantiation evaluates")
 
 enum component_limit {

@@ -151,6 +151,8 @@ static bool read_locals(checker *s)
 
 /* --- the loop --- */
 
+enum { CODE_LOCAL_GET = 0x20 };
+
 static bool apply(checker *s, const struct effect *effect)
 {
     for (unsigned i = effect->pop_count; i-- > 0;) {
@@ -163,9 +165,28 @@ static bool apply(checker *s, const struct effect *effect)
     return check_push(s, effect->push == EFFECT_ADDRESS ? s->address : effect->push);
 }
 
+/* local.get is a third of all instructions; where it is one byte of index and cannot fail, it takes
+ * this way past the tables. */
+static inline bool quick_local_get(checker *s)
+{
+    struct reader *in = &s->in;
+    if (reader_left(in) < 2 || in->at[0] != CODE_LOCAL_GET || in->at[1] >= s->quick_locals || !check_has_room(s))
+        return false;
+    const struct wasm_frame *frame = check_top(s);
+    s->op.code = OP_LOCAL_GET;
+    s->op.offset = reader_offset(in);
+    s->op.reachable = !frame->unreachable && !frame->dead;
+    s->op.a = in->at[1];
+    s->operands[s->operand_count++] = s->locals[in->at[1]];
+    in->at += 2;
+    return true;
+}
+
 static bool step(checker *s)
 {
     struct wasm_op *op = &s->op;
+    if (quick_local_get(s))
+        return true;
     if (!instr_read(&s->in, &s->lists, op))
         return false;
     if (s->constant && !constants[op->code])
@@ -181,17 +202,22 @@ static bool step(checker *s)
 
 static const struct wasm_body_state *publish(checker *s)
 {
-    s->state = (struct wasm_body_state){
-        .module = s->module,
-        .func = s->func,
-        .local_count = s->local_count,
-        .locals = s->locals,
-        .operand_count = s->operand_count,
-        .operands = s->operands,
-        .frame_count = s->frame_count,
-        .frames = s->frames,
-    };
+    s->state.operand_count = s->operand_count;
+    s->state.operands = s->operands;
+    s->state.frame_count = s->frame_count;
+    s->state.frames = s->frames;
     return &s->state;
+}
+
+/* The locals are known: what stays the same until the end, and the visitor's first call. */
+static bool start(checker *s, const struct wasm_visitor *visitor, void *arg)
+{
+    s->quick_locals = s->any_unset || s->constant ? 0 : s->local_count < 0x80 ? s->local_count : 0x80;
+    s->state.module = s->module;
+    s->state.func = s->func;
+    s->state.local_count = s->local_count;
+    s->state.locals = s->locals;
+    return !visitor || !visitor->begin || visitor->begin(arg, publish(s), s->in.err);
 }
 
 static bool read_all(checker *s, const struct wasm_visitor *visitor, void *arg)
@@ -229,9 +255,7 @@ bool wasm_body_read(const struct wasm_module *module, uint32_t func, struct wasm
     s->func = func;
     if (!begin(s, module, body->body, body->size, results, err) || !add_params(s, type) || !read_locals(s))
         return false;
-    if (visitor && visitor->begin && !visitor->begin(arg, publish(s), err))
-        return false;
-    return read_all(s, visitor, arg);
+    return start(s, visitor, arg) && read_all(s, visitor, arg);
 }
 
 bool check_const(checker *s, const struct wasm_module *module, struct wasm_expr expr, wasm_valtype type,
@@ -243,9 +267,7 @@ bool check_const(checker *s, const struct wasm_module *module, struct wasm_expr 
         return false;
     s->constant = true;
     s->visible_globals = visible_globals;
-    if (visitor && visitor->begin && !visitor->begin(arg, publish(s), err))
-        return false;
-    return read_all(s, visitor, arg);
+    return start(s, visitor, arg) && read_all(s, visitor, arg);
 }
 
 bool wasm_expr_read(const struct wasm_module *module, struct wasm_expr expr, wasm_valtype type,

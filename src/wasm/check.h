@@ -32,6 +32,7 @@ struct wasm_body_scratch {
     bool *unset;     /* by local: has no value yet */
     bool any_unset;  /* whether the function has locals without default */
     uint32_t local_count, local_capacity, set_count, func;
+    uint32_t quick_locals; /* locals below this have a one-byte index and always a value */
     bool constant;            /* a constant expression is read, not a body, ... */
     uint32_t visible_globals; /* ... that sees so many globals */
     struct instr_lists lists;
@@ -59,6 +60,11 @@ bool check_grow(checker *s, uint32_t more);
 static inline bool check_room(checker *s, uint32_t more)
 {
     return s->operand_capacity - s->operand_count >= more || check_grow(s, more);
+}
+
+static inline bool check_has_room(const checker *s)
+{
+    return s->operand_count != s->operand_capacity;
 }
 
 static inline bool check_push(checker *s, wasm_valtype type)

@@ -11,6 +11,19 @@ static const uint16_t codes[5][CODES] = {
 #undef OP
 };
 
+/* Rows with a prefix leave nothing here. */
+#define PLAIN_0(name, code) [code] = OP_##name + 1,
+#define PLAIN_0xfb(name, code)
+#define PLAIN_0xfc(name, code)
+#define PLAIN_0xfd(name, code)
+#define PLAIN_0xfe(name, code)
+
+const uint16_t instr_plain[256] = {
+#define OP(name, prefix, code, ...) PLAIN_##prefix(name, code)
+#include "wasm/opcodes.def"
+#undef OP
+};
+
 const uint8_t instr_shapes[OP_COUNT] = {
 #define OP(name, prefix, code, shape, ...) [OP_##name] = SHAPE_##shape,
 #include "wasm/opcodes.def"
@@ -41,8 +54,6 @@ void instr_lists_free(struct instr_lists *lists)
     VEC_FREE(&lists->labels);
     VEC_FREE(&lists->catches);
 }
-
-typedef bool shape_reader(struct reader *in, struct instr_lists *lists, struct wasm_op *op);
 
 static bool read_none(struct reader *in, struct instr_lists *lists, struct wasm_op *op)
 {
@@ -238,7 +249,7 @@ static bool read_br_cast(struct reader *in, struct instr_lists *lists, struct wa
            read_heap(in, flags & 2 ? WASM_NULLABLE : 0, &op->cast.to);
 }
 
-static shape_reader *const readers[SHAPE_COUNT] = {
+instr_reader *const instr_readers[SHAPE_COUNT] = {
     [SHAPE_NONE] = read_none,
     [SHAPE_BLOCK] = read_block,
     [SHAPE_TRY] = read_try,
@@ -301,7 +312,7 @@ static bool illegal(struct reader *in, uint32_t offset, unsigned row, uint32_t c
     return err_at(in->err, ERR_MALFORMED, offset, "illegal opcode 0x%02x 0x%02x", row + 0xfa, code);
 }
 
-bool instr_read(struct reader *in, struct instr_lists *lists, struct wasm_op *ret_op)
+bool instr_read_rare(struct reader *in, struct instr_lists *lists, struct wasm_op *ret_op)
 {
     uint32_t offset = reader_offset(in);
     if (in->at == in->end)
@@ -317,8 +328,7 @@ bool instr_read(struct reader *in, struct instr_lists *lists, struct wasm_op *re
         return illegal(in, offset, row, code);
     ret_op->code = (enum wasm_opcode)(codes[row][code] - 1);
     ret_op->offset = offset;
-    unsigned shape = instr_shapes[ret_op->code];
-    return shape == SHAPE_NONE || readers[shape](in, lists, ret_op);
+    return instr_readers[instr_shapes[ret_op->code]](in, lists, ret_op);
 }
 
 bool instr_skip_expr(struct reader *in, struct instr_lists *lists, struct wasm_expr *ret_expr)

@@ -19,12 +19,28 @@ struct instr_lists {
 
 void instr_lists_free(struct instr_lists *lists);
 
+/* Tables from opcodes.def: instructions without prefix by code, 0 or the instruction + 1; shapes by
+ * instruction; what reads the immediates by shape. */
+extern const uint16_t instr_plain[256];
+extern const uint8_t instr_shapes[OP_COUNT];
+typedef bool instr_reader(struct reader *in, struct instr_lists *lists, struct wasm_op *op);
+extern instr_reader *const instr_readers[SHAPE_COUNT];
+
+/* The way of prefixed instructions and of everything that fails. */
+bool instr_read_rare(struct reader *in, struct instr_lists *lists, struct wasm_op *ret_op);
+
 /* Fills code, offset, a, b and the union's part; pointers lead into `lists` until the next call. */
-bool instr_read(struct reader *in, struct instr_lists *lists, struct wasm_op *ret_op);
+static inline bool instr_read(struct reader *in, struct instr_lists *lists, struct wasm_op *ret_op)
+{
+    if (in->at == in->end || instr_plain[*in->at] == 0)
+        return instr_read_rare(in, lists, ret_op);
+    ret_op->offset = reader_offset(in);
+    ret_op->code = (enum wasm_opcode)(instr_plain[*in->at++] - 1);
+    unsigned shape = instr_shapes[ret_op->code];
+    return shape == SHAPE_NONE || instr_readers[shape](in, lists, ret_op);
+}
 
 /* Skip a constant expression and its `end`; *ret_expr is its range. */
 bool instr_skip_expr(struct reader *in, struct instr_lists *lists, struct wasm_expr *ret_expr);
-
-extern const uint8_t instr_shapes[OP_COUNT];
 
 #endif

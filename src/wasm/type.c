@@ -7,7 +7,7 @@ static const struct abstract {
     const char *name, *shorthand;
     wasm_heaptype super, bottom; /* the next type above (itself for a top), the lowest of the hierarchy */
 } abstracts[] = {
-#define ROW(heap, name, shorthand, super, bottom)                                                                       \
+#define ROW(heap, name, shorthand, super, bottom)                                                                     \
     [(HEAP_##heap & 0xff) - (HEAP_EXN & 0xff)] = {name, shorthand, HEAP_##super, HEAP_##bottom},
     ROW(ANY, "any", "anyref", ANY, NONE)
     ROW(EQ, "eq", "eqref", ANY, NONE)

@@ -76,8 +76,8 @@ static void expect(const char *folder, const char *suite, json_t *command, enum 
     }
     failed++;
     print_message("%s/%s:%lld %s: expected %d (%s), got %d: offset 0x%llx: %s\n", folder, suite,
-                  (long long)json_integer_value(json_object_get(command, "line")), name, expected, text ? text : "valid",
-                  got, (unsigned long long)err.offset, err.message);
+                  (long long)json_integer_value(json_object_get(command, "line")), name, expected,
+                  text ? text : "valid", got, (unsigned long long)err.offset, err.message);
 }
 
 static bool is_outdated(const char *folder, json_t *command)

@@ -25,7 +25,7 @@ done
 echo "suites that ran:"
 for folder in "$@"; do
     sed -n "s|.*<testcase name=\"\([^\"]*\)\".*status=\"\([^\"]*\)\".*|  $folder \1 \2|p" "$folder/results.xml" 2>/dev/null
-done
+done | sed 's/ run$/ passed/; s/ notrun$/ skipped/; s/ fail$/ FAILED/'
 if [ -d ../shared/conformance ]; then
     echo "official suites: found in ../shared/conformance"
 else

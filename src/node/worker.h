@@ -1,0 +1,29 @@
+/* A worker: one loop, one server, one function; each request in a fresh instance.
+ *
+ *     request -> slot -> task on a guest stack -> handler -> response -> slot restored
+ *
+ * The handler runs to completion inside http_service.handle where it can (the hot path: no allocation, no
+ * mapping, one receive and one send per request); what suspends is resumed by the loop.
+ */
+#ifndef MAYFLY_NODE_WORKER_H
+#define MAYFLY_NODE_WORKER_H
+
+#include "http/server.h"
+#include "runtime/program.h"
+
+struct worker;
+
+struct worker_options {
+    const char *name; /* of the function, for logs */
+    bool stats;       /* measure starts and teardowns */
+};
+
+/* Serve `program` on the listening socket. The program must export wasi:http/incoming-handler@0.2. */
+struct worker *worker_new(struct io_loop *loop, struct program *program, int listen_fd,
+                          const struct worker_options *options, struct err *err);
+void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg);
+void worker_free(struct worker *worker);
+/* One line of JSON: start and teardown times, pages restored, requests. Needs options.stats. */
+void worker_stats(const struct worker *worker, struct buf *ret_text);
+
+#endif

@@ -1,0 +1,157 @@
+/* The base room: arenas, buffers, maps, strings, digests, failing allocations. */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "base/sha256.h"
+#include "base/vec.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void arenas_give_zeroed_aligned_memory(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    char *a = arena_alloc(&arena, 3), *b = arena_alloc(&arena, 100000);
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_int_equal((uintptr_t)a % 16, 0);
+    assert_int_equal((uintptr_t)b % 16, 0);
+    assert_int_equal(b[99999], 0);
+    assert_non_null(arena_alloc(&arena, 0));
+    memset(a, 1, 3);
+    arena_reset(&arena);
+    char *again = arena_alloc(&arena, 3);
+    assert_ptr_equal(again, a);
+    assert_int_equal(again[0], 0);
+    arena_free(&arena);
+}
+
+static void arenas_keep_their_maximum(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 4096);
+    assert_non_null(arena_alloc(&arena, 4096));
+    assert_null(arena_alloc(&arena, 1));
+    assert_null(arena_array(&arena, SIZE_MAX / 2, 3));
+    arena_free(&arena);
+    assert_null(arena_alloc(&arena, 4097));
+    arena_free(&arena);
+}
+
+static void buffers_keep_their_maximum(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 100);
+    assert_true(buf_append(&buf, "0123456789", 10));
+    assert_true(buf_align(&buf, 16));
+    assert_int_equal(buf.size, 16);
+    assert_int_equal(buf.data[15], 0);
+    assert_true(buf_printf(&buf, "%d-%s", 7, "x"));
+    assert_memory_equal(buf.data + 16, "7-x", 3);
+    assert_non_null(buf_extend(&buf, 81));
+    assert_false(buf_append(&buf, "y", 1));
+    assert_true(buf.failed);
+    assert_int_equal(buf.size, 100);
+    buf_free(&buf);
+}
+
+static void maps_find_what_was_put(void **state)
+{
+    (void)state;
+    struct map map = {0};
+    static char keys[2000][8];
+    for (uint32_t i = 0; i < 2000; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%u", i);
+        assert_true(map_put(&map, str_of(keys[i]), i));
+    }
+    assert_true(map_put(&map, STR("k7"), 70000));
+    assert_int_equal(map.count, 2000);
+    uint32_t value = 0;
+    assert_true(map_get(&map, STR("k1999"), &value));
+    assert_int_equal(value, 1999);
+    assert_true(map_get(&map, STR("k7"), &value));
+    assert_int_equal(value, 70000);
+    assert_false(map_get(&map, STR("k2000"), &value));
+    assert_true(map_put(&map, STR(""), 5));
+    assert_true(map_get(&map, (struct str){NULL, 0}, &value));
+    map_free(&map);
+}
+
+static void utf8_is_checked(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"", "abcdefghijk", "\xc2\x80", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf", "a\xe2\x82\xac"};
+    static const char *const bad[] = {"\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                      "\xf0\x8f\xbf\xbf", "abcdefgh\xff", "\xe2\x82"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(utf8_valid(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(utf8_valid(bad[i], strlen(bad[i])));
+}
+
+/* The examples of FIPS 180-4's validation: "abc", and a million times "a". */
+static void sha256_gives_the_standard_digests(void **state)
+{
+    (void)state;
+    static const uint8_t abc[4] = {0xba, 0x78, 0x16, 0xbf}, million[4] = {0xcd, 0xc7, 0x6e, 0x5c};
+    uint8_t digest[32];
+    struct sha256 hash;
+    sha256("abc", 3, digest);
+    assert_memory_equal(digest, abc, 4);
+    sha256_init(&hash);
+    for (int i = 0; i < 1000000; i++)
+        sha256_add(&hash, "a", 1);
+    sha256_finish(&hash, digest);
+    assert_memory_equal(digest, million, 4);
+}
+
+static void allocations_fail_on_request(void **state)
+{
+    (void)state;
+    VEC(int) numbers = {0};
+    mem_fail_at(2);
+    void *first = mem_alloc(1, 8);
+    assert_non_null(first);
+    assert_null(mem_alloc(1, 8));
+    assert_null(VEC_PUSH(&numbers, 10));
+    mem_fail_at(0);
+    assert_null(mem_alloc(SIZE_MAX, 2));
+    for (int i = 0; i < 10; i++)
+        assert_non_null(VEC_PUSH(&numbers, 10));
+    assert_null(VEC_PUSH(&numbers, 10));
+    VEC_FREE(&numbers);
+    mem_free(first);
+}
+
+static void errors_are_complete(void **state)
+{
+    (void)state;
+    struct err err;
+    assert_false(err_at(&err, ERR_MALFORMED, 17, "bad %s", "thing"));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    assert_int_equal(err.offset, 17);
+    assert_string_equal(err.message, "bad thing");
+    assert_string_equal(err.remedy, "");
+    err_remedy(&err, "do %d", 1);
+    assert_string_equal(err.remedy, "do 1");
+    assert_false(err_set(NULL, ERR_LIMIT, "nobody listens"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arenas_give_zeroed_aligned_memory), cmocka_unit_test(arenas_keep_their_maximum),
+        cmocka_unit_test(buffers_keep_their_maximum),        cmocka_unit_test(maps_find_what_was_put),
+        cmocka_unit_test(utf8_is_checked),                   cmocka_unit_test(sha256_gives_the_standard_digests),
+        cmocka_unit_test(allocations_fail_on_request),       cmocka_unit_test(errors_are_complete),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

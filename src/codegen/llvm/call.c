@@ -1,0 +1,174 @@
+/* Calls: direct, to other units, to imports, through tables and references; and their tail forms. */
+#include "codegen/llvm/emit.h"
+
+#include "base/alloc.h"
+
+struct callee {
+    LLVMValueRef code, context;
+};
+
+/* Whom index `func` of this unit's function space denotes. */
+static struct callee callee_of(struct gen *g, uint32_t func)
+{
+    const struct func_place *place = &g->unit->funcs[func];
+    if (place->link == FUNC_DEFINED)
+        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func), g->context};
+    if (place->link == FUNC_DIRECT)
+        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func),
+                               at_offset(g, g->context, place->context_delta)};
+    if (place->link == FUNC_HOST)
+        return (struct callee){gen_unit_function(g, CODE_THUNK, g->unit->index, func), g->context};
+    LLVMValueRef words = at_offset(g, g->context, place->off);
+    return (struct callee){
+        load_fixed(g, g->ptr, at_offset(g, words, offsetof(struct import_words, code))),
+        load_fixed(g, g->ptr, at_offset(g, words, offsetof(struct import_words, context))),
+    };
+}
+
+/* A reference names code and context relative to their bases: see image/context.h. */
+static struct callee callee_of_reference(struct gen *g, LLVMValueRef reference)
+{
+    LLVMValueRef units = LLVMBuildLShr(g->builder, reference, const_i64(g, 32), "");
+    LLVMValueRef offset = LLVMBuildShl(g->builder, units, const_i64(g, 6), "");
+    LLVMValueRef context = LLVMBuildGEP2(g->builder, g->i8, store_base(g), &offset, 1, "");
+    LLVMValueRef low = LLVMBuildTrunc(g->builder, reference, g->i32, "");
+    LLVMValueRef code = LLVMBuildAdd(g->builder, code_base(g, context), widen(g, low), "");
+    return (struct callee){LLVMBuildIntToPtr(g->builder, code, g->ptr, ""), context};
+}
+
+_Static_assert(CONTEXT_ALIGN == 64, "references count contexts in units of 1 << 6");
+
+static bool push_results(struct gen *g, const struct wasm_functype *type, LLVMValueRef result)
+{
+    LLVMValueRef *values = mem_alloc(type->result_count + 1, sizeof *values);
+    if (!values)
+        return err_memory(g->err);
+    unpack_results(g, type, result, values);
+    bool pushed = true;
+    for (uint32_t i = 0; i < type->result_count && pushed; i++)
+        pushed = push(g, values[i]);
+    mem_free(values);
+    return pushed;
+}
+
+static void pop_params(struct gen *g, const struct wasm_functype *type, LLVMValueRef context, LLVMValueRef *ret_args)
+{
+    g->stack.count -= type->param_count;
+    pack_params(g, type, g->stack.items + g->stack.count, ret_args);
+    ret_args[0] = context;
+}
+
+static bool call(struct gen *g, struct callee callee, const struct wasm_functype *type)
+{
+    LLVMValueRef args[GUEST_PARAMS];
+    pop_params(g, type, callee.context, args);
+    return push_results(g, type, call_guest(g, callee.code, args));
+}
+
+/* Every prototype is the same, so that any function may follow any other in its frame. */
+static bool tail_call(struct gen *g, struct callee callee, const struct wasm_functype *type)
+{
+    LLVMValueRef args[GUEST_PARAMS];
+    pop_params(g, type, callee.context, args);
+    locate(g);
+    LLVMValueRef result = LLVMBuildCall2(g->builder, g->proto, callee.code, args, GUEST_PARAMS, "");
+    LLVMSetInstructionCallConv(result, PRESERVE_NONE);
+    LLVMSetTailCallKind(result, LLVMTailCallKindMustTail);
+    LLVMBuildRet(g->builder, result);
+    return true;
+}
+
+EMITTER(call)
+{
+    return call(g, callee_of(g, op->a), wasm_func_type(g->unit->module, op->a));
+}
+
+EMITTER(return_call)
+{
+    return tail_call(g, callee_of(g, op->a), wasm_func_type(g->unit->module, op->a));
+}
+
+/* The entry's reference, once its type hash is that of `type` or the runtime finds a subtype. */
+static LLVMValueRef checked_entry(struct gen *g, uint32_t table, uint32_t type)
+{
+    LLVMValueRef index = table_index(g, table, pop(g), TRAP_UNDEFINED_ELEMENT);
+    LLVMValueRef bytes = LLVMBuildShl(g->builder, index, const_i64(g, 4), "");
+    LLVMValueRef entries = place_address(g, g->unit->tables[table].entries);
+    LLVMValueRef entry = LLVMBuildGEP2(g->builder, g->i8, entries, &bytes, 1, "");
+    LLVMValueRef reference = load(g, g->i64, entry, 8, ACCESS_TABLE);
+    LLVMValueRef hash = load(g, g->i64, at_offset(g, entry, offsetof(struct table_entry, type_hash)), 8, ACCESS_TABLE);
+    LLVMValueRef expected = const_i64(g, g->unit->module->types[type].hash);
+    LLVMBasicBlockRef slow = gen_block(g), match = gen_block(g);
+    branch_rarely(g, LLVMBuildICmp(g->builder, LLVMIntNE, hash, expected, ""), slow, match);
+    LLVMPositionBuilderAtEnd(g->builder, slow);
+    LLVMValueRef args[] = {const_i32(g, table), index, expected};
+    emit_helper(g, HELPER_indirect_slow, 3, args);
+    LLVMBuildBr(g->builder, match);
+    LLVMPositionBuilderAtEnd(g->builder, match);
+    return reference;
+}
+
+_Static_assert(sizeof(struct table_entry) == 16, "entries are indexed with a shift by 4");
+
+static struct callee pop_indirect(struct gen *g, const struct wasm_op *op)
+{
+    return callee_of_reference(g, checked_entry(g, op->b, op->a));
+}
+
+EMITTER(call_indirect)
+{
+    return call(g, pop_indirect(g, op), &g->unit->module->types[op->a].func);
+}
+
+EMITTER(return_call_indirect)
+{
+    return tail_call(g, pop_indirect(g, op), &g->unit->module->types[op->a].func);
+}
+
+static struct callee pop_reference(struct gen *g)
+{
+    LLVMValueRef reference = pop(g);
+    trap_if(g, LLVMBuildICmp(g->builder, LLVMIntEQ, reference, const_i64(g, 0), ""), TRAP_NULL_FUNCTION);
+    return callee_of_reference(g, reference);
+}
+
+EMITTER(call_ref)
+{
+    return call(g, pop_reference(g), &g->unit->module->types[op->a].func);
+}
+
+EMITTER(return_call_ref)
+{
+    return tail_call(g, pop_reference(g), &g->unit->module->types[op->a].func);
+}
+
+/* (code - image base) | context number << 32, for code of this image. */
+static LLVMValueRef reference_here(struct gen *g, LLVMValueRef function, uint64_t context_off)
+{
+    LLVMValueRef address = LLVMBuildPtrToInt(g->builder, function, g->i64, "");
+    LLVMValueRef offset = LLVMBuildSub(g->builder, address, code_base(g, g->context), "");
+    return LLVMBuildOr(g->builder, offset, const_i64(g, context_off / CONTEXT_ALIGN << 32), "");
+}
+
+/* The same for a function known only by its import words. */
+static LLVMValueRef reference_there(struct gen *g, struct callee callee)
+{
+    LLVMValueRef code = LLVMBuildPtrToInt(g->builder, callee.code, g->i64, "");
+    LLVMValueRef context = LLVMBuildPtrToInt(g->builder, callee.context, g->i64, "");
+    LLVMValueRef base = LLVMBuildPtrToInt(g->builder, store_base(g), g->i64, "");
+    LLVMValueRef offset = LLVMBuildSub(g->builder, code, code_base(g, callee.context), "");
+    LLVMValueRef distance = LLVMBuildSub(g->builder, context, base, "");
+    LLVMValueRef high = LLVMBuildShl(g->builder, distance, const_i64(g, 32 - 6), "");
+    return LLVMBuildOr(g->builder, offset, high, "");
+}
+
+EMITTER(ref_func)
+{
+    const struct func_place *place = &g->unit->funcs[op->a];
+    if (place->link == FUNC_GUEST)
+        return push(g, reference_there(g, callee_of(g, op->a)));
+    if (place->link == FUNC_HOST)
+        return push(g, reference_here(g, gen_unit_function(g, CODE_THUNK, g->unit->index, op->a), g->unit->context));
+    LLVMValueRef function = gen_unit_function(g, CODE_FUNC, place->unit, place->func);
+    return push(g, reference_here(g, function, g->units[place->unit].context));
+}

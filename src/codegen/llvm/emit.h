@@ -1,0 +1,208 @@
+/* What the files of this generator share: the state of one LLVM module under construction, the operand and
+ * control stacks of the function being translated, and the table from instruction to emitter.
+ *
+ * A function is translated in one pass over its validated body. Locals are allocas until the first pass over
+ * the finished module turns them into values; operands are LLVM values; block results are phis. A v128 is
+ * always a <2 x i64> on the operand stack and cast where it is used. References are i64.
+ *
+ * Nothing in here runs on a host that serves requests: only the compiler child links it.
+ */
+#ifndef MAYFLY_CODEGEN_LLVM_EMIT_H
+#define MAYFLY_CODEGEN_LLVM_EMIT_H
+
+#include "base/vec.h"
+#include "codegen/codegen.h"
+#include "wasm/body.h"
+
+#include <llvm-c/Core.h>
+#include <llvm-c/DebugInfo.h>
+#include <llvm-c/TargetMachine.h>
+
+/* KIND(name, lanes, element): what values emitters work on; lanes 0 is a scalar. */
+#define KINDS(KIND)                                                                                                   \
+    KIND(I8, 0, i8)                                                                                                   \
+    KIND(I16, 0, i16)                                                                                                 \
+    KIND(I32, 0, i32)                                                                                                 \
+    KIND(I64, 0, i64)                                                                                                 \
+    KIND(F32, 0, f32)                                                                                                 \
+    KIND(F64, 0, f64)                                                                                                 \
+    KIND(I8X16, 16, i8)                                                                                               \
+    KIND(I16X8, 8, i16)                                                                                               \
+    KIND(I32X4, 4, i32)                                                                                               \
+    KIND(I64X2, 2, i64)                                                                                               \
+    KIND(F32X4, 4, f32)                                                                                               \
+    KIND(F64X2, 2, f64)                                                                                               \
+    KIND(I8X8, 8, i8)                                                                                                 \
+    KIND(I16X4, 4, i16)                                                                                               \
+    KIND(I32X2, 2, i32)                                                                                               \
+    KIND(F32X2, 2, f32)
+
+enum kind {
+#define KIND(name, lanes, element) K_##name,
+    KINDS(KIND)
+#undef KIND
+    KIND_COUNT
+};
+
+/* What an access may alias with: one TBAA type each. */
+enum access { ACCESS_MEMORY, ACCESS_GLOBAL, ACCESS_TABLE, ACCESS_SIZE, ACCESS_FIXED, ACCESS_STORE, ACCESS_COUNT };
+
+/* A block, loop, if, try_table or the function itself. */
+struct control {
+    enum wasm_frame_kind kind;
+    bool dead;                  /* in code that cannot be reached: nothing is emitted */
+    bool used;                  /* something branches to `end` */
+    struct wasm_functype type;
+    uint32_t height;            /* operands below the parameters */
+    uint32_t pool;              /* g->pool.count at its start */
+    uint32_t phis;              /* in g->pool: phis of `target`, then for an if its parameters */
+    LLVMBasicBlockRef target;   /* of branches: the loop's head, or `end` */
+    LLVMBasicBlockRef end;
+    LLVMBasicBlockRef otherwise; /* if: where a false condition goes, until its else */
+    LLVMBasicBlockRef pad;      /* where calls inside unwind to: of the innermost try_table; or NULL */
+    LLVMBasicBlockRef dispatch; /* tests the exception against that try_table's clauses */
+    LLVMValueRef exception;     /* phi in `dispatch` */
+};
+
+struct gen {
+    LLVMContextRef llvm;
+    LLVMModuleRef module;
+    LLVMBuilderRef builder;
+    LLVMDIBuilderRef debug;
+    LLVMMetadataRef debug_file, debug_func_type, scope;
+    LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
+    LLVMTypeRef type[KIND_COUNT];
+    LLVMTypeRef results, proto;  /* of every guest function */
+    LLVMTypeRef landing;         /* {ptr, i32} */
+    LLVMValueRef tbaa[ACCESS_COUNT], empty_node, rare_node;
+    unsigned md_tbaa, md_invariant, md_prof;
+    LLVMAttributeRef attributes[10];
+    unsigned attribute_count;
+    LLVMAttributeRef nomerge, noreturn, cold;
+
+    const struct unit *units;
+    uint32_t unit_count;
+    /* The function being translated. */
+    const struct unit *unit;
+    const struct wasm_functype *func_type;
+    LLVMValueRef function, context;
+    LLVMBasicBlockRef entry;
+    const struct wasm_body_state *state;
+    uint32_t offset; /* of the instruction, for traps and backtraces */
+    VEC(LLVMValueRef) locals;
+    VEC(LLVMValueRef) stack;
+    VEC(LLVMValueRef) pool;
+    VEC(struct control) controls;
+    struct err *err;
+};
+
+struct row;
+typedef bool emit_fn(struct gen *g, const struct wasm_op *op, const struct row *row);
+
+/* How an instruction is translated; see emitters.def. */
+struct row {
+    emit_fn *emit;
+    enum kind kind;
+    int arg;
+    const char *name;
+};
+/* row->arg of instructions that extend half a vector: which half, and how. */
+enum { HALF_HIGH = 1, HALF_SIGNED = 2 };
+
+extern const struct row emit_rows[OP_COUNT];
+
+#define PRESERVE_NONE 21 /* llvm::CallingConv::PreserveNone */
+#define GUEST_PARAMS (1 + CONTEXT_INT_REGS + CONTEXT_VEC_REGS)
+#define GUEST_RESULTS (CONTEXT_RESULT_INT_REGS + CONTEXT_RESULT_VEC_REGS)
+
+/* gen.c: a module under construction. */
+bool gen_init(struct gen *g, const struct unit *units, uint32_t unit_count, struct err *err);
+void gen_free(struct gen *g);
+/* A function of the guest convention: declared hidden under `name`, found again if it exists. */
+LLVMValueRef gen_function(struct gen *g, const char *name);
+/* The same for function `func` of unit `unit` (kind CODE_FUNC), or the thunk of import `func`. */
+LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func);
+/* Make it a definition: attributes, its own section, debug scope; the builder stands in a new entry block. */
+void gen_define(struct gen *g, LLVMValueRef function, const char *name);
+LLVMValueRef gen_intrinsic(struct gen *g, const char *name, LLVMTypeRef overload, LLVMTypeRef *ret_type);
+LLVMBasicBlockRef gen_block(struct gen *g);
+
+/* function.c: bodies. */
+bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
+              struct err *err);
+
+/* glue.c: thunks of host imports and the routines that call helpers. */
+bool gen_glue(struct gen *g);
+/* Call helper `helper` with up to six integers (i32 or i64); gives its result as an i64. A failing helper
+ * traps inside. */
+LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVMValueRef *args);
+
+/* object.c: optimize the module and turn it into a relocatable object, appended to `ret_object`. The module is
+ * used up. */
+bool object_init(LLVMTargetMachineRef *ret_machine, const struct codegen_options *options, struct err *err);
+bool object_make(struct gen *g, LLVMTargetMachineRef machine, const struct codegen_options *options,
+                 struct buf *ret_object, struct err *err);
+
+/* values.c: operands and addresses. */
+bool push(struct gen *g, LLVMValueRef value);
+LLVMValueRef pop(struct gen *g);
+LLVMValueRef pop_as(struct gen *g, enum kind kind);
+LLVMTypeRef type_of(struct gen *g, wasm_valtype type);
+LLVMValueRef as_type(struct gen *g, LLVMValueRef value, LLVMTypeRef type); /* a bit cast of equal size */
+LLVMValueRef const_i32(struct gen *g, uint32_t value);
+LLVMValueRef const_i64(struct gen *g, uint64_t value);
+LLVMValueRef splat(struct gen *g, enum kind kind, LLVMValueRef scalar);
+LLVMValueRef to_bool(struct gen *g, LLVMValueRef i32);
+LLVMValueRef from_bool(struct gen *g, LLVMValueRef i1);
+LLVMValueRef widen(struct gen *g, LLVMValueRef integer); /* zero extension to i64 */
+LLVMValueRef at_offset(struct gen *g, LLVMValueRef pointer, int64_t offset);
+LLVMValueRef place_address(struct gen *g, struct place place);
+LLVMValueRef load(struct gen *g, LLVMTypeRef type, LLVMValueRef address, unsigned align, enum access access);
+LLVMValueRef load_fixed(struct gen *g, LLVMTypeRef type, LLVMValueRef address); /* never changes */
+void store(struct gen *g, LLVMValueRef value, LLVMValueRef address, unsigned align, enum access access);
+LLVMValueRef store_base(struct gen *g);
+LLVMValueRef code_base(struct gen *g, LLVMValueRef context);
+LLVMValueRef call_intrinsic(struct gen *g, const char *name, LLVMTypeRef overload, LLVMValueRef *args, unsigned count);
+LLVMValueRef opaque(struct gen *g, LLVMValueRef value); /* the same value, unknown to the optimizer */
+/* `index` if it is below `bound` (i64 both), else 0, computed without a branch (Spectre v1). */
+LLVMValueRef mask_index(struct gen *g, LLVMValueRef index, LLVMValueRef bound);
+
+/* trap.c */
+void locate(struct gen *g); /* what is built next belongs to the current instruction */
+void trap_now(struct gen *g, enum trap trap);
+void trap_if(struct gen *g, LLVMValueRef condition, enum trap trap);
+void branch_rarely(struct gen *g, LLVMValueRef condition, LLVMBasicBlockRef rare, LLVMBasicBlockRef usual);
+
+/* convention.c */
+void read_params(struct gen *g, const struct wasm_functype *type, LLVMValueRef *ret_values);
+LLVMValueRef make_results(struct gen *g, const struct wasm_functype *type, LLVMValueRef *values);
+/* Write what does not fit in registers, fill args[GUEST_PARAMS] but for the context. */
+void pack_params(struct gen *g, const struct wasm_functype *type, LLVMValueRef *values, LLVMValueRef *ret_args);
+void unpack_results(struct gen *g, const struct wasm_functype *type, LLVMValueRef result, LLVMValueRef *ret_values);
+/* A call; the first form unwinds to the enclosing try_table. */
+LLVMValueRef call_guest(struct gen *g, LLVMValueRef code, LLVMValueRef *args);
+LLVMValueRef call_plain(struct gen *g, LLVMValueRef code, LLVMValueRef *args);
+void fill_poison(struct gen *g, LLVMValueRef *args);
+
+/* memory.c: where `size` bytes at the popped index and op->mem lie. */
+LLVMValueRef memory_address(struct gen *g, const struct wasm_op *op, uint32_t size);
+bool push_index(struct gen *g, LLVMValueRef value, bool wide);
+void range_helper(struct gen *g, enum helper helper, uint32_t first, uint32_t second);
+
+/* table.c: the index, checked against the table's length and masked. */
+LLVMValueRef table_index(struct gen *g, uint32_t table, LLVMValueRef index, enum trap trap);
+
+/* control.c */
+bool control_push(struct gen *g, enum wasm_frame_kind kind, const struct wasm_functype *type, uint32_t params);
+bool control_push_dead(struct gen *g, enum wasm_frame_kind kind);
+void branch_values(struct gen *g, struct control *to, LLVMValueRef *values);
+struct control *control_at(struct gen *g, uint32_t depth);
+uint32_t branch_arity(const struct control *control);
+LLVMBasicBlockRef unwind_block(struct gen *g);
+
+#define EMITTER(name) bool emit_##name(struct gen *g, const struct wasm_op *op, const struct row *row)
+#define EMIT(opcode, emitter, kind, arg, name) EMITTER(emitter);
+#include "codegen/llvm/emitters.def"
+#undef EMIT
+
+#endif

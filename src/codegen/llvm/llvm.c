@@ -1,0 +1,136 @@
+/* The optimizing generator: units are cut into parts of bounded size, each part becomes an LLVM module and an
+ * object, and our linker joins the objects. Parts are independent of each other and numbered in order, so
+ * that the result does not depend on how they are scheduled. */
+#include "codegen/codegen.h"
+
+#include "codegen/link.h"
+#include "codegen/llvm/emit.h"
+
+#include <llvm-c/Disassembler.h>
+
+#define PART_BYTES ((uint64_t)512 << 10) /* of Wasm code in one LLVM module */
+#define PARTS_MAX 100000u
+#define OBJECT_MAX ((size_t)2 << 30)
+
+/* Functions [first, end) of one unit; the glue has none. */
+struct part {
+    uint32_t unit, first, end;
+    struct buf object;
+};
+
+struct job {
+    const struct unit *units;
+    uint32_t unit_count;
+    const struct codegen_options *options;
+    VEC(struct part) parts;
+};
+
+static struct part *add_part(struct job *job, uint32_t unit, uint32_t first)
+{
+    struct part *part = VEC_PUSH(&job->parts, PARTS_MAX);
+    if (!part)
+        return NULL;
+    *part = (struct part){.unit = unit, .first = first, .end = first};
+    buf_init(&part->object, OBJECT_MAX);
+    return part;
+}
+
+static bool cut_unit(struct job *job, uint32_t unit, struct err *err)
+{
+    const struct wasm_module *module = job->units[unit].module;
+    struct part *part = NULL;
+    uint64_t bytes = 0;
+    for (uint32_t i = module->imported_funcs; i < module->func_count; i++) {
+        if (!part || bytes + module->funcs[i].size > PART_BYTES) {
+            part = add_part(job, unit, i);
+            bytes = 0;
+        }
+        if (!part)
+            return err_memory(err);
+        part->end = i + 1;
+        bytes += module->funcs[i].size;
+    }
+    return true;
+}
+
+/* The glue is the first part. */
+static bool cut(struct job *job, struct err *err)
+{
+    if (!add_part(job, 0, 0))
+        return err_memory(err);
+    for (uint32_t i = 0; i < job->unit_count; i++)
+        if (!cut_unit(job, i, err))
+            return false;
+    return true;
+}
+
+static bool fill(struct job *job, struct part *part, struct gen *g, struct err *err)
+{
+    if (part == job->parts.items)
+        return gen_glue(g);
+    struct wasm_body_scratch *scratch = wasm_body_scratch_new(err);
+    if (!scratch)
+        return false;
+    bool done = true;
+    for (uint32_t i = part->first; i < part->end && done; i++)
+        done = gen_body(g, &job->units[part->unit], i, scratch, err);
+    wasm_body_scratch_free(scratch);
+    return done;
+}
+
+static bool compile_part(struct job *job, struct part *part, struct err *err)
+{
+    struct gen g;
+    LLVMTargetMachineRef machine;
+    if (!object_init(&machine, job->options, err))
+        return false;
+    bool done = gen_init(&g, job->units, job->unit_count, err) && fill(job, part, &g, err) &&
+                object_make(&g, machine, job->options, &part->object, err);
+    gen_free(&g);
+    LLVMDisposeTargetMachine(machine);
+    return done;
+}
+
+static bool compile(struct job *job, struct err *err)
+{
+    for (size_t i = 0; i < job->parts.count; i++)
+        if (!compile_part(job, &job->parts.items[i], err))
+            return false;
+    return true;
+}
+
+static size_t decode(void *arg, const uint8_t *at, size_t left)
+{
+    uint8_t bytes[16]; /* the longest instruction; LLVM wants them writable */
+    char text[128];
+    size_t size = left < sizeof bytes ? left : sizeof bytes;
+    memcpy(bytes, at, size);
+    return LLVMDisasmInstruction(arg, bytes, size, 0, text, sizeof text);
+}
+
+static bool join(struct job *job, struct code *ret_code, struct err *err)
+{
+    struct link_object *objects = mem_alloc(job->parts.count, sizeof *objects);
+    if (!objects)
+        return err_memory(err);
+    for (size_t i = 0; i < job->parts.count; i++)
+        objects[i] = (struct link_object){job->parts.items[i].object.data, job->parts.items[i].object.size};
+    LLVMDisasmContextRef decoder = LLVMCreateDisasm("x86_64-unknown-linux-gnu", NULL, 0, NULL, NULL);
+    bool done = decoder ? link_objects(objects, job->parts.count, job->units, job->unit_count, decode, decoder, ret_code, err)
+                        : err_set(err, ERR_SYSTEM, "LLVM cannot decode x86-64");
+    if (decoder)
+        LLVMDisasmDispose(decoder);
+    mem_free(objects);
+    return done;
+}
+
+bool codegen_llvm(const struct unit *units, uint32_t count, const struct codegen_options *options,
+                  struct code *ret_code, struct err *err)
+{
+    struct job job = {.units = units, .unit_count = count, .options = options};
+    bool done = cut(&job, err) && compile(&job, err) && join(&job, ret_code, err);
+    for (size_t i = 0; i < job.parts.count; i++)
+        buf_free(&job.parts.items[i].object);
+    VEC_FREE(&job.parts);
+    return done;
+}

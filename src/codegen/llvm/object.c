@@ -1,0 +1,157 @@
+/* From a module of LLVM's to a relocatable object: the passes, and the loads that must not vanish. */
+#include "codegen/llvm/emit.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+
+#include <stdio.h>
+
+#define TRIPLE "x86_64-unknown-linux-gnu"
+#define CPU "x86-64-v2"
+
+/* Turns locals into values; what is dead afterwards was dead in the Wasm. */
+#define FIRST_PASSES "function(mem2reg)"
+
+static const char *const pipelines[] = {
+    "function(simplifycfg)",
+    "default<O1>",
+    "default<O2>",
+    "default<O3>",
+};
+
+static const LLVMCodeGenOptLevel levels[] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess, LLVMCodeGenLevelDefault,
+                                             LLVMCodeGenLevelAggressive};
+
+static int opt_level(const struct codegen_options *options)
+{
+    return options->opt_level < 0 ? 0 : options->opt_level > 3 ? 3 : options->opt_level;
+}
+
+bool object_init(LLVMTargetMachineRef *ret_machine, const struct codegen_options *options, struct err *err)
+{
+    LLVMTargetRef target;
+    char *message = NULL;
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+    LLVMInitializeX86Disassembler();
+    if (LLVMGetTargetFromTriple(TRIPLE, &target, &message)) {
+        err_set(err, ERR_SYSTEM, "LLVM: %s", message);
+        LLVMDisposeMessage(message);
+        return false;
+    }
+    LLVMTargetMachineRef machine = LLVMCreateTargetMachine(target, TRIPLE, CPU, "", levels[opt_level(options)],
+                                                           LLVMRelocPIC, LLVMCodeModelSmall);
+    if (!machine)
+        return err_set(err, ERR_SYSTEM, "LLVM cannot generate code for " TRIPLE);
+    *ret_machine = machine;
+    return true;
+}
+
+static bool run_passes(struct gen *g, LLVMTargetMachineRef machine, const char *passes, struct err *err)
+{
+    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    LLVMErrorRef error = LLVMRunPasses(g->module, passes, machine, options);
+    LLVMDisposePassBuilderOptions(options);
+    if (!error)
+        return true;
+    char *message = LLVMGetErrorMessage(error);
+    err_set(err, ERR_SYSTEM, "LLVM: %s", message);
+    LLVMDisposeErrorMessage(message);
+    return false;
+}
+
+/* A load from linear memory whose value nobody uses still traps in Wasm; LLVM would delete it. */
+static void keep_dead_load(struct gen *g, LLVMValueRef instruction)
+{
+    if (LLVMGetFirstUse(instruction) || !LLVMIsALoadInst(instruction))
+        return;
+    if (LLVMGetMetadata(instruction, g->md_tbaa) == g->tbaa[ACCESS_MEMORY])
+        LLVMSetVolatile(instruction, true);
+}
+
+static void keep_dead_loads(struct gen *g)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
+            for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
+                keep_dead_load(g, i);
+}
+
+static void dump_module(struct gen *g, const struct codegen_options *options, const char *stage)
+{
+    if (!options->dump || strcmp(options->dump, stage) != 0)
+        return;
+    char *text = LLVMPrintModuleToString(g->module);
+    fputs(text, stderr);
+    LLVMDisposeMessage(text);
+}
+
+static bool verify(struct gen *g, struct err *err)
+{
+    char *message = NULL;
+    if (!LLVMVerifyModule(g->module, LLVMReturnStatusAction, &message)) {
+        LLVMDisposeMessage(message);
+        return true;
+    }
+    err_set(err, ERR_SYSTEM, "the generated code is malformed: %.250s", message);
+    LLVMDisposeMessage(message);
+    return false;
+}
+
+static bool emit(struct gen *g, LLVMTargetMachineRef machine, LLVMModuleRef module, LLVMCodeGenFileType type,
+                 struct buf *out, struct err *err)
+{
+    LLVMMemoryBufferRef memory;
+    char *message = NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, type, &message, &memory)) {
+        err_set(err, ERR_SYSTEM, "LLVM: %s", message);
+        LLVMDisposeMessage(message);
+        return false;
+    }
+    bool done = buf_append(out, LLVMGetBufferStart(memory), LLVMGetBufferSize(memory));
+    LLVMDisposeMemoryBuffer(memory);
+    return done || err_memory(err);
+}
+
+/* Emitting uses a module up, so the text comes from a copy. */
+static void dump_assembly(struct gen *g, LLVMTargetMachineRef machine, const struct codegen_options *options)
+{
+    if (!options->dump || strcmp(options->dump, "asm") != 0)
+        return;
+    struct buf text;
+    buf_init(&text, (size_t)1 << 30);
+    LLVMModuleRef copy = LLVMCloneModule(g->module);
+    if (emit(g, machine, copy, LLVMAssemblyFile, &text, NULL))
+        fwrite(text.data, 1, text.size, stderr);
+    LLVMDisposeModule(copy);
+    buf_free(&text);
+}
+
+static void set_target(struct gen *g, LLVMTargetMachineRef machine)
+{
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
+    LLVMSetModuleDataLayout(g->module, layout);
+    LLVMSetTarget(g->module, TRIPLE);
+    LLVMDisposeTargetData(layout);
+}
+
+bool object_make(struct gen *g, LLVMTargetMachineRef machine, const struct codegen_options *options,
+                 struct buf *ret_object, struct err *err)
+{
+    LLVMDIBuilderFinalize(g->debug);
+    set_target(g, machine);
+    dump_module(g, options, "ir");
+    if (!verify(g, err) || !run_passes(g, machine, FIRST_PASSES, err))
+        return false;
+    keep_dead_loads(g);
+    if (!run_passes(g, machine, pipelines[opt_level(options)], err))
+        return false;
+    dump_module(g, options, "opt");
+    dump_assembly(g, machine, options);
+    return emit(g, machine, g->module, LLVMObjectFile, ret_object, err);
+}

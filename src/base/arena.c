@@ -99,6 +99,21 @@ void arena_reset(struct arena *arena)
     arena->end = first->payload + first->size;
 }
 
+void arena_drop_chunks(struct arena *arena, struct arena_mark mark)
+{
+    if (!mark.last) {
+        arena_reset(arena);
+        return;
+    }
+    for (struct arena_chunk *chunk = mark.last->next; chunk; chunk = chunk->next)
+        arena->used -= chunk->size;
+    free_chunks(mark.last->next);
+    mark.last->next = NULL;
+    arena->last = mark.last;
+    arena->next = mark.next;
+    arena->end = mark.end;
+}
+
 void arena_free(struct arena *arena)
 {
     free_chunks(arena->first);

@@ -29,6 +29,28 @@ void *arena_copy(struct arena *arena, const void *bytes, size_t size);
 void arena_reset(struct arena *arena);
 void arena_free(struct arena *arena);
 
+/* What the arena holds now. Rewinding to it frees everything allocated since; marks nest. */
+struct arena_mark {
+    struct arena_chunk *last;
+    char *next, *end;
+};
+
+static inline struct arena_mark arena_mark(const struct arena *arena)
+{
+    return (struct arena_mark){arena->last, arena->next, arena->end};
+}
+
+/* The slow part of arena_rewind: chunks were added since. */
+void arena_drop_chunks(struct arena *arena, struct arena_mark mark);
+
+static inline void arena_rewind(struct arena *arena, struct arena_mark mark)
+{
+    if (__builtin_expect(arena->last == mark.last, 1))
+        arena->next = mark.next;
+    else
+        arena_drop_chunks(arena, mark);
+}
+
 #define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_array((arena), (count), sizeof(type)))
 

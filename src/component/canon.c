@@ -73,7 +73,7 @@ bool canon_trap_handle(struct canon *c, uint32_t index, uint32_t type, bool own)
 
 bool canon_array(struct canon *c, uint32_t count, size_t size, void **ret_elements)
 {
-    void *elements = arena_array(host_arena(c->host), count, size);
+    void *elements = arena_array(c->scratch, count, size);
     if (!elements)
         return canon_trap_memory(c);
     *ret_elements = elements;
@@ -82,7 +82,7 @@ bool canon_array(struct canon *c, uint32_t count, size_t size, void **ret_elemen
 
 bool canon_borrow_inside(struct canon *c, uint32_t index, uint32_t type, void **ret_rep)
 {
-    struct canon_lender *lender = ARENA_NEW(host_arena(c->host), struct canon_lender);
+    struct canon_lender *lender = ARENA_NEW(c->scratch, struct canon_lender);
     if (!lender)
         return canon_trap_memory(c);
     if (!canon_borrow(c, index, type, &lender->handle, ret_rep))

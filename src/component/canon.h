@@ -7,8 +7,12 @@
  * TRAP_HOST and a message that names the function.
  *
  * Views: a string or list of scalars given to an implementation points into guest memory (UTF-8 strings; others
- * are transcoded into the arena). It is valid until the implementation returns, suspends or calls guest code.
- * Lists of anything else are converted into the activity's arena (`host_arena`).
+ * are transcoded). It is valid until the implementation returns, suspends or calls guest code. Lists of anything
+ * else are converted.
+ *
+ * Scratch memory (`host_scratch`) holds what lifting makes, and an implementation may put there what it returns.
+ * Glue rewinds it when the call is over: nothing that outlives the call belongs in it. Calls of one activity
+ * nest, they do not overlap.
  *
  * Own handles: lifting one takes it out of the table, and the resource belongs to the implementation from
  * then on, which must keep it reachable from the host object, so that nothing leaks when a later
@@ -23,7 +27,7 @@
 #include "image/format.h"
 
 struct host; /* src/wasi/host.h: the activity that store->host points to */
-struct arena *host_arena(struct host *host);
+struct arena *host_scratch(struct host *host);
 
 /* Releases a host resource when its own handle is dropped. */
 typedef void host_drop(struct host *host, void *rep);
@@ -64,6 +68,8 @@ struct canon {
     uint8_t *memory;
     uint64_t size; /* of the memory, in bytes; read again after each call into the guest */
     struct canon_lender *lenders;
+    struct arena *scratch;
+    struct arena_mark mark;
 };
 
 #define CANON_LENGTH_MAX ((1u << 28) - 1) /* bytes of a string or list */
@@ -109,13 +115,21 @@ static inline bool canon_enter(struct canon *c, struct store *store, const void 
     return true;
 }
 
-/* For functions that use memory: a component whose options name none fails every range check. */
+/* For functions that use memory: a component whose options name none fails every range check. Ends with
+ * canon_leave; when the call traps, whoever ends the activity empties its scratch memory. */
 static inline void canon_memory(struct canon *c)
 {
+    c->scratch = host_scratch(c->host);
+    c->mark = arena_mark(c->scratch);
     if (__builtin_expect(c->env->canon.memory_off == UINT64_MAX, 0))
         return;
     c->memory = (uint8_t *)c->store + c->env->canon.memory_off;
     canon_refresh(c);
+}
+
+static inline void canon_leave(struct canon *c)
+{
+    arena_rewind(c->scratch, c->mark);
 }
 
 /* `size` bytes at `at`, aligned to `align` (a power of two), lie in memory. */
@@ -203,7 +217,7 @@ static inline bool canon_list(struct canon *c, uint32_t at, uint32_t count, uint
     return true;
 }
 
-/* Room for `count` elements of the implementation's type, zeroed, from the activity's arena. */
+/* Room for `count` elements of the implementation's type, zeroed, from scratch memory. */
 bool canon_array(struct canon *c, uint32_t count, size_t size, void **ret_elements);
 
 /* The guest's realloc ("cabi_realloc"); the block is checked for alignment and range. The instance cannot leave

@@ -156,6 +156,8 @@ void gen_glue(struct generator *g, struct gen_package *p, const struct wit_inter
     write_params(g, &glue);
     write_call(g, &glue, function);
     write_result(g, &glue);
+    if (needs_memory(&glue))
+        gen_line(glue.place, "canon_leave(c);");
     gen_line(glue.place, "return true;");
     buf_printf(&p->glue, "}\n\n");
 }

@@ -117,6 +117,7 @@ bool glue_wasi_cli_environment_get_environment(struct store *store, const void *
     uint8_t *to = c->memory + v[0].u32;
     if (!store_list_tuple_str_str(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -135,6 +136,7 @@ bool glue_wasi_cli_environment_get_arguments(struct store *store, const void *en
     uint8_t *to = c->memory + v[0].u32;
     if (!store_list_str(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -153,6 +155,7 @@ bool glue_wasi_cli_environment_initial_cwd(struct store *store, const void *env,
     uint8_t *to = c->memory + v[0].u32;
     if (!store_option_str(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -247,6 +250,7 @@ bool glue_wasi_cli_terminal_stdin_get_terminal_stdin(struct store *store, const 
     uint8_t *to = c->memory + v[0].u32;
     if (!store_option_wasi_cli_terminal_input(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -265,6 +269,7 @@ bool glue_wasi_cli_terminal_stdout_get_terminal_stdout(struct store *store, cons
     uint8_t *to = c->memory + v[0].u32;
     if (!store_option_wasi_cli_terminal_output(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -283,5 +288,6 @@ bool glue_wasi_cli_terminal_stderr_get_terminal_stderr(struct store *store, cons
     uint8_t *to = c->memory + v[0].u32;
     if (!store_option_wasi_cli_terminal_output(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }

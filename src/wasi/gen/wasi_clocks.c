@@ -87,6 +87,7 @@ bool glue_wasi_clocks_wall_clock_now(struct store *store, const void *env, union
     uint8_t *to = c->memory + v[0].u32;
     if (!store_wasi_clocks_wall_clock_datetime(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -105,5 +106,6 @@ bool glue_wasi_clocks_wall_clock_resolution(struct store *store, const void *env
     uint8_t *to = c->memory + v[0].u32;
     if (!store_wasi_clocks_wall_clock_datetime(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }

@@ -787,6 +787,7 @@ bool glue_wasi_http_types_http_error_code(struct store *store, const void *env, 
     uint8_t *to = c->memory + v[1].u32;
     if (!store_option_wasi_http_types_error_code(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -825,6 +826,7 @@ bool glue_wasi_http_types_fields_from_list(struct store *store, const void *env,
     uint8_t *to = c->memory + v[2].u32;
     if (!store_result_wasi_http_fields_wasi_http_types_header_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -855,6 +857,7 @@ bool glue_wasi_http_types_fields_get(struct store *store, const void *env, union
     uint8_t *to = c->memory + v[3].u32;
     if (!store_list_list_u8(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -880,6 +883,7 @@ bool glue_wasi_http_types_fields_has(struct store *store, const void *env, union
         return false;
     canon_return(lender_0);
     v[0].u32 = ret;
+    canon_leave(c);
     return true;
 }
 
@@ -913,6 +917,7 @@ bool glue_wasi_http_types_fields_set(struct store *store, const void *env, union
     uint8_t *to = c->memory + v[5].u32;
     if (!store_result_void_wasi_http_types_header_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -943,6 +948,7 @@ bool glue_wasi_http_types_fields_delete(struct store *store, const void *env, un
     uint8_t *to = c->memory + v[3].u32;
     if (!store_result_void_wasi_http_types_header_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -976,6 +982,7 @@ bool glue_wasi_http_types_fields_append(struct store *store, const void *env, un
     uint8_t *to = c->memory + v[5].u32;
     if (!store_result_void_wasi_http_types_header_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1003,6 +1010,7 @@ bool glue_wasi_http_types_fields_entries(struct store *store, const void *env, u
     uint8_t *to = c->memory + v[1].u32;
     if (!store_list_tuple_str_list_u8(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1056,6 +1064,7 @@ bool glue_wasi_http_types_incoming_request_method(struct store *store, const voi
     uint8_t *to = c->memory + v[1].u32;
     if (!store_wasi_http_types_method(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1083,6 +1092,7 @@ bool glue_wasi_http_types_incoming_request_path_with_query(struct store *store, 
     uint8_t *to = c->memory + v[1].u32;
     if (!store_option_str(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1110,6 +1120,7 @@ bool glue_wasi_http_types_incoming_request_scheme(struct store *store, const voi
     uint8_t *to = c->memory + v[1].u32;
     if (!store_option_wasi_http_types_scheme(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1137,6 +1148,7 @@ bool glue_wasi_http_types_incoming_request_authority(struct store *store, const 
     uint8_t *to = c->memory + v[1].u32;
     if (!store_option_str(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1190,6 +1202,7 @@ bool glue_wasi_http_types_incoming_request_consume(struct store *store, const vo
     uint8_t *to = c->memory + v[1].u32;
     if (!store_result_wasi_http_incoming_body_void(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1211,6 +1224,7 @@ bool glue_wasi_http_types_response_outparam_set(struct store *store, const void 
         return false;
     if (!wasi_http_types_response_outparam_set(c->host, p_param, &p_response))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1238,6 +1252,7 @@ bool glue_wasi_http_types_incoming_body_stream(struct store *store, const void *
     uint8_t *to = c->memory + v[1].u32;
     if (!store_result_wasi_io_input_stream_void(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1315,6 +1330,7 @@ bool glue_wasi_http_types_future_trailers_get(struct store *store, const void *e
     uint8_t *to = c->memory + v[1].u32;
     if (!store_option_result_result_option_wasi_http_fields_wasi_http_types_error_code_void(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1436,6 +1452,7 @@ bool glue_wasi_http_types_outgoing_response_body(struct store *store, const void
     uint8_t *to = c->memory + v[1].u32;
     if (!store_result_wasi_http_outgoing_body_void(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1463,6 +1480,7 @@ bool glue_wasi_http_types_outgoing_body_write(struct store *store, const void *e
     uint8_t *to = c->memory + v[1].u32;
     if (!store_result_wasi_io_output_stream_void(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -1491,5 +1509,6 @@ bool glue_wasi_http_types_outgoing_body_finish(struct store *store, const void *
     uint8_t *to = c->memory + v[3].u32;
     if (!store_result_void_wasi_http_types_error_code(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }

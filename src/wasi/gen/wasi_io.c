@@ -153,6 +153,7 @@ bool glue_wasi_io_error_error_to_debug_string(struct store *store, const void *e
     uint8_t *to = c->memory + v[1].u32;
     if (!canon_store_string(c, to, ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -175,6 +176,7 @@ bool glue_wasi_io_poll_poll(struct store *store, const void *env, union cell *v)
     uint8_t *to = c->memory + v[2].u32;
     if (!store_list_u32(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -244,6 +246,7 @@ bool glue_wasi_io_streams_input_stream_read(struct store *store, const void *env
     uint8_t *to = c->memory + v[2].u32;
     if (!store_result_list_u8_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -273,6 +276,7 @@ bool glue_wasi_io_streams_input_stream_blocking_read(struct store *store, const 
     uint8_t *to = c->memory + v[2].u32;
     if (!store_result_list_u8_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -302,6 +306,7 @@ bool glue_wasi_io_streams_input_stream_skip(struct store *store, const void *env
     uint8_t *to = c->memory + v[2].u32;
     if (!store_result_u64_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -331,6 +336,7 @@ bool glue_wasi_io_streams_input_stream_blocking_skip(struct store *store, const 
     uint8_t *to = c->memory + v[2].u32;
     if (!store_result_u64_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -384,6 +390,7 @@ bool glue_wasi_io_streams_output_stream_check_write(struct store *store, const v
     uint8_t *to = c->memory + v[1].u32;
     if (!store_result_u64_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -414,6 +421,7 @@ bool glue_wasi_io_streams_output_stream_write(struct store *store, const void *e
     uint8_t *to = c->memory + v[3].u32;
     if (!store_result_void_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -444,6 +452,7 @@ bool glue_wasi_io_streams_output_stream_blocking_write_and_flush(struct store *s
     uint8_t *to = c->memory + v[3].u32;
     if (!store_result_void_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -471,6 +480,7 @@ bool glue_wasi_io_streams_output_stream_flush(struct store *store, const void *e
     uint8_t *to = c->memory + v[1].u32;
     if (!store_result_void_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -498,6 +508,7 @@ bool glue_wasi_io_streams_output_stream_blocking_flush(struct store *store, cons
     uint8_t *to = c->memory + v[1].u32;
     if (!store_result_void_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -553,6 +564,7 @@ bool glue_wasi_io_streams_output_stream_write_zeroes(struct store *store, const 
     uint8_t *to = c->memory + v[2].u32;
     if (!store_result_void_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -582,6 +594,7 @@ bool glue_wasi_io_streams_output_stream_blocking_write_zeroes_and_flush(struct s
     uint8_t *to = c->memory + v[2].u32;
     if (!store_result_void_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -620,6 +633,7 @@ bool glue_wasi_io_streams_output_stream_splice(struct store *store, const void *
     uint8_t *to = c->memory + v[3].u32;
     if (!store_result_u64_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -658,5 +672,6 @@ bool glue_wasi_io_streams_output_stream_blocking_splice(struct store *store, con
     uint8_t *to = c->memory + v[3].u32;
     if (!store_result_u64_wasi_io_streams_stream_error(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }

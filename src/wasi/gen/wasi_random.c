@@ -30,6 +30,7 @@ bool glue_wasi_random_insecure_seed_insecure_seed(struct store *store, const voi
     uint8_t *to = c->memory + v[0].u32;
     if (!store_tuple_u64_u64(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -50,6 +51,7 @@ bool glue_wasi_random_insecure_get_insecure_random_bytes(struct store *store, co
     uint8_t *to = c->memory + v[1].u32;
     if (!store_list_u8(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 
@@ -82,6 +84,7 @@ bool glue_wasi_random_random_get_random_bytes(struct store *store, const void *e
     uint8_t *to = c->memory + v[1].u32;
     if (!store_list_u8(c, to, &ret))
         return false;
+    canon_leave(c);
     return true;
 }
 

@@ -119,23 +119,29 @@ static bool table_is_inline(const struct wasm_table *table)
     return table->limits.has_max && table->limits.max == table->limits.min && table->limits.min <= TABLE_INLINE_MAX;
 }
 
-static void place_table(struct layout *layout, struct unit *unit, uint32_t index)
+static bool place_table(struct layout *layout, struct unit *unit, uint32_t index, struct err *err)
 {
     const struct wasm_table *table = &unit->module->tables[index];
     uint64_t capacity = table->limits.has_max && table->limits.max < TABLE_CAPACITY_MAX ? table->limits.max
                                                                                          : TABLE_CAPACITY_MAX;
     if (capacity < table->limits.min)
-        capacity = table->limits.min;
+        return err_at(err, ERR_LIMIT, table->at, "a table of %" PRIu64 " entries; the most is %" PRIu64,
+                      table->limits.min, TABLE_CAPACITY_MAX);
     layout->geometry->table_capacity[unit->index][index] = capacity;
     uint64_t alignment = table_is_inline(table) ? 16 : PAGE;
     unit->tables[index].entries = here(unit, take(layout, capacity * sizeof(struct table_entry), alignment));
+    return true;
 }
 
-static void place_tables(struct layout *layout, struct unit *unit, bool inline_)
+static bool place_tables(struct layout *layout, bool inline_, struct err *err)
 {
-    for (uint32_t i = unit->module->imported_tables; i < unit->module->table_count; i++)
-        if (table_is_inline(&unit->module->tables[i]) == inline_)
-            place_table(layout, unit, i);
+    for (uint32_t u = 0; u < layout->count; u++) {
+        struct unit *unit = &layout->units[u];
+        for (uint32_t i = unit->module->imported_tables; i < unit->module->table_count; i++)
+            if (table_is_inline(&unit->module->tables[i]) == inline_ && !place_table(layout, unit, i, err))
+                return false;
+    }
+    return true;
 }
 
 static bool place_memories(struct layout *layout, struct unit *unit, struct err *err)
@@ -257,9 +263,11 @@ bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, 
     EACH_UNIT(&layout, (place_context(&layout, unit), place_open_imports(&layout, unit)))
     layout.at = geometry.fixed_size = take(&layout, 0, PAGE);
     EACH_UNIT(&layout, place_small(&layout, unit))
-    EACH_UNIT(&layout, place_tables(&layout, unit, true))
+    if (!place_tables(&layout, true, err))
+        return false;
     geometry.handles_off = take(&layout, (uint64_t)handle_tables * CONTEXT_HANDLE_TABLE_BYTES, CONTEXT_ALIGN);
-    EACH_UNIT(&layout, place_tables(&layout, unit, false))
+    if (!place_tables(&layout, false, err))
+        return false;
     geometry.mutable_size = take(&layout, 0, PAGE) - geometry.fixed_size;
     layout.at = geometry.fixed_size + geometry.mutable_size;
     for (uint32_t i = 0; i < count; i++)

@@ -68,13 +68,19 @@ static bool refuse_at_start(struct store *store, const void *env, union cell *v)
     return trap_raise(store, TRAP_HOST, "asks the host during instantiation");
 }
 
+bool program_start(struct slot *slot)
+{
+    const struct image *image = &slot->program->image;
+    bool done = true;
+    for (uint64_t i = 0; done && i < image_starts_count(image); i++)
+        done = guest_call(slot->store, image_starts(image)[i].funcref, NULL, 0, 0, NULL);
+    return done;
+}
+
 static void run_starts(struct task *task)
 {
-    struct program *program = task->slot->program;
     bool *done = task->arg;
-    *done = true;
-    for (uint64_t i = 0; *done && i < image_starts_count(&program->image); i++)
-        *done = guest_call(task->slot->store, image_starts(&program->image)[i].funcref, NULL, 0, 0, NULL);
+    *done = program_start(task->slot);
 }
 
 static int by_offset(const void *a, const void *b)

@@ -49,6 +49,9 @@ struct program *program_load(int fd, const char *name, program_resolver *resolve
 /* All its slots must be free. */
 void program_unload(struct program *program);
 
+/* Inside a task: run the start functions of the slot's program, in order. False: one trapped. */
+bool program_start(struct slot *slot);
+
 /* The program whose text contains `pc`, or NULL. Safe in a signal handler. */
 const struct program *program_of(uint64_t pc);
 

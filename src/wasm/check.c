@@ -39,12 +39,12 @@ bool check_grow(checker *s, uint32_t more)
 
 bool check_underflow(const checker *s, wasm_valtype expected)
 {
-    return check_fail(s, "type mismatch: expected %s but the stack is empty", type_text(expected).text);
+    return check_fail(s, "type mismatch: expected %s but the stack is empty", type_describe(expected).text);
 }
 
 bool check_mismatch(const checker *s, wasm_valtype actual, wasm_valtype expected)
 {
-    return check_fail(s, "type mismatch: expected %s, found %s", type_text(expected).text, type_text(actual).text);
+    return check_fail(s, "type mismatch: expected %s, found %s", type_describe(expected).text, type_describe(actual).text);
 }
 
 bool check_pop_ref(checker *s, wasm_valtype *ret)
@@ -53,7 +53,7 @@ bool check_pop_ref(checker *s, wasm_valtype *ret)
     if (!check_pop_any(s, &type))
         return false;
     if (type != WASM_BOT && !wasm_is_ref(type))
-        return check_fail(s, "type mismatch: expected a reference, found %s", type_text(type).text);
+        return check_fail(s, "type mismatch: expected a reference, found %s", type_describe(type).text);
     *ret = type;
     return true;
 }

@@ -221,8 +221,8 @@ bool check_array_copy(checker *s)
     if (!mutable_element(s, &to) || !element(s, s->op.b, &from))
         return false;
     if (!wasm_subtype(s->module, from.storage, to.storage))
-        return check_fail(s, "array types do not match: %s and %s", type_text(to.storage).text,
-                          type_text(from.storage).text);
+        return check_fail(s, "array types do not match: %s and %s", type_describe(to.storage).text,
+                          type_describe(from.storage).text);
     return pop_range(s) && check_pop(s, nullable(s->op.b)) && check_pop(s, WASM_I32) &&
            check_pop(s, nullable(s->op.a));
 }

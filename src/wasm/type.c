@@ -124,9 +124,9 @@ static const char *number_name(wasm_valtype type)
     }
 }
 
-struct type_text type_text(wasm_valtype type)
+struct type_describe type_describe(wasm_valtype type)
 {
-    struct type_text text;
+    struct type_describe text;
     const struct abstract *info = wasm_is_ref(type) ? abstract_of(wasm_heap(type)) : NULL;
     const char *null = type & WASM_NULLABLE ? "null " : "";
     if (!wasm_is_ref(type))

@@ -15,10 +15,10 @@ bool type_exists(const struct wasm_module *module, wasm_valtype type);
 wasm_heaptype type_top(const struct wasm_module *module, wasm_heaptype heap);
 
 /* A type as in the text format, for messages. */
-struct type_text {
+struct type_describe {
     char text[32];
 };
-struct type_text type_text(wasm_valtype type);
+struct type_describe type_describe(wasm_valtype type);
 
 /* Fill `canonical` for the recursion group that starts at `start`, which must come after all the
  * groups it refers to; `canon` remembers the groups seen. Hashes come with it. */

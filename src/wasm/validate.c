@@ -211,7 +211,7 @@ static bool tables(struct validator *v)
             return false;
         if (!table->has_init && table->import == WASM_NO_INDEX && !type_defaultable(table->type))
             return fail(v, table->at, "type mismatch: a table of %s needs an initializer",
-                        type_text(table->type).text);
+                        type_describe(table->type).text);
     }
     return true;
 }
@@ -326,8 +326,8 @@ static bool elem_place(struct validator *v, const struct wasm_elem *elem)
         return fail(v, elem->at, "unknown table %u", elem->table);
     const struct wasm_table *table = &v->module->tables[elem->table];
     if (!wasm_subtype(v->module, elem->type, table->type))
-        return fail(v, elem->at, "type mismatch: expected %s, found %s", type_text(table->type).text,
-                    type_text(elem->type).text);
+        return fail(v, elem->at, "type mismatch: expected %s, found %s", type_describe(table->type).text,
+                    type_describe(elem->type).text);
     return constant(v, elem->offset, check_address(&table->limits), v->module->global_count);
 }
 

@@ -182,7 +182,7 @@ static bool destroy(struct canon *c, uint64_t rep)
 {
     if (c->env->drop) {
         c->env->drop(c->host, (void *)(uintptr_t)rep);
-        return true;
+        return c->store->trap == TRAP_NONE; /* a parent dropped before its children */
     }
     uint64_t ignored = 0;
     return c->env->dtor_ref == 0 || guest_call_ints(c->store, c->env->dtor_ref, &rep, 1, &ignored);

@@ -7,20 +7,6 @@
 /* What a byte may be part of. */
 enum { IN_TARGET = 1, IN_HOST = 2 };
 
-const uint8_t http_token_lower[256] = {
-    ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*', ['+'] = '+',
-    ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`', ['|'] = '|',   ['~'] = '~',
-#define LETTER(upper, lower) [upper] = lower, [lower] = lower,
-    LETTER('A', 'a') LETTER('B', 'b') LETTER('C', 'c') LETTER('D', 'd') LETTER('E', 'e') LETTER('F', 'f')
-    LETTER('G', 'g') LETTER('H', 'h') LETTER('I', 'i') LETTER('J', 'j') LETTER('K', 'k') LETTER('L', 'l')
-    LETTER('M', 'm') LETTER('N', 'n') LETTER('O', 'o') LETTER('P', 'p') LETTER('Q', 'q') LETTER('R', 'r')
-    LETTER('S', 's') LETTER('T', 't') LETTER('U', 'u') LETTER('V', 'v') LETTER('W', 'w') LETTER('X', 'x')
-    LETTER('Y', 'y') LETTER('Z', 'z')
-#undef LETTER
-    ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6', ['7'] = '7',
-    ['8'] = '8', ['9'] = '9',
-};
-
 /* IN_HOST: reg-name, IP-literal, port (RFC 3986 section 3.2). IN_TARGET: every printable byte but those
  * that no URI may hold and that would need care when quoted; braces and bars are let through because
  * clients send them. */
@@ -38,42 +24,6 @@ static const uint8_t byte_class[256] = {
     ['{'] = IN_TARGET, ['}'] = IN_TARGET, ['|'] = IN_TARGET,
 };
 
-#define EVERY(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-static bool is_control(char c)
-{
-    return c != '\t' && ((uint8_t)c < 0x20 || c == 0x7f);
-}
-
-/* Marks, by their high bits, the bytes below 0x20 and those that are 0x7f: the lowest mark is exact. */
-static uint64_t mark_controls(uint64_t word)
-{
-    uint64_t del = word ^ EVERY(0x7f);
-    return (((word - EVERY(0x20)) & ~word) | ((del - EVERY(1)) & ~del)) & EVERY(0x80);
-}
-
-/* The first byte from `p` on that no field value may hold, or `end`. Machines are little-endian here:
- * the lowest byte of a word is the first. */
-static const char *skip_value(const char *p, const char *end)
-{
-    while (end - p >= 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        uint64_t marks = mark_controls(word);
-        if (!marks) {
-            p += 8;
-            continue;
-        }
-        p += __builtin_ctzll(marks) / 8;
-        if (*p != '\t')
-            return p;
-        p++;
-    }
-    while (p < end && !is_control(*p))
-        p++;
-    return p;
-}
-
 static const char *skip_class(const char *p, const char *end, uint8_t class)
 {
     while (p < end && byte_class[(uint8_t)*p] & class)
@@ -86,26 +36,6 @@ static const char *skip_token(const char *p, const char *end)
     while (p < end && http_token_lower[(uint8_t)*p])
         p++;
     return p;
-}
-
-bool http_is_token(struct str name)
-{
-    return name.len && skip_token(name.ptr, name.ptr + name.len) == name.ptr + name.len;
-}
-
-bool http_is_value(struct str value)
-{
-    return value.len == 0 || skip_value(value.ptr, value.ptr + value.len) == value.ptr + value.len;
-}
-
-bool http_is_same(struct str text, struct str lower)
-{
-    if (text.len != lower.len)
-        return false;
-    for (size_t i = 0; i < text.len; i++)
-        if (http_token_lower[(uint8_t)text.ptr[i]] != (uint8_t)lower.ptr[i])
-            return false;
-    return true;
 }
 
 static struct str between(const char *from, const char *to)
@@ -265,7 +195,7 @@ static int parse_field(char **at, char *end, struct http_field *ret_field)
     p++;
     while (p < end && is_blank(*p))
         p++;
-    const char *stop = skip_value(p, end);
+    const char *stop = http_skip_value(p, end);
     ret_field->name = name;
     ret_field->value = between(p, stop);
     while (ret_field->value.len && is_blank(ret_field->value.ptr[ret_field->value.len - 1]))
@@ -480,7 +410,7 @@ static int skip_extensions(const char **at, const char *end)
         p++;
     if (p < end && *p != ';')
         return 400;
-    *at = skip_value(p, end);
+    *at = http_skip_value(p, end);
     return 0;
 }
 

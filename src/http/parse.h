@@ -51,13 +51,4 @@ int http_parse_field(char *line, size_t size, struct http_field *ret_field);
  * chunk in *ret_size (section 7.1). HTTP_PARSE_MORE, or a status, as above. */
 int http_parse_chunk(const char *bytes, size_t size, size_t *ret_line, uint64_t *ret_size);
 
-/* The lower case of a byte that may stand in a token, else 0 (RFC 9110 section 5.6.2). */
-extern const uint8_t http_token_lower[256];
-
-/* Field names and values as a message may carry them (RFC 9110, 5.1 and 5.5). */
-bool http_is_token(struct str name);
-bool http_is_value(struct str value);
-/* Equal but for the case of ASCII letters. `lower` is in lower case. */
-bool http_is_same(struct str text, struct str lower);
-
 #endif

@@ -35,4 +35,15 @@ struct http_sink {
     bool (*finish)(void *x, const struct http_field *trailers, size_t count);
 };
 
+/* ---- the form of names and values (RFC 9110, 5.1, 5.5 and 5.6.2) ---- */
+
+/* The lower case of a byte that may stand in a token, else 0. */
+extern const uint8_t http_token_lower[256];
+bool http_is_token(struct str name);
+bool http_is_value(struct str value);
+/* The first byte in [p, end) that no value may hold, or `end`. */
+const char *http_skip_value(const char *p, const char *end);
+/* Tokens equal but for the case of ASCII letters. `lower` is in lower case. */
+bool http_is_same(struct str text, struct str lower);
+
 #endif

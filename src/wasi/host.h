@@ -1,0 +1,102 @@
+/* The host's side of one activity: everything that an instance has made or been given outside its own memory.
+ *
+ * A worker keeps a pool of hosts. One is taken when an activity (a request, a command) begins and given back
+ * when it ends; host objects live in its arena and die with it, so nothing outlives the activity and a warm
+ * host allocates nothing. Everything is bounded: the arena by `memory_max`, objects by it and by the handle
+ * table, fields, bodies and streams by limits of their own.
+ *
+ * How a request goes:
+ *     h = host_begin(pool, &config, store)
+ *     host_take_request(h, request, sink, exchange)
+ *     host_give_request(h, handles, &request_handle, &outparam_handle)    arguments of `handle`
+ *     ... the guest runs; store->host is h ...
+ *     host_end(h, ...)                                                    answers what is not answered
+ *
+ * The response goes out in one piece when the guest returns; it becomes a stream only when it outgrows
+ * HOST_STREAM_BYTES or when the guest gives up the processor (waits or is preempted) after a flush.
+ */
+#ifndef MAYFLY_WASI_HOST_H
+#define MAYFLY_WASI_HOST_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "component/handles.h"
+#include "io/loop.h"
+#include "wasi/message.h"
+
+struct host;
+struct host_pool;
+
+#define HOST_MEMORY_DEFAULT ((size_t)64 << 20)
+#define HOST_BODY_DEFAULT ((size_t)32 << 20)
+#define HOST_STREAM_BYTES ((size_t)65536)  /* of a response body that are kept back to learn its length */
+#define HOST_FIELDS_MAX 1000u              /* in one `fields` */
+#define HOST_FIELDS_BYTES ((size_t)131072) /* names and values of one `fields` */
+#define HOST_RANDOM_MAX ((uint64_t)1 << 24) /* bytes of one get-random-bytes */
+
+struct host_variable {
+    struct str name, value;
+};
+
+enum host_stream { HOST_STDOUT, HOST_STDERR };
+
+/* What a function was granted: the same for all its activities, which it outlives. */
+struct host_config {
+    const char *name; /* for logs */
+    const struct host_variable *environment;
+    size_t environment_count;
+    const struct str *arguments;
+    size_t argument_count;
+    size_t memory_max; /* of the arena; 0: HOST_MEMORY_DEFAULT */
+    size_t body_max;   /* of a response body that nobody reads yet; 0: HOST_BODY_DEFAULT */
+    uint64_t clock_resolution_ns; /* of guest clocks; 0 and 1: as fine as the machine's */
+    bool direct;       /* a command: standard streams are the process's own, and waiting may block it */
+    bool terminal[3];  /* stdin, stdout, stderr: the guest may know that it is a terminal */
+};
+
+/* How host functions give up the processor. */
+struct host_runtime {
+    /* Inside the task: return to the loop until `resume`. NULL: nobody can wait (only timers, when direct). */
+    void (*suspend)(struct host *h);
+    /* In the loop, never inside the task: what it waited for has happened. */
+    void (*resume)(struct host *h);
+};
+
+/* `loop` may be NULL where nothing waits. */
+struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime *runtime, struct err *err);
+/* All hosts must have ended. NULL is fine. */
+void host_pool_free(struct host_pool *pool);
+
+/* NULL when out of memory. `user`: the caller's, see host_user. The caller sets store->host. */
+struct host *host_begin(struct host_pool *pool, const struct host_config *config, struct store *store, void *user);
+void *host_user(const struct host *h);
+
+/* The request and where its response goes. They stay until host_end or host_gone. */
+void host_take_request(struct host *h, const struct http_request *request, const struct http_sink *sink,
+                       void *exchange);
+/* Make own handles of `incoming-request` and `response-outparam`. False: no memory or no room. */
+bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_request, uint32_t *ret_outparam);
+
+/* The exchange is gone, and with it the request's bytes: the guest must not run again (its task is
+ * abandoned), only host_end may follow. */
+void host_gone(struct host *h);
+/* There is room again in the exchange: resumes a guest that waits to write. */
+void host_drained(struct host *h);
+/* The guest is losing the processor (preempted; host functions that wait do this themselves): send what it
+ * flushed. */
+void host_yielding(struct host *h);
+
+enum host_outcome {
+    HOST_ANSWERED,   /* the response is complete, or the exchange was gone, or there was none */
+    HOST_UNANSWERED, /* nothing was sent: the caller answers, or fails the exchange */
+    HOST_BROKEN,     /* the response was begun and cannot be completed: fail the exchange */
+};
+
+/* End the activity. `trapped`: the guest did not return, and the caller says why; otherwise what is wrong with
+ * the response is logged here. The exchange is gone when the outcome is HOST_ANSWERED. */
+enum host_outcome host_end(struct host *h, bool trapped);
+
+/* After TRAP_EXIT: the status that the guest gave. */
+bool host_exited(const struct host *h, uint8_t *ret_status);
+
+#endif

@@ -41,6 +41,7 @@ bool checker_limit(struct checker *c, enum component_limit limit)
 
 bool checker_memory(struct checker *c)
 {
+    c->no_memory = true;
     return err_memory(c->err);
 }
 

@@ -13,6 +13,7 @@ struct checker {
     uint64_t offset; /* of the definition at hand */
     uint32_t next_number;
     uint64_t work; /* steps left */
+    bool no_memory; /* an allocation failed: no verdict about types counts */
     const struct node *prims[TYPE_STRING + 1], *error_context;
 };
 

@@ -158,32 +158,34 @@ static bool same_functype(const struct wasm_functype *a, const struct wasm_funct
            same_list(a->results, a->result_count, b->results, b->result_count);
 }
 
-static bool same_encoding(const struct wasm_module *a, uint32_t a_type, const struct wasm_module *b, uint32_t b_type)
+static bool same_encoding(struct checker *c, const struct wasm_module *a, uint32_t a_type, const struct wasm_module *b, uint32_t b_type)
 {
     struct buf left, right;
     buf_init(&left, ENCODING_MAX);
     buf_init(&right, ENCODING_MAX);
     wasm_type_hash(a, a_type, &left);
     wasm_type_hash(b, b_type, &right);
-    bool same = !left.failed && !right.failed && left.size == right.size &&
-                memcmp(left.data, right.data, left.size) == 0;
+    bool written = !left.failed && !right.failed;
+    bool same = written && left.size == right.size && memcmp(left.data, right.data, left.size) == 0;
+    if (!written)
+        checker_memory(c);
     buf_free(&left);
     buf_free(&right);
     return same;
 }
 
-static bool same_type(const struct wasm_module *a, uint32_t a_type, const struct wasm_module *b, uint32_t b_type)
+static bool same_type(struct checker *c, const struct wasm_module *a, uint32_t a_type, const struct wasm_module *b, uint32_t b_type)
 {
     if (a == b)
         return type_of(a, a_type)->canonical == type_of(b, b_type)->canonical;
-    return type_of(a, a_type)->hash == type_of(b, b_type)->hash && same_encoding(a, a_type, b, b_type);
+    return type_of(a, a_type)->hash == type_of(b, b_type)->hash && same_encoding(c, a, a_type, b, b_type);
 }
 
 /* Declared subtyping: one of the supertypes of `sub`, or itself, is `super`. */
-static bool subtype(const struct wasm_module *a, uint32_t sub, const struct wasm_module *b, uint32_t super)
+static bool subtype(struct checker *c, const struct wasm_module *a, uint32_t sub, const struct wasm_module *b, uint32_t super)
 {
     for (uint32_t at = sub; at != WASM_NO_INDEX; at = type_of(a, at)->supertype)
-        if (same_type(a, at, b, super))
+        if (same_type(c, a, at, b, super))
             return true;
     return false;
 }
@@ -200,7 +202,7 @@ bool core_func_is(const struct core_extern *func, const struct wasm_functype *ty
     return same_functype(core_func_type(func), type);
 }
 
-static bool match_funcs(const struct core_extern *sub, const struct core_extern *super)
+static bool match_funcs(struct checker *c, const struct core_extern *sub, const struct core_extern *super)
 {
     const struct wasm_type *to = super->plain ? NULL : type_of(super->module, super->module->funcs[super->index].type);
     if (sub->plain)
@@ -209,7 +211,7 @@ static bool match_funcs(const struct core_extern *sub, const struct core_extern 
     uint32_t from = sub->module->funcs[sub->index].type;
     if (super->plain)
         return plain_type(type_of(sub->module, from)) && same_functype(&type_of(sub->module, from)->func, super->plain);
-    return subtype(sub->module, from, super->module, super->module->funcs[super->index].type);
+    return subtype(c, sub->module, from, super->module, super->module->funcs[super->index].type);
 }
 
 static bool indexed(wasm_valtype type)
@@ -224,7 +226,7 @@ static wasm_heaptype heap_above(const struct wasm_type *type)
 }
 
 /* Value subtyping across modules. */
-static bool subvalue(const struct wasm_module *a, wasm_valtype sub, const struct wasm_module *b, wasm_valtype super)
+static bool subvalue(struct checker *c, const struct wasm_module *a, wasm_valtype sub, const struct wasm_module *b, wasm_valtype super)
 {
     if (!indexed(super)) {
         wasm_valtype above = sub;
@@ -235,14 +237,14 @@ static bool subvalue(const struct wasm_module *a, wasm_valtype sub, const struct
     if ((sub & WASM_NULLABLE) && !(super & WASM_NULLABLE))
         return false;
     if (indexed(sub))
-        return subtype(a, wasm_heap(sub), b, wasm_heap(super));
+        return subtype(c, a, wasm_heap(sub), b, wasm_heap(super));
     return wasm_is_ref(sub) && wasm_subtype(b, sub, super);
 }
 
-static bool same_value(const struct wasm_module *a, wasm_valtype left, const struct wasm_module *b,
+static bool same_value(struct checker *c, const struct wasm_module *a, wasm_valtype left, const struct wasm_module *b,
                        wasm_valtype right)
 {
-    return subvalue(a, left, b, right) && subvalue(b, right, a, left);
+    return subvalue(c, a, left, b, right) && subvalue(c, b, right, a, left);
 }
 
 static bool match_limits(const struct wasm_limits *sub, const struct wasm_limits *super)
@@ -251,31 +253,32 @@ static bool match_limits(const struct wasm_limits *sub, const struct wasm_limits
            (!super->has_max || (sub->has_max && sub->max <= super->max));
 }
 
-static bool match_tables(const struct core_extern *sub, const struct core_extern *super)
+static bool match_tables(struct checker *c, const struct core_extern *sub, const struct core_extern *super)
 {
     const struct wasm_table *from = &sub->module->tables[sub->index], *to = &super->module->tables[super->index];
-    return match_limits(&from->limits, &to->limits) && same_value(sub->module, from->type, super->module, to->type);
+    return match_limits(&from->limits, &to->limits) && same_value(c, sub->module, from->type, super->module, to->type);
 }
 
-static bool match_memories(const struct core_extern *sub, const struct core_extern *super)
+static bool match_memories(struct checker *c, const struct core_extern *sub, const struct core_extern *super)
 {
+    (void)c;
     const struct wasm_memory *from = &sub->module->memories[sub->index];
     const struct wasm_memory *to = &super->module->memories[super->index];
     return from->page_log2 == to->page_log2 && match_limits(&from->limits, &to->limits);
 }
 
-static bool match_globals(const struct core_extern *sub, const struct core_extern *super)
+static bool match_globals(struct checker *c, const struct core_extern *sub, const struct core_extern *super)
 {
     const struct wasm_global *from = &sub->module->globals[sub->index], *to = &super->module->globals[super->index];
     if (from->mutable_ != to->mutable_)
         return false;
-    return to->mutable_ ? same_value(sub->module, from->type, super->module, to->type)
-                        : subvalue(sub->module, from->type, super->module, to->type);
+    return to->mutable_ ? same_value(c, sub->module, from->type, super->module, to->type)
+                        : subvalue(c, sub->module, from->type, super->module, to->type);
 }
 
-static bool match_tags(const struct core_extern *sub, const struct core_extern *super)
+static bool match_tags(struct checker *c, const struct core_extern *sub, const struct core_extern *super)
 {
-    return same_type(sub->module, sub->module->tags[sub->index].type, super->module,
+    return same_type(c, sub->module, sub->module->tags[sub->index].type, super->module,
                      super->module->tags[super->index].type);
 }
 
@@ -295,7 +298,7 @@ static bool charge(struct checker *c, const struct core_extern *type)
 
 bool core_match(struct checker *c, const struct core_extern *sub, const struct core_extern *super)
 {
-    static bool (*const rules[])(const struct core_extern *, const struct core_extern *) = {
+    static bool (*const rules[])(struct checker *, const struct core_extern *, const struct core_extern *) = {
         [WASM_FUNC] = match_funcs,     [WASM_TABLE] = match_tables, [WASM_MEMORY] = match_memories,
         [WASM_GLOBAL] = match_globals, [WASM_TAG] = match_tags,
     };
@@ -304,7 +307,10 @@ bool core_match(struct checker *c, const struct core_extern *sub, const struct c
     if (sub->kind != super->kind)
         return checker_fail(c, ERR_INVALID, "expected a core %s, found a core %s", core_kind_words[super->kind],
                             core_kind_words[sub->kind]);
-    return rules[super->kind](sub, super) ||
+    bool matches = rules[super->kind](c, sub, super);
+    if (c->no_memory)
+        return false;
+    return matches ||
            checker_fail(c, ERR_INVALID, "core %s has another type", core_kind_words[super->kind]);
 }
 

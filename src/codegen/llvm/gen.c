@@ -54,6 +54,8 @@ static void make_attributes(struct gen *g)
     add_attribute(g, "probe-stack", "inline-asm");
     /* A guest's copy loop must stay a loop: a library call would fault outside of guest code. */
     add_attribute(g, "no-builtins", "");
+    /* A call that LLVM made a jump would be missing from backtraces, and endless recursion would not end. */
+    add_attribute(g, "disable-tail-calls", "true");
     add_attribute(g, "target-cpu", CPU);
     g->attributes[g->attribute_count++] = enum_attribute(g, "noredzone", 0);
     g->nomerge = enum_attribute(g, "nomerge", 0);

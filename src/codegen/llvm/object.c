@@ -3,6 +3,7 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
@@ -29,10 +30,24 @@ static int opt_level(const struct codegen_options *options)
     return options->opt_level < 0 ? 0 : options->opt_level > 3 ? 3 : options->opt_level;
 }
 
+/* Options that LLVM has only on the command line; process-wide. */
+static void set_options(void)
+{
+    static bool done;
+    static const char *const options[] = {
+        "mayfly",
+        "-enable-shrink-wrap=false", /* every function has its frame from its first instruction on */
+    };
+    if (!done)
+        LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, "");
+    done = true;
+}
+
 bool object_init(LLVMTargetMachineRef *ret_machine, const struct codegen_options *options, struct err *err)
 {
     LLVMTargetRef target;
     char *message = NULL;
+    set_options();
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();

@@ -32,8 +32,9 @@ bench-start: deps-bench release ## start and teardown of an instance: time, page
 bench-serve: deps-bench release ## hello over HTTP against nginx, a bare loop and wasmtime
 	@python3 bench/serve.py
 
-bindings: release ## regenerate src/wasi/gen from wit/
-	@build/wit-bindings wit src/wasi/gen
+bindings: ## regenerate src/wasi/gen from wit/
+	@TARGET=wit-bindings scripts/build.sh build -DCMAKE_BUILD_TYPE=Release
+	@build/wit-bindings --out src/wasi/gen --include wasi/gen --implemented wit/implemented.txt wit/*.wit
 
 lint: ## the rules of the house
 	@python3 tests/tidy/tidy.py

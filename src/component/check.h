@@ -30,8 +30,8 @@ static inline bool checker_step(struct checker *c)
 /* A zeroed element appended to a growing array of the arena, or NULL with the error set. */
 void *list_push(struct checker *c, void **items, uint32_t *count, uint32_t *capacity, size_t size,
                 enum component_limit limit);
-#define LIST_PUSH(c, list, limit)                                                                                     \
-    ((__typeof__((list)->items))list_push((c), (void **)&(list)->items, &(list)->count, &(list)->capacity,           \
+#define LIST_PUSH(c, list, limit)                                                                                      \
+    ((__typeof__((list)->items))list_push((c), (void **)&(list)->items, &(list)->count, &(list)->capacity,             \
                                           sizeof *(list)->items, COMPONENT_LIMIT_##limit))
 
 /* A map from numbers of shapes to what stands for them. Presence with NULL means a variable that is not

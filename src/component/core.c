@@ -7,8 +7,11 @@
 
 #define ENCODING_MAX ((size_t)1 << 24)
 
-const char *const core_kind_words[] = {[WASM_FUNC] = "function", [WASM_TABLE] = "table", [WASM_MEMORY] = "memory",
-                                       [WASM_GLOBAL] = "global", [WASM_TAG] = "tag"};
+const char *const core_kind_words[] = {[WASM_FUNC] = "function",
+                                       [WASM_TABLE] = "table",
+                                       [WASM_MEMORY] = "memory",
+                                       [WASM_GLOBAL] = "global",
+                                       [WASM_TAG] = "tag"};
 
 /* Modules. */
 
@@ -21,8 +24,7 @@ static bool unique_names(struct checker *c, const struct core_export *exports, c
 {
     for (uint32_t i = 1; i < count; i++)
         if (str_eq(exports[order[i - 1]].name, exports[order[i]].name))
-            return checker_fail(c, ERR_INVALID, "export name `%.*s` already defined",
-                                STR_ARG(exports[order[i]].name));
+            return checker_fail(c, ERR_INVALID, "export name `%.*s` already defined", STR_ARG(exports[order[i]].name));
     return true;
 }
 
@@ -40,10 +42,19 @@ bool core_instance_make(struct checker *c, const struct core_export *exports, ui
     return true;
 }
 
+bool core_instance_of(struct checker *c, const struct core_module *module, const struct core_instance **ret_instance)
+{
+    struct core_instance *instance = ARENA_NEW(c->arena, struct core_instance);
+    if (!instance)
+        return checker_memory(c);
+    *instance = (struct core_instance){module->exports, module->by_name, module->export_count};
+    *ret_instance = instance;
+    return true;
+}
+
 const struct core_export *core_instance_find(const struct core_instance *instance, struct str name)
 {
-    uint32_t index =
-        names_find(instance->exports, instance->by_name, instance->export_count, export_name, name);
+    uint32_t index = names_find(instance->exports, instance->by_name, instance->export_count, export_name, name);
     return index == WASM_NO_INDEX ? NULL : &instance->exports[index];
 }
 
@@ -158,7 +169,8 @@ static bool same_functype(const struct wasm_functype *a, const struct wasm_funct
            same_list(a->results, a->result_count, b->results, b->result_count);
 }
 
-static bool same_encoding(struct checker *c, const struct wasm_module *a, uint32_t a_type, const struct wasm_module *b, uint32_t b_type)
+static bool same_encoding(struct checker *c, const struct wasm_module *a, uint32_t a_type, const struct wasm_module *b,
+                          uint32_t b_type)
 {
     struct buf left, right;
     buf_init(&left, ENCODING_MAX);
@@ -174,7 +186,8 @@ static bool same_encoding(struct checker *c, const struct wasm_module *a, uint32
     return same;
 }
 
-static bool same_type(struct checker *c, const struct wasm_module *a, uint32_t a_type, const struct wasm_module *b, uint32_t b_type)
+static bool same_type(struct checker *c, const struct wasm_module *a, uint32_t a_type, const struct wasm_module *b,
+                      uint32_t b_type)
 {
     if (a == b)
         return type_of(a, a_type)->canonical == type_of(b, b_type)->canonical;
@@ -182,7 +195,8 @@ static bool same_type(struct checker *c, const struct wasm_module *a, uint32_t a
 }
 
 /* Declared subtyping: one of the supertypes of `sub`, or itself, is `super`. */
-static bool subtype(struct checker *c, const struct wasm_module *a, uint32_t sub, const struct wasm_module *b, uint32_t super)
+static bool subtype(struct checker *c, const struct wasm_module *a, uint32_t sub, const struct wasm_module *b,
+                    uint32_t super)
 {
     for (uint32_t at = sub; at != WASM_NO_INDEX; at = type_of(a, at)->supertype)
         if (same_type(c, a, at, b, super))
@@ -226,7 +240,8 @@ static wasm_heaptype heap_above(const struct wasm_type *type)
 }
 
 /* Value subtyping across modules. */
-static bool subvalue(struct checker *c, const struct wasm_module *a, wasm_valtype sub, const struct wasm_module *b, wasm_valtype super)
+static bool subvalue(struct checker *c, const struct wasm_module *a, wasm_valtype sub, const struct wasm_module *b,
+                     wasm_valtype super)
 {
     if (!indexed(super)) {
         wasm_valtype above = sub;
@@ -310,8 +325,7 @@ bool core_match(struct checker *c, const struct core_extern *sub, const struct c
     bool matches = rules[super->kind](c, sub, super);
     if (c->no_memory)
         return false;
-    return matches ||
-           checker_fail(c, ERR_INVALID, "core %s has another type", core_kind_words[super->kind]);
+    return matches || checker_fail(c, ERR_INVALID, "core %s has another type", core_kind_words[super->kind]);
 }
 
 static const struct wasm_import *find_import(const struct core_module *module, const struct wasm_import *name)

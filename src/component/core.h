@@ -18,6 +18,8 @@ bool core_module_type(struct checker *c, const struct wasm_module *module, uint3
 /* The instance of these exports (names must differ). */
 bool core_instance_make(struct checker *c, const struct core_export *exports, uint32_t count,
                         const struct core_instance **ret_instance);
+/* The instance of a module. */
+bool core_instance_of(struct checker *c, const struct core_module *module, const struct core_instance **ret_instance);
 const struct core_export *core_instance_find(const struct core_instance *instance, struct str name);
 
 struct core_extern core_import_type(const struct wasm_module *module, uint32_t import);

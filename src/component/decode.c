@@ -7,9 +7,22 @@
 
 #define COMPONENT_VERSION 0x0d
 
-enum { SECTION_CUSTOM, SECTION_MODULE, SECTION_CORE_INSTANCE, SECTION_CORE_TYPE, SECTION_COMPONENT, SECTION_INSTANCE,
-       SECTION_ALIAS, SECTION_TYPE, SECTION_CANON, SECTION_START, SECTION_IMPORT, SECTION_EXPORT, SECTION_VALUE,
-       SECTION_COUNT };
+enum {
+    SECTION_CUSTOM,
+    SECTION_MODULE,
+    SECTION_CORE_INSTANCE,
+    SECTION_CORE_TYPE,
+    SECTION_COMPONENT,
+    SECTION_INSTANCE,
+    SECTION_ALIAS,
+    SECTION_TYPE,
+    SECTION_CANON,
+    SECTION_START,
+    SECTION_IMPORT,
+    SECTION_EXPORT,
+    SECTION_VALUE,
+    SECTION_COUNT
+};
 
 static bool add_definition(struct decoder *d, struct definition *definition, const struct entity *entity)
 {
@@ -122,7 +135,7 @@ static bool core_instantiate(struct decoder *d, struct reader *in, struct defini
     d->check.offset = ret->offset;
     return unique_args(d, ret->args, ret->arg_count, &order) &&
            link_module(d, module, ret->args, ret->arg_count, order) &&
-           core_instance_make(&d->check, module->exports, module->export_count, &entity->core_instance);
+           core_instance_of(&d->check, module, &entity->core_instance);
 }
 
 static bool core_bundle(struct decoder *d, struct reader *in, struct definition *ret, struct entity *entity)
@@ -320,8 +333,8 @@ static bool alias_outer(struct decoder *d, struct reader *in, enum sort sort, st
     if (sort != SORT_TYPE || !crosses_component(d, outer))
         return true;
     return types_free_resources(&d->check, entity, &free_) &&
-           (!free_ || checker_fail(&d->check, ERR_INVALID,
-                                   "outer type alias transitively refers to resources not defined here"));
+           (!free_ ||
+            checker_fail(&d->check, ERR_INVALID, "outer type alias transitively refers to resources not defined here"));
 }
 
 static bool outer_sort(enum sort sort)
@@ -335,8 +348,9 @@ static bool check_alias_sort(struct decoder *d, enum sort sort, uint8_t form)
     bool type_scope = d->scope->kind != SCOPE_COMPONENT;
     bool allowed = form == 0 ? sort == SORT_TYPE || sort == SORT_INSTANCE : sort == SORT_TYPE || sort == SORT_CORE_TYPE;
     return !type_scope || allowed ||
-           checker_fail(&d->check, ERR_INVALID, "aliases in component and instance types may only refer to types or "
-                                                "instances");
+           checker_fail(&d->check, ERR_INVALID,
+                        "aliases in component and instance types may only refer to types or "
+                        "instances");
 }
 
 bool decode_alias(struct decoder *d, struct reader *in, struct definition *ret, struct entity *ret_entity)
@@ -360,8 +374,8 @@ bool decode_alias(struct decoder *d, struct reader *in, struct definition *ret, 
         return checker_fail(&d->check, ERR_MALFORMED, "an instance has no export of sort %s", sort_infos[sort].words);
     if (!check_alias_sort(d, sort, form))
         return false;
-    bool (*const forms[])(struct decoder *, struct reader *, enum sort, struct definition *, struct entity *) = {
-        alias_export, alias_core_export, alias_outer};
+    bool (*const forms[])(struct decoder *, struct reader *, enum sort, struct definition *,
+                          struct entity *) = {alias_export, alias_core_export, alias_outer};
     return forms[form](d, in, sort, ret, ret_entity);
 }
 

@@ -57,20 +57,13 @@ static bool decode_option(struct decoder *d, struct reader *in, struct options *
     switch (code) {
     case 0x00:
     case 0x01:
-    case 0x02:
-        return option_encoding(d, code, ret);
-    case 0x03:
-        return option_memory(d, in, ret);
-    case 0x04:
-        return option_func(d, in, "realloc", &ret->realloc);
-    case 0x05:
-        return option_func(d, in, "post-return", &ret->post_return);
-    case 0x06:
-        return option_async(d, ret);
-    case 0x07:
-        return option_func(d, in, "callback", &ret->callback);
-    default:
-        return decode_bad_byte(d, in, code, "canonical option");
+    case 0x02: return option_encoding(d, code, ret);
+    case 0x03: return option_memory(d, in, ret);
+    case 0x04: return option_func(d, in, "realloc", &ret->realloc);
+    case 0x05: return option_func(d, in, "post-return", &ret->post_return);
+    case 0x06: return option_async(d, ret);
+    case 0x07: return option_func(d, in, "callback", &ret->callback);
+    default: return decode_bad_byte(d, in, code, "canonical option");
     }
 }
 
@@ -102,10 +95,8 @@ static bool check_options(struct decoder *d, const struct options *options)
 static bool decode_options(struct decoder *d, struct reader *in, struct options *ret)
 {
     uint32_t count, offset = reader_offset(in);
-    *ret = (struct options){.memory = WASM_NO_INDEX,
-                            .realloc = WASM_NO_INDEX,
-                            .post_return = WASM_NO_INDEX,
-                            .callback = WASM_NO_INDEX};
+    *ret = (struct options){
+        .memory = WASM_NO_INDEX, .realloc = WASM_NO_INDEX, .post_return = WASM_NO_INDEX, .callback = WASM_NO_INDEX};
     if (!decode_count(d, in, COMPONENT_LIMIT_OPTIONS, &count))
         return false;
     for (uint32_t i = 0; i < count; i++)
@@ -219,8 +210,7 @@ static bool rule_lower(struct decoder *d, struct canonical *canon, const struct 
     const struct options *options = &canon->opts;
     struct flat_func flat;
     if (options->post_return != WASM_NO_INDEX)
-        return checker_fail(&d->check, ERR_INVALID,
-                            "canonical option `post-return` cannot be specified for lowerings");
+        return checker_fail(&d->check, ERR_INVALID, "canonical option `post-return` cannot be specified for lowerings");
     if (options->callback != WASM_NO_INDEX)
         return checker_fail(&d->check, ERR_INVALID, "canonical option `callback` cannot be specified for lowerings");
     flatten(func, true, options, &flat);
@@ -276,8 +266,8 @@ static bool rule_context(struct decoder *d, struct canonical *canon, const struc
     (void)ret;
     if (canon->valtype != WASM_I32)
         return checker_fail(&d->check, ERR_INVALID, "%s must be of type `i32`", builtin_infos[canon->kind].words);
-    return canon->number < 2 || checker_fail(&d->check, ERR_INVALID, "immediate of %s must be below 2",
-                                             builtin_infos[canon->kind].words);
+    return canon->number < 2 ||
+           checker_fail(&d->check, ERR_INVALID, "immediate of %s must be below 2", builtin_infos[canon->kind].words);
 }
 
 static bool is_thread_start(const struct core_type *type)
@@ -332,8 +322,8 @@ static bool immediate_zero(struct decoder *d, struct reader *in, struct canonica
     if (!reader_u8(in, &byte))
         return false;
     return byte == 0 ||
-           decode_bad_byte(d, in, byte, canon->kind == BUILTIN_LIFT ? "canonical function lift"
-                                                                    : "canonical function lower");
+           decode_bad_byte(d, in, byte,
+                           canon->kind == BUILTIN_LIFT ? "canonical function lift" : "canonical function lower");
 }
 
 static bool immediate_type(struct decoder *d, struct reader *in, struct canonical *canon, enum def_type_kind def,
@@ -358,9 +348,8 @@ static bool immediate_value(struct decoder *d, struct reader *in, struct canonic
 {
     if (!immediate_type(d, in, canon, DEF_VALUE, types_words(kind)))
         return false;
-    return canon->type.value->type.kind == kind ||
-           checker_fail(&d->check, ERR_INVALID, "%s requires a %s type", builtin_infos[canon->kind].words,
-                        types_words(kind));
+    return canon->type.value->type.kind == kind || checker_fail(&d->check, ERR_INVALID, "%s requires a %s type",
+                                                                builtin_infos[canon->kind].words, types_words(kind));
 }
 
 static bool immediate_component_func(struct decoder *d, struct reader *in, struct canonical *canon)
@@ -374,42 +363,24 @@ static bool immediate_component_func(struct decoder *d, struct reader *in, struc
 static bool read_immediate(struct decoder *d, struct reader *in, struct canonical *canon, char code)
 {
     switch (code) {
-    case 'z':
-        return immediate_zero(d, in, canon);
-    case 'f':
-        return decode_index(d, in, SORT_CORE_FUNC, &canon->target);
-    case 'F':
-        return immediate_component_func(d, in, canon);
-    case 't':
-        return immediate_type(d, in, canon, DEF_FUNC, "a function type: not a function type");
-    case 'R':
-        return immediate_type(d, in, canon, DEF_RESOURCE, "a resource type");
-    case 'L':
-        return immediate_local_resource(d, in, canon);
-    case 'S':
-        return immediate_value(d, in, canon, TYPE_STREAM);
-    case 'U':
-        return immediate_value(d, in, canon, TYPE_FUTURE);
-    case 'r':
-        return decode_result(d, in, &canon->result);
-    case 'o':
-        return decode_options(d, in, &canon->opts);
-    case 'a':
-        return decode_flag(d, in, &canon->async_);
-    case 'c':
-        return decode_flag(d, in, &canon->cancellable);
-    case 'h':
-        return decode_flag(d, in, &canon->shared);
-    case 'm':
-        return decode_index(d, in, SORT_CORE_MEMORY, &canon->memory);
-    case 'T':
-        return decode_index(d, in, SORT_CORE_TABLE, &canon->table);
-    case 'y':
-        return decode_index(d, in, SORT_CORE_TYPE, &canon->core_type);
-    case 'v':
-        return reader_valtype(in, &canon->valtype);
-    case 'i':
-        return reader_u32(in, &canon->number);
+    case 'z': return immediate_zero(d, in, canon);
+    case 'f': return decode_index(d, in, SORT_CORE_FUNC, &canon->target);
+    case 'F': return immediate_component_func(d, in, canon);
+    case 't': return immediate_type(d, in, canon, DEF_FUNC, "a function type: not a function type");
+    case 'R': return immediate_type(d, in, canon, DEF_RESOURCE, "a resource type");
+    case 'L': return immediate_local_resource(d, in, canon);
+    case 'S': return immediate_value(d, in, canon, TYPE_STREAM);
+    case 'U': return immediate_value(d, in, canon, TYPE_FUTURE);
+    case 'r': return decode_result(d, in, &canon->result);
+    case 'o': return decode_options(d, in, &canon->opts);
+    case 'a': return decode_flag(d, in, &canon->async_);
+    case 'c': return decode_flag(d, in, &canon->cancellable);
+    case 'h': return decode_flag(d, in, &canon->shared);
+    case 'm': return decode_index(d, in, SORT_CORE_MEMORY, &canon->memory);
+    case 'T': return decode_index(d, in, SORT_CORE_TABLE, &canon->table);
+    case 'y': return decode_index(d, in, SORT_CORE_TYPE, &canon->core_type);
+    case 'v': return reader_valtype(in, &canon->valtype);
+    case 'i': return reader_u32(in, &canon->number);
     }
     return false;
 }

@@ -45,15 +45,10 @@ static bool skim_field(struct reader *in)
 static bool skim_comptype(struct reader *in, uint8_t code)
 {
     switch (code) {
-    case WASM_COMP_FUNC:
-        return skim_list(in, skim_valtype) && skim_list(in, skim_valtype);
-    case WASM_COMP_STRUCT:
-        return skim_list(in, skim_field);
-    case WASM_COMP_ARRAY:
-        return skim_field(in);
-    default:
-        in->at--;
-        return reader_fail(in, ERR_MALFORMED, "invalid leading byte 0x%02x for a core type", code);
+    case WASM_COMP_FUNC: return skim_list(in, skim_valtype) && skim_list(in, skim_valtype);
+    case WASM_COMP_STRUCT: return skim_list(in, skim_field);
+    case WASM_COMP_ARRAY: return skim_field(in);
+    default: in->at--; return reader_fail(in, ERR_MALFORMED, "invalid leading byte 0x%02x for a core type", code);
     }
 }
 
@@ -104,18 +99,12 @@ static bool skim_extern_type(struct reader *in, uint32_t types)
     if (!reader_u8(in, &kind))
         return false;
     switch (kind) {
-    case WASM_FUNC:
-        return skim_index(in, types);
-    case WASM_TABLE:
-        return skim_valtype(in) && skim_limits(in);
-    case WASM_MEMORY:
-        return skim_limits(in);
-    case WASM_GLOBAL:
-        return skim_valtype(in) && reader_u8(in, &byte);
-    case WASM_TAG:
-        return reader_u8(in, &byte) && skim_index(in, types);
-    default:
-        return reader_fail(in, ERR_MALFORMED, "invalid leading byte 0x%02x for a core external type", kind);
+    case WASM_FUNC: return skim_index(in, types);
+    case WASM_TABLE: return skim_valtype(in) && skim_limits(in);
+    case WASM_MEMORY: return skim_limits(in);
+    case WASM_GLOBAL: return skim_valtype(in) && reader_u8(in, &byte);
+    case WASM_TAG: return reader_u8(in, &byte) && skim_index(in, types);
+    default: return reader_fail(in, ERR_MALFORMED, "invalid leading byte 0x%02x for a core external type", kind);
     }
 }
 
@@ -298,16 +287,11 @@ static bool module_declarator(struct decoder *d, struct reader *in, struct decla
     if (!reader_u8(in, &code))
         return false;
     switch (code) {
-    case 0x00:
-        return declare_import(in, m);
-    case 0x01:
-        return declare_type(d, in, m);
-    case 0x02:
-        return declare_alias(d, in, m);
-    case 0x03:
-        return declare_export(in, m);
-    default:
-        return decode_bad_byte(d, in, code, "type definition");
+    case 0x00: return declare_import(in, m);
+    case 0x01: return declare_type(d, in, m);
+    case 0x02: return declare_alias(d, in, m);
+    case 0x03: return declare_export(in, m);
+    default: return decode_bad_byte(d, in, code, "type definition");
     }
 }
 

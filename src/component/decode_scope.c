@@ -16,8 +16,7 @@ bool decode_fail(struct decoder *d, const struct reader *in, enum err_kind kind,
 
 bool decode_bad_byte(struct decoder *d, const struct reader *in, uint8_t byte, const char *what)
 {
-    return err_at(d->check.err, ERR_MALFORMED, reader_offset(in) - 1, "invalid leading byte 0x%02x for %s", byte,
-                  what);
+    return err_at(d->check.err, ERR_MALFORMED, reader_offset(in) - 1, "invalid leading byte 0x%02x for %s", byte, what);
 }
 
 bool decode_count(struct decoder *d, struct reader *in, enum component_limit limit, uint32_t *ret)

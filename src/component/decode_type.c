@@ -169,8 +169,7 @@ static bool stream_type(struct decoder *d, struct reader *in, struct node *node)
         return false;
     const struct type *element = node->type.element;
     if (element && node_of(element)->shape.borrows)
-        return checker_fail(&d->check, ERR_INVALID, "%s cannot contain a `borrow` type",
-                            types_words(node->type.kind));
+        return checker_fail(&d->check, ERR_INVALID, "%s cannot contain a `borrow` type", types_words(node->type.kind));
     if (element && element->kind == TYPE_CHAR && node->type.kind == TYPE_STREAM)
         return checker_fail(&d->check, ERR_INVALID, "`stream<char>` is not valid at this time");
     return true;
@@ -204,12 +203,12 @@ struct value_form {
 };
 
 static const struct value_form value_forms[] = {
-    [0x63] = {TYPE_MAP, map_type},       [0x65] = {TYPE_FUTURE, stream_type},
-    [0x66] = {TYPE_STREAM, stream_type}, [0x67] = {TYPE_FIXED_LIST, fixed_list_type},
-    [0x68] = {TYPE_BORROW, handle_type}, [0x69] = {TYPE_OWN, handle_type},
-    [0x6a] = {TYPE_RESULT, result_type}, [0x6b] = {TYPE_OPTION, option_type},
-    [0x6d] = {TYPE_ENUM, enum_type},     [0x6e] = {TYPE_FLAGS, flags_type},
-    [0x6f] = {TYPE_TUPLE, tuple_type},   [0x70] = {TYPE_LIST, list_type},
+    [0x63] = {TYPE_MAP, map_type},         [0x65] = {TYPE_FUTURE, stream_type},
+    [0x66] = {TYPE_STREAM, stream_type},   [0x67] = {TYPE_FIXED_LIST, fixed_list_type},
+    [0x68] = {TYPE_BORROW, handle_type},   [0x69] = {TYPE_OWN, handle_type},
+    [0x6a] = {TYPE_RESULT, result_type},   [0x6b] = {TYPE_OPTION, option_type},
+    [0x6d] = {TYPE_ENUM, enum_type},       [0x6e] = {TYPE_FLAGS, flags_type},
+    [0x6f] = {TYPE_TUPLE, tuple_type},     [0x70] = {TYPE_LIST, list_type},
     [0x71] = {TYPE_VARIANT, variant_type}, [0x72] = {TYPE_RECORD, record_type},
 };
 
@@ -381,20 +380,13 @@ bool decode_extern_type(struct decoder *d, struct reader *in, struct entity *ret
     if (!reader_u8(in, &code))
         return false;
     switch (code) {
-    case 0x00:
-        return decode_module_use(d, in, ret);
-    case 0x01:
-        return decode_typed(d, in, SORT_FUNC, DEF_FUNC, ret);
-    case 0x02:
-        return decode_fail(d, in, ERR_UNSUPPORTED, "imports and exports of values are not supported");
-    case 0x03:
-        return decode_bound(d, in, ret, ret_fresh_resource);
-    case 0x04:
-        return decode_typed(d, in, SORT_COMPONENT, DEF_COMPONENT, ret);
-    case 0x05:
-        return decode_typed(d, in, SORT_INSTANCE, DEF_INSTANCE, ret);
-    default:
-        return decode_bad_byte(d, in, code, "component external kind");
+    case 0x00: return decode_module_use(d, in, ret);
+    case 0x01: return decode_typed(d, in, SORT_FUNC, DEF_FUNC, ret);
+    case 0x02: return decode_fail(d, in, ERR_UNSUPPORTED, "imports and exports of values are not supported");
+    case 0x03: return decode_bound(d, in, ret, ret_fresh_resource);
+    case 0x04: return decode_typed(d, in, SORT_COMPONENT, DEF_COMPONENT, ret);
+    case 0x05: return decode_typed(d, in, SORT_INSTANCE, DEF_INSTANCE, ret);
+    default: return decode_bad_byte(d, in, code, "component external kind");
     }
 }
 
@@ -436,18 +428,14 @@ static bool declarator(struct decoder *d, struct reader *in)
     if (!reader_u8(in, &code))
         return false;
     switch (code) {
-    case 0x00:
-        return decode_core_type(d, in);
-    case 0x01:
-        return declare_type(d, in);
-    case 0x02:
-        return declare_alias(d, in);
+    case 0x00: return decode_core_type(d, in);
+    case 0x01: return declare_type(d, in);
+    case 0x02: return declare_alias(d, in);
     case 0x03:
         if (d->scope->kind == SCOPE_COMPONENT_TYPE)
             return declare(d, in, true);
         break;
-    case 0x04:
-        return declare(d, in, false);
+    case 0x04: return declare(d, in, false);
     }
     return decode_bad_byte(d, in, code, "component or instance type declaration");
 }
@@ -506,15 +494,11 @@ bool decode_type(struct decoder *d, struct reader *in, struct entity *ret)
     if (!reader_u8(in, &code))
         return false;
     switch (code) {
-    case 0x3f:
-        return resource_definition(d, in, code, ret);
+    case 0x3f: return resource_definition(d, in, code, ret);
     case 0x40:
-    case 0x43:
-        return func_definition(d, in, code, ret);
+    case 0x43: return func_definition(d, in, code, ret);
     case 0x41:
-    case 0x42:
-        return scope_definition(d, in, code, ret);
-    default:
-        return value_definition(d, in, code, ret);
+    case 0x42: return scope_definition(d, in, code, ret);
+    default: return value_definition(d, in, code, ret);
     }
 }

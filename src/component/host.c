@@ -17,15 +17,14 @@ static bool host_func(struct planner *p, struct instance *in, const struct func 
     struct func_value *func = ARENA_NEW(p->check.arena, struct func_value);
     if (!func)
         return out_of_memory(p);
-    *func = (struct func_value){
-        .origin = FUNC_OF_HOST, .interface = interface, .name = name, .type = type, .in = in};
+    *func = (struct func_value){.origin = FUNC_OF_HOST, .interface = interface, .name = name, .type = type, .in = in};
     ret->func = func;
     return true;
 }
 
 /* A resource type seen before keeps the name it was first imported under. */
-static bool host_resource(struct planner *p, struct instance *in, const struct resource_def *type,
-                          struct str interface, struct str name, struct value *ret)
+static bool host_resource(struct planner *p, struct instance *in, const struct resource_def *type, struct str interface,
+                          struct str name, struct value *ret)
 {
     const void **known = remap_get(&in->resources, type->abstract->number);
     if (known) {
@@ -51,15 +50,12 @@ static bool host_item(struct planner *p, struct instance *in, const struct entit
                       struct str name, struct value *ret)
 {
     switch (type->sort) {
-    case SORT_FUNC:
-        return host_func(p, in, type->func, interface, name, ret);
-    case SORT_INSTANCE:
-        return host_instance(p, in, type->instance, name, ret);
-    case SORT_TYPE:
-        return type->def != DEF_RESOURCE || host_resource(p, in, type->resource, interface, name, ret);
+    case SORT_FUNC: return host_func(p, in, type->func, interface, name, ret);
+    case SORT_INSTANCE: return host_instance(p, in, type->instance, name, ret);
+    case SORT_TYPE: return type->def != DEF_RESOURCE || host_resource(p, in, type->resource, interface, name, ret);
     default:
-        return checker_fail(&p->check, ERR_UNSUPPORTED, "import `%.*s`: a %s cannot come from the host",
-                            STR_ARG(name), sort_infos[type->sort].words);
+        return checker_fail(&p->check, ERR_UNSUPPORTED, "import `%.*s`: a %s cannot come from the host", STR_ARG(name),
+                            sort_infos[type->sort].words);
     }
 }
 
@@ -162,8 +158,7 @@ static bool row_lower(struct planner *p, const struct canon_value *value, struct
            make_options(p, value->in, &value->canon->opts, &row->options);
 }
 
-static bool row_resource(struct planner *p, const struct canon_value *value, struct str import,
-                         struct host_import *row)
+static bool row_resource(struct planner *p, const struct canon_value *value, struct str import, struct host_import *row)
 {
     static const enum host_import_kind kinds[] = {[BUILTIN_RESOURCE_NEW] = HOST_RESOURCE_NEW,
                                                   [BUILTIN_RESOURCE_DROP] = HOST_RESOURCE_DROP,
@@ -186,12 +181,10 @@ static bool row_resource(struct planner *p, const struct canon_value *value, str
 static bool fill_row(struct planner *p, const struct canon_value *value, struct str import, struct host_import *row)
 {
     switch (value->canon->kind) {
-    case BUILTIN_LOWER:
-        return row_lower(p, value, import, row);
+    case BUILTIN_LOWER: return row_lower(p, value, import, row);
     case BUILTIN_RESOURCE_NEW:
     case BUILTIN_RESOURCE_DROP:
-    case BUILTIN_RESOURCE_REP:
-        return row_resource(p, value, import, row);
+    case BUILTIN_RESOURCE_REP: return row_resource(p, value, import, row);
     default:
         return checker_fail(&p->check, ERR_UNSUPPORTED, "core import `%.*s`: canonical built-in %s", STR_ARG(import),
                             builtin_infos[value->canon->kind].words);
@@ -276,6 +269,19 @@ static bool export_item(struct planner *p, const struct extern_decl *decl, const
     return !funcs || decl->type.sort != SORT_FUNC || export_func(p, value->func, none, decl->name);
 }
 
+/* Rows that were made before the resource had a name. */
+static void name_rows(struct planner *p)
+{
+    for (uint32_t i = 0; i < p->imports.count; i++) {
+        struct host_import *row = &p->imports.items[i];
+        if (row->resource_type == WASM_NO_INDEX)
+            continue;
+        const struct concrete *concrete = p->concretes.items[row->resource_type - RESOURCE_COMPONENT_BASE];
+        row->interface = concrete->interface;
+        row->name = concrete->abstract.resource.name;
+    }
+}
+
 /* First the names of resources, which signatures are written with, then the functions. */
 bool planner_exports(struct planner *p, struct instance *root)
 {
@@ -286,5 +292,6 @@ bool planner_exports(struct planner *p, struct instance *root)
             if (!export_item(p, &exports->items[i], &root->exports[i], funcs))
                 return false;
         }
+    name_rows(p);
     return true;
 }

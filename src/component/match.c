@@ -93,8 +93,7 @@ bool types_unbind(struct checker *c, const struct abstracts *bound, struct remap
 }
 
 /* Every one of `super` is among `sub` and matches. */
-static bool match_exports(struct checker *c, const struct externs *sub, const struct externs *super,
-                          struct remap *vars)
+static bool match_exports(struct checker *c, const struct externs *sub, const struct externs *super, struct remap *vars)
 {
     for (uint32_t i = 0; i < super->count; i++) {
         const struct extern_decl *found = externs_find(sub, super->items[i].name);
@@ -150,18 +149,15 @@ static bool match_type(struct checker *c, const struct entity *sub, const struct
     if (sub->def != super->def)
         return mismatch(c, def_words(super->def), def_words(sub->def));
     switch (super->def) {
-    case DEF_VALUE:
-        return match_value(c, &sub->value->type, &super->value->type, vars);
-    case DEF_FUNC:
-        return match_func(c, &sub->func->type, &super->func->type, vars);
+    case DEF_VALUE: return match_value(c, &sub->value->type, &super->value->type, vars);
+    case DEF_FUNC: return match_func(c, &sub->func->type, &super->func->type, vars);
     case DEF_COMPONENT:
         return match_component(c, sub->component, super->component, vars) &&
                match_component(c, super->component, sub->component, vars);
     case DEF_INSTANCE:
         return match_instance(c, sub->instance, super->instance, vars) &&
                match_instance(c, super->instance, sub->instance, vars);
-    case DEF_RESOURCE:
-        return match_resource_decl(c, sub, super, vars);
+    case DEF_RESOURCE: return match_resource_decl(c, sub, super, vars);
     }
     return false;
 }
@@ -173,18 +169,12 @@ bool types_match(struct checker *c, const struct entity *sub, const struct entit
     if (sub->sort != super->sort)
         return mismatch(c, sort_infos[super->sort].words, sort_infos[sub->sort].words);
     switch (super->sort) {
-    case SORT_CORE_MODULE:
-        return core_match_modules(c, sub->core_module, super->core_module);
-    case SORT_FUNC:
-        return match_func(c, &sub->func->type, &super->func->type, vars);
-    case SORT_TYPE:
-        return match_type(c, sub, super, vars);
-    case SORT_COMPONENT:
-        return match_component(c, sub->component, super->component, vars);
-    case SORT_INSTANCE:
-        return match_instance(c, sub->instance, super->instance, vars);
-    default:
-        return checker_fail(c, ERR_INVALID, "a %s cannot be imported or exported", sort_infos[super->sort].words);
+    case SORT_CORE_MODULE: return core_match_modules(c, sub->core_module, super->core_module);
+    case SORT_FUNC: return match_func(c, &sub->func->type, &super->func->type, vars);
+    case SORT_TYPE: return match_type(c, sub, super, vars);
+    case SORT_COMPONENT: return match_component(c, sub->component, super->component, vars);
+    case SORT_INSTANCE: return match_instance(c, sub->instance, super->instance, vars);
+    default: return checker_fail(c, ERR_INVALID, "a %s cannot be imported or exported", sort_infos[super->sort].words);
     }
 }
 
@@ -243,7 +233,8 @@ static bool free_in(struct checker *c, const struct entity *entity, struct remap
     if (entity->sort == SORT_INSTANCE || (type && entity->def == DEF_INSTANCE))
         return types_unbind(c, &entity->instance->bound, bound) &&
                free_in_externs(c, &entity->instance->exports, bound, ret_free);
-    return types_unbind(c, &entity->component->import_bound, bound) && types_unbind(c, &entity->component->export_bound, bound) &&
+    return types_unbind(c, &entity->component->import_bound, bound) &&
+           types_unbind(c, &entity->component->export_bound, bound) &&
            free_in_externs(c, &entity->component->imports, bound, ret_free) &&
            free_in_externs(c, &entity->component->exports, bound, ret_free);
 }

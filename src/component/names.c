@@ -144,8 +144,8 @@ bool name_parse(struct str name, struct extern_name *ret)
     static const struct {
         struct str prefix;
         enum name_kind kind;
-    } annotations[] = {{{"[constructor]", 13}, NAME_CONSTRUCTOR}, {{"[method]", 8}, NAME_METHOD},
-                       {{"[static]", 8}, NAME_STATIC}};
+    } annotations[] = {
+        {{"[constructor]", 13}, NAME_CONSTRUCTOR}, {{"[method]", 8}, NAME_METHOD}, {{"[static]", 8}, NAME_STATIC}};
     struct extern_name parsed = {.kind = NAME_PLAIN, .label = name};
     bool valid = false;
     for (size_t i = 0; i < sizeof annotations / sizeof *annotations; i++)
@@ -218,8 +218,8 @@ bool names_unique_labels(struct checker *c, const struct type_item *items, uint3
             return false;
     if (!find_repeat(c, names, count, &repeat))
         return false;
-    return repeat == WASM_NO_INDEX || checker_fail(c, ERR_INVALID, "%s `%.*s` conflicts with another one", what,
-                                                   STR_ARG(items[repeat].name));
+    return repeat == WASM_NO_INDEX ||
+           checker_fail(c, ERR_INVALID, "%s `%.*s` conflicts with another one", what, STR_ARG(items[repeat].name));
 }
 
 /* What strong uniqueness goes by: without the annotations of methods and static functions, and such a
@@ -258,8 +258,8 @@ bool names_unique_externs(struct checker *c, const struct externs *externs, cons
 static const struct resource_def *named_resource(const struct externs *externs, struct str label, uint32_t before)
 {
     const struct extern_decl *found = externs_find(externs, label);
-    bool resource = found && found < externs->items + before && found->type.sort == SORT_TYPE &&
-                    found->type.def == DEF_RESOURCE;
+    bool resource =
+        found && found < externs->items + before && found->type.sort == SORT_TYPE && found->type.def == DEF_RESOURCE;
     return resource ? found->type.resource : NULL;
 }
 

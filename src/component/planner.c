@@ -200,8 +200,7 @@ static bool eval_component(struct planner *p, struct instance *in, const struct 
     return true;
 }
 
-static bool make_exports(struct planner *p, const struct externs *names, const struct value *values,
-                         struct value *ret)
+static bool make_exports(struct planner *p, const struct externs *names, const struct value *values, struct value *ret)
 {
     struct exports_value *exports = ARENA_NEW(p->check.arena, struct exports_value);
     if (!exports)
@@ -226,8 +225,7 @@ static bool eval_instantiate(struct planner *p, struct instance *in, const struc
            make_exports(p, &component->component->scope.exports, made->exports, ret);
 }
 
-static bool eval_bundle(struct planner *p, struct instance *in, const struct definition *definition,
-                        struct value *ret)
+static bool eval_bundle(struct planner *p, struct instance *in, const struct definition *definition, struct value *ret)
 {
     struct value *values;
     return values_at(p, in, definition, &values) &&
@@ -278,10 +276,13 @@ static bool eval_type(struct planner *p, struct instance *in, const struct defin
         return out_of_memory(p);
     concrete->abstract = *type->resource->abstract;
     concrete->abstract.number = ++p->check.next_number;
-    concrete->abstract.resource.id = RESOURCE_COMPONENT_BASE + p->resources++;
+    concrete->abstract.resource.id = RESOURCE_COMPONENT_BASE + p->concretes.count;
     concrete->definer = in;
     ret->resource = concrete;
-    return true;
+    const struct concrete **slot = LIST_PUSH(&p->check, &p->concretes, SPACE);
+    if (slot)
+        *slot = concrete;
+    return slot != NULL;
 }
 
 static bool eval_lift(struct planner *p, struct instance *in, const struct definition *definition, struct value *ret)
@@ -295,8 +296,7 @@ static bool eval_lift(struct planner *p, struct instance *in, const struct defin
     return true;
 }
 
-static bool eval_canon(struct planner *p, struct instance *in, const struct definition *definition,
-                       struct value *ret)
+static bool eval_canon(struct planner *p, struct instance *in, const struct definition *definition, struct value *ret)
 {
     const struct canonical *canon = definition->canon;
     if (canon->kind == BUILTIN_LIFT)
@@ -329,8 +329,7 @@ static bool eval_import(struct planner *p, struct instance *in, const struct def
     return true;
 }
 
-static bool eval_export(struct planner *p, struct instance *in, const struct definition *definition,
-                        struct value *ret)
+static bool eval_export(struct planner *p, struct instance *in, const struct definition *definition, struct value *ret)
 {
     const struct externs *exports = &in->component->scope.exports;
     if (!value_at(p, in, definition->sort, definition->index, ret))
@@ -340,8 +339,7 @@ static bool eval_export(struct planner *p, struct instance *in, const struct def
     return true;
 }
 
-typedef bool (*eval_fn)(struct planner *p, struct instance *in, const struct definition *definition,
-                        struct value *ret);
+typedef bool (*eval_fn)(struct planner *p, struct instance *in, const struct definition *definition, struct value *ret);
 
 static const eval_fn evals[] = {
     [DEFINE_CORE_MODULE] = eval_core_module,
@@ -364,7 +362,8 @@ static bool evaluate(struct planner *p, struct instance *in, const struct defini
     struct value value = {0};
     const struct entity *type = static_entity(in, definition->sort, definition->result);
     p->check.offset = definition->offset;
-    if (p->definitions++ >= COMPONENT_MAX_PLAN_WORK)
+    p->work += 1 + (uint64_t)definition->arg_count;
+    if (p->work > COMPONENT_MAX_PLAN_WORK)
         return checker_limit(&p->check, COMPONENT_LIMIT_PLAN_WORK);
     bool done = definition->kind == DEFINE_IMPORT ? eval_import(p, in, definition, args, &value)
                                                   : evals[definition->kind](p, in, definition, &value);

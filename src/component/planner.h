@@ -100,12 +100,19 @@ struct plan_exports {
     uint32_t count, capacity;
 };
 
+struct concretes {
+    const struct concrete **items;
+    uint32_t count, capacity;
+};
+
 struct planner {
     struct checker check;
     struct units units;
     struct host_imports imports;
     struct plan_exports exports;
-    uint32_t handle_tables, resources, instances, depth, definitions;
+    struct concretes concretes; /* of the file, by id - RESOURCE_COMPONENT_BASE */
+    uint32_t handle_tables, instances, depth;
+    uint64_t work; /* definitions and arguments evaluated */
 };
 
 /* Arguments of an instantiation: sorted names. */

@@ -3,13 +3,34 @@
 #include "component/types.h"
 
 static const char *const kind_words[] = {
-    [TYPE_BOOL] = "bool", [TYPE_S8] = "s8", [TYPE_U8] = "u8", [TYPE_S16] = "s16", [TYPE_U16] = "u16",
-    [TYPE_S32] = "s32", [TYPE_U32] = "u32", [TYPE_S64] = "s64", [TYPE_U64] = "u64", [TYPE_F32] = "f32",
-    [TYPE_F64] = "f64", [TYPE_CHAR] = "char", [TYPE_STRING] = "string", [TYPE_LIST] = "list",
-    [TYPE_FIXED_LIST] = "fixed-length list", [TYPE_MAP] = "map", [TYPE_RECORD] = "record", [TYPE_TUPLE] = "tuple",
-    [TYPE_VARIANT] = "variant", [TYPE_ENUM] = "enum", [TYPE_OPTION] = "option", [TYPE_RESULT] = "result",
-    [TYPE_FLAGS] = "flags", [TYPE_OWN] = "own", [TYPE_BORROW] = "borrow", [TYPE_STREAM] = "stream",
-    [TYPE_FUTURE] = "future", [TYPE_ERROR_CONTEXT] = "error-context",
+    [TYPE_BOOL] = "bool",
+    [TYPE_S8] = "s8",
+    [TYPE_U8] = "u8",
+    [TYPE_S16] = "s16",
+    [TYPE_U16] = "u16",
+    [TYPE_S32] = "s32",
+    [TYPE_U32] = "u32",
+    [TYPE_S64] = "s64",
+    [TYPE_U64] = "u64",
+    [TYPE_F32] = "f32",
+    [TYPE_F64] = "f64",
+    [TYPE_CHAR] = "char",
+    [TYPE_STRING] = "string",
+    [TYPE_LIST] = "list",
+    [TYPE_FIXED_LIST] = "fixed-length list",
+    [TYPE_MAP] = "map",
+    [TYPE_RECORD] = "record",
+    [TYPE_TUPLE] = "tuple",
+    [TYPE_VARIANT] = "variant",
+    [TYPE_ENUM] = "enum",
+    [TYPE_OPTION] = "option",
+    [TYPE_RESULT] = "result",
+    [TYPE_FLAGS] = "flags",
+    [TYPE_OWN] = "own",
+    [TYPE_BORROW] = "borrow",
+    [TYPE_STREAM] = "stream",
+    [TYPE_FUTURE] = "future",
+    [TYPE_ERROR_CONTEXT] = "error-context",
 };
 
 const char *types_words(enum type_kind kind)
@@ -82,28 +103,19 @@ bool types_shape_add(struct checker *c, struct shape *shape, const struct shape 
 const struct shape *types_shape(const struct entity *entity)
 {
     switch (entity->sort) {
-    case SORT_FUNC:
-        return &entity->func->shape;
-    case SORT_COMPONENT:
-        return &entity->component->shape;
-    case SORT_INSTANCE:
-        return &entity->instance->shape;
+    case SORT_FUNC: return &entity->func->shape;
+    case SORT_COMPONENT: return &entity->component->shape;
+    case SORT_INSTANCE: return &entity->instance->shape;
     case SORT_TYPE:
         switch (entity->def) {
-        case DEF_VALUE:
-            return &entity->value->shape;
-        case DEF_FUNC:
-            return &entity->func->shape;
-        case DEF_COMPONENT:
-            return &entity->component->shape;
-        case DEF_INSTANCE:
-            return &entity->instance->shape;
-        case DEF_RESOURCE:
-            return &entity->resource->shape;
+        case DEF_VALUE: return &entity->value->shape;
+        case DEF_FUNC: return &entity->func->shape;
+        case DEF_COMPONENT: return &entity->component->shape;
+        case DEF_INSTANCE: return &entity->instance->shape;
+        case DEF_RESOURCE: return &entity->resource->shape;
         }
         return NULL;
-    default:
-        return NULL;
+    default: return NULL;
     }
 }
 
@@ -151,20 +163,16 @@ static struct extent extent_64(const struct type *type)
     switch (type->kind) {
     case TYPE_STRING:
     case TYPE_LIST:
-    case TYPE_MAP:
-        return (struct extent){16, 8};
+    case TYPE_MAP: return (struct extent){16, 8};
     case TYPE_FIXED_LIST:
         return (struct extent){extent_of(type->element).size * type->count, extent_of(type->element).align};
     case TYPE_RECORD:
-    case TYPE_TUPLE:
-        return extent_sequence(type);
+    case TYPE_TUPLE: return extent_sequence(type);
     case TYPE_VARIANT:
     case TYPE_ENUM:
     case TYPE_OPTION:
-    case TYPE_RESULT:
-        return extent_cases(type);
-    default:
-        return (struct extent){type->size, type->align};
+    case TYPE_RESULT: return extent_cases(type);
+    default: return (struct extent){type->size, type->align};
     }
 }
 
@@ -231,8 +239,7 @@ bool types_finish_entry(struct checker *c, struct node *entry)
     entry->size_64 = align_to(extent.size, extent.align);
     entry->align_64 = extent.align;
     entry->type.align = key->align > value->align ? key->align : value->align;
-    entry->type.size =
-        (uint32_t)align_to(align_to(key->size, value->align) + value->size, entry->type.align);
+    entry->type.size = (uint32_t)align_to(align_to(key->size, value->align) + value->size, entry->type.align);
     entry->type.flat_count = UINT32_MAX;
     return true;
 }
@@ -344,8 +351,7 @@ static bool open_instance(struct checker *c, struct entity *entity, struct abstr
     if (entity->instance->bound.count == 0)
         return true;
     struct instance_type *copy = copy_instance(c, entity->instance);
-    if (!copy || !freshen(c, &copy->bound, fresh, &map) ||
-        !substitute_externs(c, &map, &copy->exports, &copy->exports))
+    if (!copy || !freshen(c, &copy->bound, fresh, &map) || !substitute_externs(c, &map, &copy->exports, &copy->exports))
         return false;
     copy->bound = (struct abstracts){0};
     entity->instance = copy;
@@ -381,7 +387,7 @@ bool types_bundle(struct checker *c, struct externs *exports, struct abstracts b
         return checker_memory(c);
     instance->shape = new_shape(c);
     instance->bound = bound;
-    if (!add_externs(c, &instance->shape, exports) || !externs_sort(c, exports))
+    if (!add_externs(c, &instance->shape, exports) || (!exports->by_name && !externs_sort(c, exports)))
         return false;
     instance->exports = *exports;
     *ret_instance = instance;

@@ -35,7 +35,7 @@ const struct resource_def *types_resource(struct checker *c, struct abstract *ab
  * copy of its own for a type that gets a name. */
 bool types_declare(struct checker *c, struct entity *entity, struct abstracts *fresh);
 
-/* The type of an instance that bundles these exports; takes the list over and sorts it. */
+/* The type of an instance that bundles these exports; takes the list over and sorts it if it is not. */
 bool types_bundle(struct checker *c, struct externs *exports, struct abstracts bound,
                   const struct instance_type **ret_instance);
 

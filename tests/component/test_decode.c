@@ -179,8 +179,9 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shared_components), cmocka_unit_test(value_types), cmocka_unit_test(builtins),
-        cmocka_unit_test(names),             cmocka_unit_test(refused),
+        cmocka_unit_test(shared_components), cmocka_unit_test(value_types),
+        cmocka_unit_test(builtins),          cmocka_unit_test(names),
+        cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

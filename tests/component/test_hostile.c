@@ -68,18 +68,10 @@ static size_t mutate(uint8_t *bytes, size_t size, size_t from)
     for (uint32_t i = 0; i < changes && size > from + 1; i++) {
         size_t at = from + dice((uint32_t)(size - from));
         switch (dice(4)) {
-        case 0:
-            bytes[at] = (uint8_t)dice(256);
-            break;
-        case 1:
-            bytes[at] ^= (uint8_t)(1u << dice(8));
-            break;
-        case 2:
-            bytes[at] = (uint8_t)(bytes[at] + (dice(2) ? 1 : 255));
-            break;
-        case 3:
-            memmove(bytes + at, bytes + at + 1, size - at - 1);
-            size--;
+        case 0: bytes[at] = (uint8_t)dice(256); break;
+        case 1: bytes[at] ^= (uint8_t)(1u << dice(8)); break;
+        case 2: bytes[at] = (uint8_t)(bytes[at] + (dice(2) ? 1 : 255)); break;
+        case 3: memmove(bytes + at, bytes + at + 1, size - at - 1); size--;
         }
     }
     return size;

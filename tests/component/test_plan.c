@@ -271,6 +271,8 @@ static void own_resource(void **state)
     assert_int_equal(drop->kind, HOST_RESOURCE_DROP);
     assert_int_equal(make->resource_type, RESOURCE_COMPONENT_BASE);
     assert_int_equal(drop->resource_type, RESOURCE_COMPONENT_BASE);
+    assert_str(drop->interface, "test:count/counters");
+    assert_str(drop->name, "counter");
     assert_int_equal(drop->dtor_unit, 0);
     assert_int_equal(drop->dtor, export_index(plan, 0, "dtor"));
     assert_int_equal(make->dtor, WASM_NO_INDEX);
@@ -285,8 +287,9 @@ static void own_resource(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hello_rust),  cmocka_unit_test(hello_c),        cmocka_unit_test(hello_go),
-        cmocka_unit_test(refusals),    cmocka_unit_test(plain_names),    cmocka_unit_test(through_a_shim),
+        cmocka_unit_test(hello_rust),   cmocka_unit_test(hello_c),
+        cmocka_unit_test(hello_go),     cmocka_unit_test(refusals),
+        cmocka_unit_test(plain_names),  cmocka_unit_test(through_a_shim),
         cmocka_unit_test(own_resource), cmocka_unit_test(instantiated_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

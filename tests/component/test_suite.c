@@ -45,8 +45,8 @@ static bool validates(struct input input, struct err *err)
     arena_init(&arena, ARENA_MAX);
     bool valid;
     if (component_is(input.bytes, input.size) || input.size < 8 || input.bytes[4] != 1)
-        valid = component_decode(input.bytes, input.size, &arena, &component, err) &&
-                all_bodies(component, scratch, err);
+        valid =
+            component_decode(input.bytes, input.size, &arena, &component, err) && all_bodies(component, scratch, err);
     else
         valid = wasm_load(input.bytes, input.size, &arena, &module, err) && bodies(module, scratch, err);
     arena_free(&arena);
@@ -121,8 +121,7 @@ static void run_file(const char *folder, const char *file)
     snprintf(path, sizeof path, "%s%s/%s", SUITES, folder, file);
     json_t *suite = json_load_file(path, JSON_ALLOW_NUL, NULL);
     assert_non_null(suite);
-    json_array_foreach(json_object_get(suite, "commands"), index, command)
-        run_command(folder, file, command);
+    json_array_foreach(json_object_get(suite, "commands"), index, command) run_command(folder, file, command);
     json_decref(suite);
 }
 

@@ -26,7 +26,9 @@
 #include "component/handles.h"
 #include "image/format.h"
 
-struct host; /* src/wasi/host.h: the activity that store->host points to */
+/* src/wasi/host.h: the activity that store->host points to. Its scratch memory is an arena of its own, apart from
+ * what lives as long as the activity; ending the activity resets it. */
+struct host;
 struct arena *host_scratch(struct host *host);
 
 /* Releases a host resource when its own handle is dropped. */

@@ -55,13 +55,16 @@ static void params_extent(const struct func_type *func, uint32_t *ret_size, uint
     *ret_align = align;
 }
 
+/* Guest memory, or scratch memory for lenders. */
 static bool needs_memory(const struct glue *glue)
 {
     if (glue->flat.params_indirect || glue->flat.result_indirect)
         return true;
-    for (uint32_t i = 0; i < glue->func->type.param_count; i++)
-        if (gen_uses_memory(glue->func->type.params[i].type))
+    for (uint32_t i = 0; i < glue->func->type.param_count; i++) {
+        const struct type *type = glue->func->type.params[i].type;
+        if (gen_uses_memory(type) || (type->has_borrow && type->kind != TYPE_BORROW))
             return true;
+    }
     return false;
 }
 

@@ -213,6 +213,7 @@ static bool parse_type_arg(struct parser *p, struct ast_type **ret_type)
     struct ast_type *type = MAKE(p, struct ast_type);
     if (!type)
         return false;
+    type->line = line_of(p);
     type->absent = true;
     *ret_type = type;
     return next(p);

@@ -159,9 +159,11 @@ bool http_write(struct http_exchange *x, struct str bytes)
     return sent && (c->running || output_flush(c));
 }
 
-size_t http_room(const struct http_exchange *x)
+size_t http_room(struct http_exchange *x)
 {
     size_t pending = output_pending(x->connection);
+    if (pending >= STREAM_ROOM && output_flush(x->connection)) /* what is left now will be announced as drained */
+        pending = output_pending(x->connection);
     return pending < STREAM_ROOM ? STREAM_ROOM - pending : 0;
 }
 

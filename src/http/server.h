@@ -86,7 +86,8 @@ bool http_respond(struct http_exchange *x, unsigned status, const struct http_fi
                   struct str body);
 bool http_start(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count);
 bool http_write(struct http_exchange *x, struct str bytes);
-size_t http_room(const struct http_exchange *x);
+/* May send, to find out. */
+size_t http_room(struct http_exchange *x);
 /* False when fewer bytes were written than content-length promised: the connection ends. */
 bool http_finish(struct http_exchange *x, const struct http_field *trailers, size_t count);
 /* Send what was written so far. Implied when `handle` returns and when a write comes later. */

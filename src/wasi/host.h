@@ -77,8 +77,8 @@ void host_take_request(struct host *h, const struct http_request *request, const
 /* Make own handles of `incoming-request` and `response-outparam`. False: no memory or no room. */
 bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_request, uint32_t *ret_outparam);
 
-/* The exchange is gone, and with it the request's bytes: the guest must not run again (its task is
- * abandoned), only host_end may follow. */
+/* The exchange is gone, and with it the request's bytes: a guest that runs on finds the request empty and its
+ * response closed. Resumes a guest that waits to write. */
 void host_gone(struct host *h);
 /* There is room again in the exchange: resumes a guest that waits to write. */
 void host_drained(struct host *h);
@@ -93,7 +93,7 @@ enum host_outcome {
 };
 
 /* End the activity. `trapped`: the guest did not return, and the caller says why; otherwise what is wrong with
- * the response is logged here. The exchange is gone when the outcome is HOST_ANSWERED. */
+ * the response is logged here. A response that was complete before the trap is sent all the same. The exchange is gone when the outcome is HOST_ANSWERED. */
 enum host_outcome host_end(struct host *h, bool trapped);
 
 /* After TRAP_EXIT: the status that the guest gave. */

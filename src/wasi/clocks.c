@@ -1,0 +1,68 @@
+/* wasi:clocks. The monotonic clock of guests begins when the worker does, so that it does not tell how long the
+ * machine has run; a configured resolution makes both clocks coarser. */
+#include "wasi/gen/wasi_clocks.h"
+#include "wasi/object.h"
+
+#include <time.h>
+
+static uint64_t resolution_ns(const struct host *h)
+{
+    return h->config->clock_resolution_ns > 1 ? h->config->clock_resolution_ns : 1;
+}
+
+static uint64_t coarse(const struct host *h, uint64_t ns)
+{
+    uint64_t step = resolution_ns(h);
+    return step == 1 ? ns : ns - ns % step;
+}
+
+bool wasi_clocks_monotonic_clock_now(struct host *h, uint64_t *ret)
+{
+    *ret = coarse(h, host_now_ns() - h->pool->clock_base_ns);
+    return true;
+}
+
+bool wasi_clocks_monotonic_clock_resolution(struct host *h, uint64_t *ret)
+{
+    *ret = resolution_ns(h);
+    return true;
+}
+
+static bool subscribe(struct host *h, uint64_t deadline_ns, struct wasi_io_pollable **ret)
+{
+    *ret = pollable_new(h, NULL, pollable_never, NULL, deadline_ns);
+    return *ret != NULL;
+}
+
+bool wasi_clocks_monotonic_clock_subscribe_instant(struct host *h, uint64_t when, struct wasi_io_pollable **ret)
+{
+    uint64_t deadline_ns;
+    if (__builtin_add_overflow(when, h->pool->clock_base_ns, &deadline_ns))
+        deadline_ns = HOST_FOREVER;
+    return subscribe(h, deadline_ns, ret);
+}
+
+bool wasi_clocks_monotonic_clock_subscribe_duration(struct host *h, uint64_t when, struct wasi_io_pollable **ret)
+{
+    uint64_t deadline_ns;
+    if (__builtin_add_overflow(when, host_now_ns(), &deadline_ns))
+        deadline_ns = HOST_FOREVER;
+    return subscribe(h, deadline_ns, ret);
+}
+
+bool wasi_clocks_wall_clock_now(struct host *h, struct wasi_clocks_wall_clock_datetime *ret)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t ns = coarse(h, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+    ret->seconds = ns / 1000000000u;
+    ret->nanoseconds = (uint32_t)(ns % 1000000000u);
+    return true;
+}
+
+bool wasi_clocks_wall_clock_resolution(struct host *h, struct wasi_clocks_wall_clock_datetime *ret)
+{
+    ret->seconds = resolution_ns(h) / 1000000000u;
+    ret->nanoseconds = (uint32_t)(resolution_ns(h) % 1000000000u);
+    return true;
+}

@@ -1,0 +1,290 @@
+/* See host.h. This file: the life of a host, its memory, waiting. */
+#include "wasi/object.h"
+
+#include "base/alloc.h"
+#include "component/canon.h"
+#include "runtime/trap.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#define POOL_KEEP 64u
+#define WARM_BYTES ((size_t)32768) /* of a host's arena that stay with it */
+#define SCRATCH_MAX ((size_t)64 << 20)
+#define SIZE_STEP 64u
+
+struct arena *host_scratch(struct host *h)
+{
+    return &h->scratch;
+}
+
+uint64_t host_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- the pool ---- */
+
+struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime *runtime, struct err *err)
+{
+    struct host_pool *pool = mem_alloc(1, sizeof *pool);
+    if (!pool) {
+        err_memory(err);
+        return NULL;
+    }
+    pool->loop = loop;
+    if (runtime)
+        pool->runtime = *runtime;
+    pool->clock_base_ns = host_now_ns();
+    return pool;
+}
+
+static void host_free(struct host *h)
+{
+    arena_free(&h->arena);
+    arena_free(&h->scratch);
+    mem_free(h);
+}
+
+void host_pool_free(struct host_pool *pool)
+{
+    if (!pool)
+        return;
+    while (pool->free) {
+        struct host *h = pool->free;
+        pool->free = h->next;
+        host_free(h);
+    }
+    explicit_bzero(pool->random, sizeof pool->random);
+    mem_free(pool);
+}
+
+static void timer_fired(struct io_timer *timer)
+{
+    struct host *h = IO_OWNER(timer, struct host, timer);
+    h->waiting = false;
+    h->pool->runtime.resume(h);
+}
+
+/* A new host starts with arenas whose first chunks are large enough for a usual request. */
+static struct host *host_make(struct host_pool *pool, size_t memory_max)
+{
+    struct host *h = mem_alloc(1, sizeof *h);
+    if (!h)
+        return NULL;
+    h->pool = pool;
+    h->timer.fired = timer_fired;
+    arena_init(&h->arena, memory_max > WARM_BYTES ? memory_max : WARM_BYTES);
+    arena_init(&h->scratch, SCRATCH_MAX);
+    if (!arena_alloc(&h->arena, WARM_BYTES) || !arena_alloc(&h->scratch, WARM_BYTES)) {
+        host_free(h);
+        return NULL;
+    }
+    return h;
+}
+
+static struct host *host_take(struct host_pool *pool, size_t memory_max)
+{
+    struct host *h = pool->free;
+    if (!h)
+        return host_make(pool, memory_max);
+    pool->free = h->next;
+    pool->free_count--;
+    h->arena.max = memory_max > h->arena.used ? memory_max : h->arena.used;
+    return h;
+}
+
+struct host *host_begin(struct host_pool *pool, const struct host_config *config, struct store *store, void *user)
+{
+    struct host *h = host_take(pool, config->memory_max ? config->memory_max : HOST_MEMORY_DEFAULT);
+    if (!h)
+        return NULL;
+    arena_reset(&h->arena);
+    arena_reset(&h->scratch);
+    memset((char *)h + offsetof(struct host, store), 0, sizeof *h - offsetof(struct host, store));
+    h->store = store;
+    h->config = config;
+    h->user = user;
+    return h;
+}
+
+static void host_give(struct host *h)
+{
+    struct host_pool *pool = h->pool;
+    io_timer_stop(pool->loop, &h->timer);
+    if (pool->free_count == POOL_KEEP) {
+        host_free(h);
+        return;
+    }
+    arena_reset(&h->arena);
+    arena_reset(&h->scratch);
+    h->next = pool->free;
+    pool->free = h;
+    pool->free_count++;
+}
+
+void *host_user(const struct host *h)
+{
+    return h->user;
+}
+
+bool host_exited(const struct host *h, uint8_t *ret_status)
+{
+    if (h->exited)
+        *ret_status = h->exit_status;
+    return h->exited;
+}
+
+/* ---- the request ---- */
+
+void host_take_request(struct host *h, const struct http_request *request, const struct http_sink *sink,
+                       void *exchange)
+{
+    h->request = request;
+    h->sink = sink;
+    h->exchange = exchange;
+}
+
+static bool give(struct handles *handles, uint32_t type, struct host_node *node, uint32_t *ret_index)
+{
+    uint32_t index = handle_add(handles, HANDLE_OWN, type, (uint64_t)(uintptr_t)node);
+    if (index == 0)
+        return false;
+    *ret_index = index;
+    return true;
+}
+
+bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_request, uint32_t *ret_outparam)
+{
+    struct wasi_http_incoming_request *request = HOST_NEW(h, struct wasi_http_incoming_request, NULL);
+    struct wasi_http_response_outparam *outparam = HOST_NEW(h, struct wasi_http_response_outparam, NULL);
+    return request && outparam && give(handles, RESOURCE_WASI_HTTP_INCOMING_REQUEST, &request->node, ret_request) &&
+           give(handles, RESOURCE_WASI_HTTP_RESPONSE_OUTPARAM, &outparam->node, ret_outparam);
+}
+
+void host_gone(struct host *h)
+{
+    h->gone = true;
+    h->exchange = NULL;
+    h->request = NULL;
+    host_drained(h);
+}
+
+void host_drained(struct host *h)
+{
+    if (!h->waiting_to_write || !h->waiting)
+        return;
+    h->waiting = false;
+    h->pool->runtime.resume(h);
+}
+
+enum host_outcome host_end(struct host *h, bool trapped)
+{
+    enum host_outcome outcome;
+    host_text_end(h);
+    if (!h->exchange)
+        outcome = HOST_ANSWERED;
+    else if (trapped && !response_complete(h))
+        outcome = h->response_state >= RESPONSE_STREAMING ? HOST_BROKEN : HOST_UNANSWERED;
+    else
+        outcome = response_end(h);
+    host_give(h);
+    return outcome;
+}
+
+/* ---- objects ---- */
+
+void *host_new(struct host *h, size_t size, struct host_node *parent)
+{
+    uint32_t class = (uint32_t)((size - 1) / SIZE_STEP);
+    size_t bytes = (size_t)(class + 1) * SIZE_STEP;
+    struct host_node *node = h->free[class];
+    if (node) {
+        h->free[class] = node->parent;
+        memset(node, 0, bytes);
+    } else {
+        node = arena_alloc(&h->arena, bytes);
+        if (!node) {
+            host_no_memory(h);
+            return NULL;
+        }
+    }
+    node->size_class = class;
+    node->parent = parent;
+    if (parent)
+        parent->children++;
+    return node;
+}
+
+bool host_release(struct host *h, struct host_node *node, const char *what)
+{
+    if (node->children)
+        return host_trap(h, "%s dropped before its %u child resource%s", what, node->children,
+                         node->children == 1 ? "" : "s");
+    if (node->parent)
+        node->parent->children--;
+    return true;
+}
+
+void host_drop_node(struct host *h, struct host_node *node, const char *what)
+{
+    if (!host_release(h, node, what))
+        return;
+    node->parent = h->free[node->size_class];
+    h->free[node->size_class] = node;
+}
+
+struct str host_copy(struct host *h, const void *bytes, size_t size)
+{
+    char *copy = arena_copy(&h->arena, bytes, size);
+    if (!copy)
+        host_no_memory(h);
+    return (struct str){copy, copy ? size : 0};
+}
+
+bool host_trap(struct host *h, const char *format, ...)
+{
+    char text[120];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return trap_raise(h->store, TRAP_HOST, "%s", text);
+}
+
+bool host_no_memory(struct host *h)
+{
+    return trap_raise(h->store, TRAP_OUT_OF_MEMORY, "host objects of one activity: more than %zu bytes",
+                      h->arena.max);
+}
+
+/* ---- waiting ---- */
+
+static bool sleep_until(struct host *h, uint64_t deadline_ns)
+{
+    struct timespec until = {(time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u)};
+    if (deadline_ns == HOST_FOREVER)
+        return host_trap(h, "waits for what cannot happen");
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        continue;
+    return true;
+}
+
+bool host_wait(struct host *h, uint64_t deadline_ns)
+{
+    struct host_pool *pool = h->pool;
+    if (!pool->runtime.suspend)
+        return sleep_until(h, deadline_ns);
+    host_yielding(h);
+    if (deadline_ns != HOST_FOREVER)
+        io_timer_set(pool->loop, &h->timer, deadline_ns / 1000u + 1u);
+    h->waiting = true;
+    pool->runtime.suspend(h);
+    h->waiting = false;
+    io_timer_stop(pool->loop, &h->timer);
+    return true;
+}

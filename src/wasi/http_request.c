@@ -1,0 +1,158 @@
+/* wasi:http/types, what comes in: incoming-request, incoming-body, future-trailers.
+ *
+ * The request is whole when the guest begins, so its body is a view and its trailers are known. */
+#include "wasi/object.h"
+
+static bool request_lost(struct host *h)
+{
+    return host_trap(h, "the client is gone, and its request with it");
+}
+
+/* ---- incoming-request ---- */
+
+static const struct method_name {
+    struct str name;
+    enum wasi_http_types_method_tag tag;
+} method_names[] = {
+#define METHOD(name) {{#name, sizeof(#name) - 1}, WASI_HTTP_TYPES_METHOD_##name}
+    METHOD(GET),     METHOD(HEAD),    METHOD(POST),  METHOD(PUT),   METHOD(DELETE),
+    METHOD(CONNECT), METHOD(OPTIONS), METHOD(TRACE), METHOD(PATCH),
+#undef METHOD
+};
+
+bool wasi_http_types_incoming_request_method(struct host *h, struct wasi_http_incoming_request *self,
+                                             struct wasi_http_types_method *ret)
+{
+    if (!h->request)
+        return request_lost(h);
+    for (size_t i = 0; i < sizeof method_names / sizeof method_names[0]; i++)
+        if (str_eq(h->request->method, method_names[i].name)) {
+            ret->tag = method_names[i].tag;
+            return true;
+        }
+    ret->tag = WASI_HTTP_TYPES_METHOD_OTHER;
+    ret->other = h->request->method;
+    return true;
+}
+
+bool wasi_http_types_incoming_request_path_with_query(struct host *h, struct wasi_http_incoming_request *self,
+                                                      struct option_str *ret)
+{
+    if (!h->request)
+        return request_lost(h);
+    ret->some = true;
+    ret->value = h->request->target;
+    return true;
+}
+
+bool wasi_http_types_incoming_request_scheme(struct host *h, struct wasi_http_incoming_request *self,
+                                             struct option_wasi_http_types_scheme *ret)
+{
+    if (!h->request)
+        return request_lost(h);
+    bool secure = str_eq(h->request->scheme, STR("https"));
+    ret->some = true;
+    ret->value.tag = secure ? WASI_HTTP_TYPES_SCHEME_HTTPS : WASI_HTTP_TYPES_SCHEME_HTTP;
+    return true;
+}
+
+bool wasi_http_types_incoming_request_authority(struct host *h, struct wasi_http_incoming_request *self,
+                                                struct option_str *ret)
+{
+    if (!h->request)
+        return request_lost(h);
+    ret->some = h->request->authority.len > 0;
+    ret->value = h->request->authority;
+    return true;
+}
+
+bool wasi_http_types_incoming_request_headers(struct host *h, struct wasi_http_incoming_request *self,
+                                              struct wasi_http_fields **ret)
+{
+    if (!h->request)
+        return request_lost(h);
+    *ret = fields_of_message(h, h->request->fields, h->request->field_count, &self->node);
+    return *ret != NULL;
+}
+
+/* Once: the body has one reader. */
+bool wasi_http_types_incoming_request_consume(struct host *h, struct wasi_http_incoming_request *self,
+                                              struct result_wasi_http_incoming_body_void *ret)
+{
+    ret->err = self->consumed;
+    if (self->consumed)
+        return true;
+    self->consumed = true;
+    ret->ok = HOST_NEW(h, struct wasi_http_incoming_body, NULL);
+    return ret->ok != NULL;
+}
+
+void wasi_http_incoming_request_drop(struct host *h, struct wasi_http_incoming_request *self)
+{
+    host_drop_node(h, &self->node, "incoming-request");
+}
+
+/* ---- incoming-body ---- */
+
+bool wasi_http_types_incoming_body_stream(struct host *h, struct wasi_http_incoming_body *self,
+                                          struct result_wasi_io_input_stream_void *ret)
+{
+    ret->err = self->streamed;
+    if (self->streamed)
+        return true;
+    self->streamed = true;
+    ret->ok = HOST_NEW(h, struct wasi_io_input_stream, &self->node);
+    if (!ret->ok)
+        return false;
+    ret->ok->kind = &input_memory;
+    if (h->request)
+        ret->ok->rest = h->request->body;
+    return true;
+}
+
+bool wasi_http_types_incoming_body_finish(struct host *h, struct wasi_http_incoming_body *this,
+                                          struct wasi_http_future_trailers **ret)
+{
+    if (this->node.children)
+        return host_trap(h, "incoming-body finished before its stream was dropped");
+    host_drop_node(h, &this->node, "incoming-body");
+    *ret = HOST_NEW(h, struct wasi_http_future_trailers, NULL);
+    return *ret != NULL;
+}
+
+void wasi_http_incoming_body_drop(struct host *h, struct wasi_http_incoming_body *self)
+{
+    host_drop_node(h, &self->node, "incoming-body");
+}
+
+/* ---- future-trailers ---- */
+
+bool wasi_http_types_future_trailers_subscribe(struct host *h, struct wasi_http_future_trailers *self,
+                                               struct wasi_io_pollable **ret)
+{
+    *ret = pollable_new(h, &self->node, pollable_always, self, HOST_FOREVER);
+    return *ret != NULL;
+}
+
+/* some(ok(ok(trailers))) the first time, some(err) after that. */
+bool wasi_http_types_future_trailers_get(
+    struct host *h, struct wasi_http_future_trailers *self,
+    struct option_result_result_option_wasi_http_fields_wasi_http_types_error_code_void *ret)
+{
+    ret->some = true;
+    ret->value.err = self->taken;
+    if (self->taken)
+        return true;
+    self->taken = true;
+    ret->value.ok.err = false;
+    ret->value.ok.ok.some = h->request && h->request->trailer_count;
+    if (!ret->value.ok.ok.some)
+        return true;
+    ret->value.ok.ok.value = fields_of_message(h, h->request->trailers, h->request->trailer_count, NULL);
+    return ret->value.ok.ok.value != NULL;
+}
+
+void wasi_http_future_trailers_drop(struct host *h, struct wasi_http_future_trailers *self)
+{
+    host_drop_node(h, &self->node, "future-trailers");
+}

@@ -1,0 +1,206 @@
+/* The inside of a host: its state and the objects behind handles. Shared by the files of this room.
+ *
+ * Invariants:
+ *   - An object lives in the arena. When its handle is dropped the memory is used again for objects of the
+ *     same size (host_drop_node), unless something else than its handle and its children may point to it.
+ *   - `node.children` counts the live objects that point to this one; dropping it while there are some traps
+ *     (wasi:io/streams and wasi:http/types call them child resources).
+ */
+#ifndef MAYFLY_WASI_OBJECT_H
+#define MAYFLY_WASI_OBJECT_H
+
+#include "image/context.h"
+#include "wasi/gen/wasi_http.h"
+#include "wasi/host.h"
+
+struct host_node {
+    struct host_node *parent;
+    uint32_t children;
+    uint32_t size_class;
+};
+
+#define HOST_SIZE_CLASSES 4u /* objects of up to 64, 128, 192 and 256 bytes */
+#define HOST_FOREVER UINT64_MAX
+
+enum response_state {
+    RESPONSE_NONE,      /* the outparam is not set */
+    RESPONSE_SET,       /* set, nothing sent */
+    RESPONSE_STREAMING, /* the head is sent */
+    RESPONSE_FAILED,    /* the head is sent and the rest cannot be; or the guest dropped its body */
+};
+
+struct host {
+    struct arena arena;   /* what lives as long as the activity */
+    struct arena scratch; /* of calls: host_scratch */
+    struct host_pool *pool;
+    struct host *next;
+    struct io_timer timer;
+    /* From here on cleared when an activity begins. */
+    struct store *store;
+    const struct host_config *config;
+    void *user;
+    struct host_node *free[HOST_SIZE_CLASSES]; /* by size class, linked through `parent` */
+    const struct http_request *request;
+    const struct http_sink *sink;
+    void *exchange;
+    enum response_state response_state;
+    struct wasi_http_outgoing_response *response;
+    unsigned failure; /* RESPONSE_SET to an error: the status that stands for it */
+    bool gone;        /* the exchange broke under us */
+    bool waiting, waiting_to_write;
+    bool exited;
+    uint8_t exit_status;
+    struct host_text {
+        char *bytes; /* of a line that is not ended yet */
+        size_t size;
+    } text[2];
+};
+
+struct host_pool {
+    struct io_loop *loop;
+    struct host_runtime runtime;
+    struct host *free;
+    uint32_t free_count;
+    uint64_t clock_base_ns; /* monotonic clock of guests starts here */
+    size_t random_left;
+    uint8_t random[4096]; /* the last `random_left` bytes are unused */
+};
+
+/* --- host.c --- */
+/* A zeroed object, child of `parent` (or NULL); NULL after setting the trap. */
+void *host_new(struct host *h, size_t size, struct host_node *parent);
+#define HOST_NEW(h, type, parent) ((type *)host_new((h), sizeof(type), (parent)))
+/* The handle of an object is gone: detach it from its parent. False, with the trap set, when it has children.
+ * `what` names it. */
+bool host_release(struct host *h, struct host_node *node, const char *what);
+/* The same, and nothing else points to the object: use its memory again. */
+void host_drop_node(struct host *h, struct host_node *node, const char *what);
+/* Set the trap; false. */
+bool host_trap(struct host *h, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+bool host_no_memory(struct host *h) __attribute__((cold));
+/* Give up the processor until `deadline_ns` of the machine's monotonic clock, or until resumed. False: trap. */
+bool host_wait(struct host *h, uint64_t deadline_ns);
+uint64_t host_now_ns(void);
+/* A copy that lives as long as the activity; ptr NULL after setting the trap. */
+struct str host_copy(struct host *h, const void *bytes, size_t size);
+
+/* --- text.c: standard output and error --- */
+void host_text_write(struct host *h, enum host_stream stream, struct str text);
+void host_text_end(struct host *h);
+
+/* --- http_response.c --- */
+/* Send what there is of the body; false when the connection or the response is broken. */
+bool response_push(struct host *h);
+bool response_complete(const struct host *h);
+enum host_outcome response_end(struct host *h);
+
+/* --- streams and pollables (io.c) --- */
+struct wasi_io_error {
+    struct host_node node;
+    struct str message;
+    bool has_code;
+    struct wasi_http_types_error_code code;
+};
+
+struct input_kind {
+    /* Up to `size` bytes as a view that lasts until the next call; an empty view means nothing yet, a failed
+     * read sets *ret_closed. False: trap. */
+    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
+                 bool *ret_closed);
+};
+
+struct wasi_io_input_stream {
+    struct host_node node;
+    const struct input_kind *kind;
+    struct str rest; /* of what is in memory */
+    char *buffer;    /* of kinds that read into memory of their own */
+};
+extern const struct input_kind input_memory; /* of the request: closed when the exchange is gone */
+
+struct output_kind {
+    /* How much may be written now; 0: wait. */
+    size_t (*room)(struct host *h, struct wasi_io_output_stream *s);
+    /* Take all of it, or fill *ret_why (NULL: closed) and return false. The trap may be set instead. */
+    bool (*write)(struct host *h, struct wasi_io_output_stream *s, struct str bytes, struct wasi_io_error **ret_why);
+};
+
+struct wasi_io_output_stream {
+    struct host_node node;
+    const struct output_kind *kind;
+    uint64_t permit; /* what check-write allowed and write has not used */
+    bool closed;
+    enum host_stream text;
+    struct wasi_http_outgoing_body *body;
+};
+
+/* Ready when `ready` says so, and never later than `deadline_ns`. */
+struct wasi_io_pollable {
+    struct host_node node;
+    bool (*ready)(struct host *h, const struct wasi_io_pollable *p);
+    void *object;
+    uint64_t deadline_ns;
+};
+struct wasi_io_pollable *pollable_new(struct host *h, struct host_node *parent,
+                                      bool (*ready)(struct host *h, const struct wasi_io_pollable *p), void *object,
+                                      uint64_t deadline_ns);
+bool pollable_always(struct host *h, const struct wasi_io_pollable *p);
+bool pollable_never(struct host *h, const struct wasi_io_pollable *p);
+
+/* --- wasi:http/types --- */
+struct wasi_http_fields {
+    struct host_node node;
+    bool immutable;
+    bool of_message; /* items point into the exchange: none are left when it is gone */
+    uint32_t count, capacity;
+    size_t bytes;
+    struct http_field *items;
+};
+/* An immutable view of a message's fields without those that guests may not see or set. */
+struct wasi_http_fields *fields_of_message(struct host *h, const struct http_field *fields, uint32_t count,
+                                           struct host_node *parent);
+struct wasi_http_fields *fields_view(struct host *h, const struct wasi_http_fields *of, struct host_node *parent);
+
+struct wasi_http_incoming_request {
+    struct host_node node;
+    bool consumed;
+};
+
+struct wasi_http_response_outparam {
+    struct host_node node;
+};
+
+struct wasi_http_incoming_body {
+    struct host_node node;
+    bool streamed;
+};
+
+struct wasi_http_future_trailers {
+    struct host_node node;
+    bool taken;
+};
+
+/* Responses and bodies outlive their handles: they are kept until the activity ends. */
+struct wasi_http_outgoing_response {
+    struct host_node node;
+    unsigned status;
+    struct wasi_http_fields *fields;
+    struct wasi_http_outgoing_body *body; /* NULL until asked for */
+};
+
+enum body_state { BODY_OPEN, BODY_FINISHED, BODY_CORRUPT };
+
+struct wasi_http_outgoing_body {
+    struct host_node node;
+    enum body_state state;
+    bool streamed, sized, flushed;
+    uint64_t length;  /* that content-length promises, if `sized` */
+    uint64_t written; /* in all */
+    char *bytes;      /* not sent yet */
+    size_t size, capacity;
+    struct wasi_http_fields *trailers;
+};
+extern const struct output_kind output_body;
+/* The number in a content-length field; false when there is none. */
+bool fields_length(const struct wasi_http_fields *fields, uint64_t *ret_length);
+
+#endif

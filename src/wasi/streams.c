@@ -1,0 +1,267 @@
+/* wasi:io/streams. What kinds of streams there are is a table each (object.h); here is what all of them share:
+ * permits, closing, errors, waiting for room. */
+#include "wasi/object.h"
+
+#define READ_MAX ((uint64_t)1 << 20)   /* of one read */
+#define BLOCKING_MAX 4096u             /* of one blocking write: fixed by the interface */
+
+typedef struct wasi_io_streams_stream_error stream_error;
+
+/* `why` NULL: closed. */
+static stream_error error_of(struct wasi_io_error *why)
+{
+    stream_error error = {.tag = WASI_IO_STREAMS_STREAM_ERROR_CLOSED};
+    if (why) {
+        error.tag = WASI_IO_STREAMS_STREAM_ERROR_LAST_OPERATION_FAILED;
+        error.last_operation_failed = why;
+    }
+    return error;
+}
+
+/* ---- input ---- */
+
+static bool read_memory(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
+                        bool *ret_closed)
+{
+    size_t n = s->rest.len < size ? s->rest.len : (size_t)size;
+    *ret_closed = s->rest.len == 0 || h->gone;
+    if (*ret_closed)
+        return true;
+    *ret_bytes = (struct str){s->rest.ptr, n};
+    s->rest = (struct str){s->rest.ptr + n, s->rest.len - n};
+    return true;
+}
+
+const struct input_kind input_memory = {read_memory};
+
+static bool read_some(struct host *h, struct wasi_io_input_stream *self, uint64_t len, struct str *ret_bytes,
+                      bool *ret_closed)
+{
+    return self->kind->read(h, self, len < READ_MAX ? len : READ_MAX, ret_bytes, ret_closed);
+}
+
+bool wasi_io_streams_input_stream_read(struct host *h, struct wasi_io_input_stream *self, uint64_t len,
+                                       struct result_list_u8_wasi_io_streams_stream_error *ret)
+{
+    struct str bytes = {0};
+    bool closed = false;
+    if (!read_some(h, self, len, &bytes, &closed))
+        return false;
+    ret->err = closed;
+    if (closed)
+        ret->error = error_of(NULL);
+    else
+        ret->ok = (struct list_u8){(const uint8_t *)bytes.ptr, bytes.len};
+    return true;
+}
+
+/* Every kind of input is ready or blocks on its own. */
+bool wasi_io_streams_input_stream_blocking_read(struct host *h, struct wasi_io_input_stream *self, uint64_t len,
+                                                struct result_list_u8_wasi_io_streams_stream_error *ret)
+{
+    return wasi_io_streams_input_stream_read(h, self, len, ret);
+}
+
+bool wasi_io_streams_input_stream_skip(struct host *h, struct wasi_io_input_stream *self, uint64_t len,
+                                       struct result_u64_wasi_io_streams_stream_error *ret)
+{
+    struct str bytes = {0};
+    bool closed = false;
+    if (!read_some(h, self, len, &bytes, &closed))
+        return false;
+    ret->err = closed;
+    if (closed)
+        ret->error = error_of(NULL);
+    else
+        ret->ok = bytes.len;
+    return true;
+}
+
+bool wasi_io_streams_input_stream_blocking_skip(struct host *h, struct wasi_io_input_stream *self, uint64_t len,
+                                                struct result_u64_wasi_io_streams_stream_error *ret)
+{
+    return wasi_io_streams_input_stream_skip(h, self, len, ret);
+}
+
+bool wasi_io_streams_input_stream_subscribe(struct host *h, struct wasi_io_input_stream *self,
+                                            struct wasi_io_pollable **ret)
+{
+    *ret = pollable_new(h, &self->node, pollable_always, self, HOST_FOREVER);
+    return *ret != NULL;
+}
+
+void wasi_io_input_stream_drop(struct host *h, struct wasi_io_input_stream *self)
+{
+    host_drop_node(h, &self->node, "input-stream");
+}
+
+/* ---- output ---- */
+
+typedef struct wasi_io_output_stream output_stream;
+typedef struct result_void_wasi_io_streams_stream_error void_result;
+typedef struct result_u64_wasi_io_streams_stream_error u64_result;
+
+/* Hand the bytes to the kind. False: trap; a failure of the stream is in *ret. */
+static bool put(struct host *h, output_stream *self, struct str bytes, void_result *ret)
+{
+    struct wasi_io_error *why = NULL;
+    if (!self->closed && self->kind->write(h, self, bytes, &why))
+        return true;
+    if (h->store->trap)
+        return false;
+    ret->err = true;
+    ret->error = error_of(self->closed ? NULL : why);
+    self->closed = true;
+    return true;
+}
+
+bool wasi_io_streams_output_stream_check_write(struct host *h, output_stream *self, u64_result *ret)
+{
+    ret->err = self->closed;
+    if (self->closed) {
+        ret->error = error_of(NULL);
+        return true;
+    }
+    self->permit = self->kind->room(h, self);
+    ret->ok = self->permit;
+    return true;
+}
+
+static bool use_permit(struct host *h, output_stream *self, uint64_t len)
+{
+    if (len > self->permit)
+        return host_trap(h, "write of %llu bytes where check-write allowed %llu", (unsigned long long)len,
+                         (unsigned long long)self->permit);
+    self->permit -= len;
+    return true;
+}
+
+bool wasi_io_streams_output_stream_write(struct host *h, output_stream *self, struct list_u8 contents, void_result *ret)
+{
+    if (!self->closed && !use_permit(h, self, contents.len))
+        return false;
+    return put(h, self, (struct str){(const char *)contents.ptr, contents.len}, ret);
+}
+
+/* Until there is room for `size` bytes. */
+static bool wait_for_room(struct host *h, output_stream *self, size_t size)
+{
+    while (!self->closed && !h->gone && self->kind->room(h, self) < size) {
+        h->waiting_to_write = true;
+        bool waited = host_wait(h, HOST_FOREVER);
+        h->waiting_to_write = false;
+        if (!waited)
+            return false;
+    }
+    return true;
+}
+
+static void mark_flushed(output_stream *self)
+{
+    if (self->body)
+        self->body->flushed = true;
+}
+
+bool wasi_io_streams_output_stream_flush(struct host *h, output_stream *self, void_result *ret)
+{
+    mark_flushed(self);
+    ret->err = self->closed;
+    if (self->closed)
+        ret->error = error_of(NULL);
+    return true;
+}
+
+bool wasi_io_streams_output_stream_blocking_flush(struct host *h, output_stream *self, void_result *ret)
+{
+    mark_flushed(self);
+    return wait_for_room(h, self, 1) && wasi_io_streams_output_stream_flush(h, self, ret);
+}
+
+static bool write_blocking(struct host *h, output_stream *self, struct str bytes, void_result *ret)
+{
+    if (bytes.len > BLOCKING_MAX)
+        return host_trap(h, "blocking write of %zu bytes, more than %u", bytes.len, BLOCKING_MAX);
+    if (!self->closed && self->kind->room(h, self) < bytes.len) { /* the view does not outlast a wait */
+        bytes = host_copy(h, bytes.ptr, bytes.len);
+        if (!bytes.ptr || !wait_for_room(h, self, bytes.len))
+            return false;
+    }
+    mark_flushed(self);
+    return put(h, self, bytes, ret);
+}
+
+bool wasi_io_streams_output_stream_blocking_write_and_flush(struct host *h, output_stream *self,
+                                                            struct list_u8 contents, void_result *ret)
+{
+    return write_blocking(h, self, (struct str){(const char *)contents.ptr, contents.len}, ret);
+}
+
+static bool pollable_output(struct host *h, const struct wasi_io_pollable *p)
+{
+    output_stream *s = p->object;
+    bool ready = s->closed || h->gone || s->kind->room(h, s) > 0;
+    h->waiting_to_write |= !ready;
+    return ready;
+}
+
+bool wasi_io_streams_output_stream_subscribe(struct host *h, output_stream *self, struct wasi_io_pollable **ret)
+{
+    *ret = pollable_new(h, &self->node, pollable_output, self, HOST_FOREVER);
+    return *ret != NULL;
+}
+
+static const char zeroes[BLOCKING_MAX];
+
+bool wasi_io_streams_output_stream_write_zeroes(struct host *h, output_stream *self, uint64_t len, void_result *ret)
+{
+    if (!self->closed && !use_permit(h, self, len))
+        return false;
+    do {
+        size_t n = len < sizeof zeroes ? (size_t)len : sizeof zeroes;
+        if (!put(h, self, (struct str){zeroes, n}, ret))
+            return false;
+        len -= n;
+    } while (len && !ret->err);
+    return true;
+}
+
+bool wasi_io_streams_output_stream_blocking_write_zeroes_and_flush(struct host *h, output_stream *self, uint64_t len,
+                                                                   void_result *ret)
+{
+    if (len > BLOCKING_MAX)
+        return host_trap(h, "blocking write of %llu bytes, more than %u", (unsigned long long)len, BLOCKING_MAX);
+    return write_blocking(h, self, (struct str){zeroes, (size_t)len}, ret);
+}
+
+/* As check-write, read and write one after the other: the first error ends it. */
+bool wasi_io_streams_output_stream_splice(struct host *h, output_stream *self, struct wasi_io_input_stream *src,
+                                          uint64_t len, u64_result *ret)
+{
+    struct str bytes = {0};
+    void_result written = {0};
+    bool closed = self->closed;
+    uint64_t room = closed ? 0 : self->kind->room(h, self);
+    if (!closed && !read_some(h, src, len < room ? len : room, &bytes, &closed))
+        return false;
+    if (!closed && bytes.len && !put(h, self, bytes, &written))
+        return false;
+    ret->err = closed || written.err;
+    if (closed)
+        ret->error = error_of(NULL);
+    else if (written.err)
+        ret->error = written.error;
+    else
+        ret->ok = bytes.len;
+    return true;
+}
+
+bool wasi_io_streams_output_stream_blocking_splice(struct host *h, output_stream *self,
+                                                   struct wasi_io_input_stream *src, uint64_t len, u64_result *ret)
+{
+    return wait_for_room(h, self, 1) && wasi_io_streams_output_stream_splice(h, self, src, len, ret);
+}
+
+void wasi_io_output_stream_drop(struct host *h, output_stream *self)
+{
+    host_drop_node(h, &self->node, "output-stream");
+}

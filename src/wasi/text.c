@@ -1,0 +1,71 @@
+/* Standard output and error of a guest. A command's go straight to the process's own; a function's go to the
+ * log, whole lines at a time, under the function's name. */
+#include "wasi/object.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define LINE_BYTES 4096u
+
+static const char *const stream_names[] = {[HOST_STDOUT] = "stdout", [HOST_STDERR] = "stderr"};
+
+static void write_direct(enum host_stream stream, struct str text)
+{
+    int fd = stream == HOST_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
+    while (text.len) {
+        ssize_t n = write(fd, text.ptr, text.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        text = str_slice(text, (size_t)n, text.len);
+    }
+}
+
+static void emit(struct host *h, enum host_stream stream)
+{
+    struct host_text *line = &h->text[stream];
+    if (line->size)
+        log_guest(h->config->name, stream_names[stream], (struct str){line->bytes, line->size});
+    line->size = 0;
+}
+
+/* Add to the line that is not ended; a line longer than the buffer is cut into several. */
+static void append(struct host *h, enum host_stream stream, struct str text)
+{
+    struct host_text *line = &h->text[stream];
+    if (!line->bytes)
+        line->bytes = arena_alloc(&h->arena, LINE_BYTES);
+    while (line->bytes && text.len) {
+        size_t room = LINE_BYTES - line->size, n = text.len < room ? text.len : room;
+        memcpy(line->bytes + line->size, text.ptr, n);
+        line->size += n;
+        text = str_slice(text, n, text.len);
+        if (line->size == LINE_BYTES)
+            emit(h, stream);
+    }
+}
+
+void host_text_write(struct host *h, enum host_stream stream, struct str text)
+{
+    if (h->config->direct) {
+        write_direct(stream, text);
+        return;
+    }
+    while (text.len) {
+        size_t end = str_find(text, '\n');
+        append(h, stream, str_slice(text, 0, end));
+        if (end == text.len)
+            return;
+        emit(h, stream);
+        text = str_slice(text, end + 1, text.len);
+    }
+}
+
+void host_text_end(struct host *h)
+{
+    emit(h, HOST_STDOUT);
+    emit(h, HOST_STDERR);
+}

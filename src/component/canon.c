@@ -128,8 +128,7 @@ bool canon_realloc(struct canon *c, uint32_t old, uint32_t old_size, uint32_t al
     return true;
 }
 
-bool canon_store_list(struct canon *c, uint8_t *to, size_t count, uint32_t size, uint32_t align,
-                      uint8_t **ret_elements)
+bool canon_store_list(struct canon *c, uint8_t *to, size_t count, uint32_t size, uint32_t align, uint8_t **ret_elements)
 {
     uint32_t at;
     if (count > CANON_LENGTH_MAX || count * size > CANON_LENGTH_MAX)
@@ -142,8 +141,7 @@ bool canon_store_list(struct canon *c, uint8_t *to, size_t count, uint32_t size,
     return true;
 }
 
-bool canon_store_bytes(struct canon *c, uint8_t *to, const void *elements, size_t count, uint32_t size,
-                       uint32_t align)
+bool canon_store_bytes(struct canon *c, uint8_t *to, const void *elements, size_t count, uint32_t size, uint32_t align)
 {
     uint8_t *at;
     if (!canon_store_list(c, to, count, size, align, &at))
@@ -227,20 +225,20 @@ static int compare_row(const char *interface, const char *name, struct str key_i
 }
 
 /* Binary search over rows that begin with `interface` and have a `name`. */
-#define FIND(rows, count, interface_, name_)                                                                          \
-    do {                                                                                                              \
-        struct str key_ = str_slice(interface_, 0, str_find(interface_, '@'));                                        \
-        for (size_t low_ = 0, high_ = (count); low_ < high_;) {                                                       \
-            size_t middle_ = low_ + (high_ - low_) / 2;                                                               \
-            int order_ = compare_row((rows)[middle_].interface, (rows)[middle_].name, key_, name_);                   \
-            if (order_ == 0)                                                                                          \
-                return &(rows)[middle_];                                                                              \
-            if (order_ < 0)                                                                                           \
-                low_ = middle_ + 1;                                                                                   \
-            else                                                                                                      \
-                high_ = middle_;                                                                                      \
-        }                                                                                                             \
-        return NULL;                                                                                                  \
+#define FIND(rows, count, interface_, name_)                                                                           \
+    do {                                                                                                               \
+        struct str key_ = str_slice(interface_, 0, str_find(interface_, '@'));                                         \
+        for (size_t low_ = 0, high_ = (count); low_ < high_;) {                                                        \
+            size_t middle_ = low_ + (high_ - low_) / 2;                                                                \
+            int order_ = compare_row((rows)[middle_].interface, (rows)[middle_].name, key_, name_);                    \
+            if (order_ == 0)                                                                                           \
+                return &(rows)[middle_];                                                                               \
+            if (order_ < 0)                                                                                            \
+                low_ = middle_ + 1;                                                                                    \
+            else                                                                                                       \
+                high_ = middle_;                                                                                       \
+        }                                                                                                              \
+        return NULL;                                                                                                   \
     } while (0)
 
 const struct host_function *canon_find_function(const struct host_function *rows, size_t count, struct str interface,

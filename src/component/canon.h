@@ -146,16 +146,16 @@ static inline bool canon_range(struct canon *c, uint32_t at, uint64_t size, uint
 
 /* --- scalars in memory, little endian --- */
 
-#define CANON_SCALAR(name, type)                                                                                      \
-    static inline type canon_load_##name(const uint8_t *at)                                                           \
-    {                                                                                                                 \
-        type value;                                                                                                   \
-        memcpy(&value, at, sizeof value);                                                                             \
-        return value;                                                                                                 \
-    }                                                                                                                 \
-    static inline void canon_store_##name(uint8_t *at, type value)                                                    \
-    {                                                                                                                 \
-        memcpy(at, &value, sizeof value);                                                                             \
+#define CANON_SCALAR(name, type)                                                                                       \
+    static inline type canon_load_##name(const uint8_t *at)                                                            \
+    {                                                                                                                  \
+        type value;                                                                                                    \
+        memcpy(&value, at, sizeof value);                                                                              \
+        return value;                                                                                                  \
+    }                                                                                                                  \
+    static inline void canon_store_##name(uint8_t *at, type value)                                                     \
+    {                                                                                                                  \
+        memcpy(at, &value, sizeof value);                                                                              \
     }
 CANON_SCALAR(s8, int8_t)
 CANON_SCALAR(u8, uint8_t)
@@ -236,8 +236,7 @@ bool canon_store_list(struct canon *c, uint8_t *to, size_t count, uint32_t size,
                       uint8_t **ret_elements);
 
 /* The same with the elements copied as they are. */
-bool canon_store_bytes(struct canon *c, uint8_t *to, const void *elements, size_t count, uint32_t size,
-                       uint32_t align);
+bool canon_store_bytes(struct canon *c, uint8_t *to, const void *elements, size_t count, uint32_t size, uint32_t align);
 
 /* --- handles --- */
 
@@ -259,8 +258,8 @@ static inline bool canon_borrow(struct canon *c, uint32_t index, uint32_t type, 
                                 void **ret_rep)
 {
     struct handle *handle = handle_get(c->handles, index);
-    bool ok = handle && (handle->what == handle_what(HANDLE_OWN, type) ||
-                         handle->what == handle_what(HANDLE_BORROW, type));
+    bool ok =
+        handle && (handle->what == handle_what(HANDLE_OWN, type) || handle->what == handle_what(HANDLE_BORROW, type));
     if (__builtin_expect(!ok || handle->lends == HANDLE_LENDS_MAX, 0)) {
         canon_trap_handle(c, index, type, false);
         return false;

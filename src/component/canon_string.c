@@ -191,7 +191,7 @@ static bool store_utf8(struct canon *c, struct str s, uint32_t *ret_at, uint32_t
 
 bool canon_store_string(struct canon *c, uint8_t *to, struct str s)
 {
-    typedef bool store_fn(struct canon *c, struct str s, uint32_t *ret_at, uint32_t *ret_units);
+    typedef bool store_fn(struct canon * c, struct str s, uint32_t *ret_at, uint32_t *ret_units);
     static store_fn *const stores[] = {
         [ENCODING_UTF8] = store_utf8, [ENCODING_UTF16] = store_utf16, [ENCODING_LATIN1_UTF16] = store_latin1};
     uint32_t at = 0, units = 0;

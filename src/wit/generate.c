@@ -157,8 +157,8 @@ static bool check_func(struct generator *g, const struct wit_interface *interfac
 {
     if (!func->type.async_)
         return true;
-    return err_set(g->err, ERR_UNSUPPORTED, "%.*s %.*s: async functions have no bindings yet",
-                   STR_ARG(interface->id), STR_ARG(func->name));
+    return err_set(g->err, ERR_UNSUPPORTED, "%.*s %.*s: async functions have no bindings yet", STR_ARG(interface->id),
+                   STR_ARG(func->name));
 }
 
 /* A type of the function, and the headers it needs. */
@@ -338,14 +338,15 @@ static void collect_rows(struct generator *g, row_list *funcs, row_list *resourc
         for (uint32_t i = 0; i < g->packages[p].package->interface_count; i++) {
             const struct wit_interface *from = g->packages[p].package->interfaces[i];
             for (uint32_t f = 0; f < from->func_count; f++)
-                add_row(g, funcs, (struct row){from->id, gen_text(g, "%.*s", STR_ARG(from->funcs[f].name)), from,
-                                               &from->funcs[f], NULL});
+                add_row(g, funcs,
+                        (struct row){from->id, gen_text(g, "%.*s", STR_ARG(from->funcs[f].name)), from, &from->funcs[f],
+                                     NULL});
         }
     for (size_t i = 0; i < g->resources.count; i++) {
         const struct gen_resource *resource = &g->resources.items[i];
-        add_row(g, resources, (struct row){resource->resource->interface,
-                                           gen_text(g, "%.*s", STR_ARG(resource->resource->name)), NULL, NULL,
-                                           resource});
+        add_row(g, resources,
+                (struct row){resource->resource->interface, gen_text(g, "%.*s", STR_ARG(resource->resource->name)),
+                             NULL, NULL, resource});
     }
     if (funcs->count)
         qsort(funcs->items, funcs->count, sizeof *funcs->items, compare_rows);
@@ -384,11 +385,12 @@ static void write_tables_header(struct generator *g, struct bindings *bindings, 
     if (!out)
         return;
     open_guard(g, out, "interfaces");
-    buf_printf(out, "#include \"component/canon.h\"\n\n"
-                    "#define HOST_FUNCTION_COUNT %zu\n#define HOST_RESOURCE_COUNT %zu\n\n"
-                    "/* Sorted by interface, then name. */\n"
-                    "extern const struct host_function host_functions[HOST_FUNCTION_COUNT + 1];\n"
-                    "extern const struct host_resource host_resources[HOST_RESOURCE_COUNT + 1];\n\n",
+    buf_printf(out,
+               "#include \"component/canon.h\"\n\n"
+               "#define HOST_FUNCTION_COUNT %zu\n#define HOST_RESOURCE_COUNT %zu\n\n"
+               "/* Sorted by interface, then name. */\n"
+               "extern const struct host_function host_functions[HOST_FUNCTION_COUNT + 1];\n"
+               "extern const struct host_resource host_resources[HOST_RESOURCE_COUNT + 1];\n\n",
                funcs->count, resources->count);
     for (size_t i = 0; i < resources->count; i++)
         if (row_implemented(g, &resources->items[i]))

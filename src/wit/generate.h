@@ -96,8 +96,7 @@ void gen_load(struct generator *g, struct gen_place place, const struct type *ty
 /* The cells from `v[cell]` on into lvalue `to`. */
 void gen_lift(struct generator *g, struct gen_place place, const struct type *type, uint32_t cell, const char *to);
 /* Lvalue `value` into memory at `at`. */
-void gen_store(struct generator *g, struct gen_place place, const struct type *type, const char *at,
-               const char *value);
+void gen_store(struct generator *g, struct gen_place place, const struct type *type, const char *at, const char *value);
 /* Lvalue `value` into the single cell `v[0]`. */
 void gen_lower(struct generator *g, struct gen_place place, const struct type *type, const char *value);
 /* An own or borrow handle whose index is expression `index`. `lender`: lvalue for what the handle was lent from, or

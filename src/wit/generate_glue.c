@@ -84,8 +84,8 @@ static void write_param(struct generator *g, const struct glue *glue, uint32_t i
     const char *at = gen_text(g, "at + %u", param_offset(&glue->func->type, i));
     gen_line(glue->place, "%s%s;", spaced(g, gen_ctype(g, param->type)), name);
     if (param->type->kind == TYPE_BORROW) {
-        const char *index = glue->flat.params_indirect ? gen_text(g, "canon_load_u32(%s)", at)
-                                                       : gen_text(g, "v[%u].u32", cell);
+        const char *index =
+            glue->flat.params_indirect ? gen_text(g, "canon_load_u32(%s)", at) : gen_text(g, "v[%u].u32", cell);
         gen_line(glue->place, "struct handle *lender_%u;", i);
         gen_handle(g, glue->place, param->type, index, gen_text(g, "lender_%u", i), name);
     } else if (glue->flat.params_indirect) {

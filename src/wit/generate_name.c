@@ -41,11 +41,11 @@ const char *gen_upper(struct generator *g, struct str name)
 }
 
 static const char *const reserved[] = {
-    "auto",     "bool",   "break",  "case",     "char",   "const",    "continue", "default", "do",       "double",
-    "else",     "enum",   "extern", "float",    "for",    "goto",     "if",       "inline",  "int",      "long",
-    "register", "return", "short",  "signed",   "sizeof", "static",   "struct",   "switch",  "typedef",  "union",
-    "unsigned", "void",   "while",  "volatile", "true",   "false",    "asm",      "typeof",  "restrict", "unix",
-    "linux",    "c",      "v",      "h",        "env",    "store",    "ret",      "context", "at",       "tag",
+    "auto",     "bool",   "break",  "case",     "char",   "const",  "continue", "default", "do",       "double",
+    "else",     "enum",   "extern", "float",    "for",    "goto",   "if",       "inline",  "int",      "long",
+    "register", "return", "short",  "signed",   "sizeof", "static", "struct",   "switch",  "typedef",  "union",
+    "unsigned", "void",   "while",  "volatile", "true",   "false",  "asm",      "typeof",  "restrict", "unix",
+    "linux",    "c",      "v",      "h",        "env",    "store",  "ret",      "context", "at",       "tag",
     "i",        "some",   "err",    "rep",      "index",
 };
 
@@ -92,10 +92,10 @@ const struct gen_resource *gen_find_resource(const struct generator *g, const st
 static const struct scalar_name {
     const char *mangled, *ctype;
 } scalar_names[] = {
-    [TYPE_BOOL] = {"bool", "bool"},    [TYPE_S8] = {"s8", "int8_t"},     [TYPE_U8] = {"u8", "uint8_t"},
-    [TYPE_S16] = {"s16", "int16_t"},   [TYPE_U16] = {"u16", "uint16_t"}, [TYPE_S32] = {"s32", "int32_t"},
-    [TYPE_U32] = {"u32", "uint32_t"},  [TYPE_S64] = {"s64", "int64_t"},  [TYPE_U64] = {"u64", "uint64_t"},
-    [TYPE_F32] = {"f32", "float"},     [TYPE_F64] = {"f64", "double"},   [TYPE_CHAR] = {"char", "uint32_t"},
+    [TYPE_BOOL] = {"bool", "bool"},        [TYPE_S8] = {"s8", "int8_t"},     [TYPE_U8] = {"u8", "uint8_t"},
+    [TYPE_S16] = {"s16", "int16_t"},       [TYPE_U16] = {"u16", "uint16_t"}, [TYPE_S32] = {"s32", "int32_t"},
+    [TYPE_U32] = {"u32", "uint32_t"},      [TYPE_S64] = {"s64", "int64_t"},  [TYPE_U64] = {"u64", "uint64_t"},
+    [TYPE_F32] = {"f32", "float"},         [TYPE_F64] = {"f64", "double"},   [TYPE_CHAR] = {"char", "uint32_t"},
     [TYPE_STRING] = {"str", "struct str"},
 };
 
@@ -121,20 +121,13 @@ const char *gen_mangle(struct generator *g, const struct type *type)
         return scalar_names[type->kind].mangled;
     switch (type->kind) {
     case TYPE_LIST:
-    case TYPE_MAP:
-        return gen_text(g, "list_%s", gen_mangle(g, type->element));
-    case TYPE_FIXED_LIST:
-        return gen_text(g, "array%u_%s", type->count, gen_mangle(g, type->element));
-    case TYPE_OPTION:
-        return gen_text(g, "option_%s", gen_mangle(g, type->element));
-    case TYPE_RESULT:
-        return mangle_items(g, "result", type);
-    case TYPE_TUPLE:
-        return mangle_items(g, "tuple", type);
-    case TYPE_BORROW:
-        return gen_text(g, "borrow_%s", resource_name(g, type));
-    default:
-        return resource_name(g, type);
+    case TYPE_MAP: return gen_text(g, "list_%s", gen_mangle(g, type->element));
+    case TYPE_FIXED_LIST: return gen_text(g, "array%u_%s", type->count, gen_mangle(g, type->element));
+    case TYPE_OPTION: return gen_text(g, "option_%s", gen_mangle(g, type->element));
+    case TYPE_RESULT: return mangle_items(g, "result", type);
+    case TYPE_TUPLE: return mangle_items(g, "tuple", type);
+    case TYPE_BORROW: return gen_text(g, "borrow_%s", resource_name(g, type));
+    default: return resource_name(g, type);
     }
 }
 
@@ -164,10 +157,8 @@ bool gen_by_pointer(const struct type *type)
     case TYPE_VARIANT:
     case TYPE_OPTION:
     case TYPE_RESULT:
-    case TYPE_FIXED_LIST:
-        return true;
-    default:
-        return false;
+    case TYPE_FIXED_LIST: return true;
+    default: return false;
     }
 }
 

@@ -25,8 +25,7 @@ static struct buf *home(struct generator *g, const struct type *type)
     return &g->packages[last].types;
 }
 
-static void member(struct generator *g, struct buf *out, const char *indent, const struct type *type,
-                   const char *name)
+static void member(struct generator *g, struct buf *out, const char *indent, const struct type *type, const char *name)
 {
     const char *ctype = gen_ctype(g, type);
     bool pointer = ctype[0] && ctype[strlen(ctype) - 1] == '*';
@@ -115,36 +114,20 @@ static void write_type(struct generator *g, struct buf *out, const struct type *
 {
     switch (type->kind) {
     case TYPE_RECORD:
-    case TYPE_TUPLE:
-        write_record(g, out, type, name);
-        break;
-    case TYPE_VARIANT:
-        write_variant(g, out, type, name);
-        break;
-    case TYPE_ENUM:
-        write_constants(g, out, type, name, name);
-        break;
-    case TYPE_FLAGS:
-        write_constants(g, out, type, "", name);
-        break;
-    case TYPE_OPTION:
-        write_option(g, out, type, name);
-        break;
-    case TYPE_RESULT:
-        write_result(g, out, type, name);
-        break;
-    case TYPE_FIXED_LIST:
-        write_fixed_list(g, out, type, name);
-        break;
-    default:
-        write_list(g, out, type, name);
+    case TYPE_TUPLE: write_record(g, out, type, name); break;
+    case TYPE_VARIANT: write_variant(g, out, type, name); break;
+    case TYPE_ENUM: write_constants(g, out, type, name, name); break;
+    case TYPE_FLAGS: write_constants(g, out, type, "", name); break;
+    case TYPE_OPTION: write_option(g, out, type, name); break;
+    case TYPE_RESULT: write_result(g, out, type, name); break;
+    case TYPE_FIXED_LIST: write_fixed_list(g, out, type, name); break;
+    default: write_list(g, out, type, name);
     }
 }
 
 static bool has_c_type(const struct type *type)
 {
-    return type->kind > TYPE_STRING && type->kind != TYPE_OWN && type->kind != TYPE_BORROW &&
-           type->kind < TYPE_STREAM;
+    return type->kind > TYPE_STRING && type->kind != TYPE_OWN && type->kind != TYPE_BORROW && type->kind < TYPE_STREAM;
 }
 
 void gen_type(struct generator *g, const struct type *type)

@@ -114,29 +114,18 @@ static void take_scalar(struct generator *g, struct gen_place place, const struc
                         const char *to)
 {
     switch (type->kind) {
-    case TYPE_BOOL:
-        gen_line(place, "%s = %s != 0;", to, raw);
-        break;
-    case TYPE_CHAR:
-        gen_check(place, gen_text(g, "canon_char(c, %s, &%s)", raw, to));
-        break;
+    case TYPE_BOOL: gen_line(place, "%s = %s != 0;", to, raw); break;
+    case TYPE_CHAR: gen_check(place, gen_text(g, "canon_char(c, %s, &%s)", raw, to)); break;
     case TYPE_F32:
-    case TYPE_F64:
-        gen_line(place, "%s = canon_%s(%s);", to, scalar(type), raw);
-        break;
+    case TYPE_F64: gen_line(place, "%s = canon_%s(%s);", to, scalar(type), raw); break;
     case TYPE_ENUM:
         gen_check(place, gen_text(g, "canon_case(c, %s, %u)", raw, type->count));
         gen_line(place, "%s = (%s)%s;", to, gen_ctype(g, type), raw);
         break;
-    case TYPE_FLAGS:
-        gen_line(place, "%s = %s & 0x%xu;", to, raw, flags_mask(type));
-        break;
+    case TYPE_FLAGS: gen_line(place, "%s = %s & 0x%xu;", to, raw, flags_mask(type)); break;
     case TYPE_OWN:
-    case TYPE_BORROW:
-        gen_handle(g, place, type, raw, NULL, to);
-        break;
-    default:
-        gen_line(place, "%s = (%s)%s;", to, gen_ctype(g, type), raw);
+    case TYPE_BORROW: gen_handle(g, place, type, raw, NULL, to); break;
+    default: gen_line(place, "%s = (%s)%s;", to, gen_ctype(g, type), raw);
     }
 }
 
@@ -165,16 +154,11 @@ void gen_load(struct generator *g, struct gen_place place, const struct type *ty
 static const char *cell_member(const struct type *type)
 {
     switch (type->kind) {
-    case TYPE_U64:
-        return "u64";
-    case TYPE_S64:
-        return "i64";
-    case TYPE_F32:
-        return "f32";
-    case TYPE_F64:
-        return "f64";
-    default:
-        return "u32";
+    case TYPE_U64: return "u64";
+    case TYPE_S64: return "i64";
+    case TYPE_F32: return "f32";
+    case TYPE_F64: return "f64";
+    default: return "u32";
     }
 }
 
@@ -184,8 +168,8 @@ void gen_lift(struct generator *g, struct gen_place place, const struct type *ty
         gen_check(place, gen_text(g, "canon_string(c, v[%u].u32, v[%u].u32, &%s)", cell, cell + 1, to));
     } else if (is_list(type)) {
         ensure(g, place.p, "items", type);
-        gen_check(place, gen_text(g, "items_%s(c, v[%u].u32, v[%u].u32, &%s)", gen_mangle(g, type), cell, cell + 1,
-                                  to));
+        gen_check(place,
+                  gen_text(g, "items_%s(c, v[%u].u32, v[%u].u32, &%s)", gen_mangle(g, type), cell, cell + 1, to));
     } else if (is_composite(type)) {
         ensure(g, place.p, "lift", type);
         gen_check(place, gen_text(g, "lift_%s(c, %s, &%s)", gen_mangle(g, type), offset(g, "v", cell), to));
@@ -207,8 +191,7 @@ static void store_own(struct generator *g, struct gen_place place, const struct 
     gen_line(place, "}");
 }
 
-void gen_store(struct generator *g, struct gen_place place, const struct type *type, const char *at,
-               const char *value)
+void gen_store(struct generator *g, struct gen_place place, const struct type *type, const char *at, const char *value)
 {
     if (type->kind == TYPE_STRING) {
         gen_check(place, gen_text(g, "canon_store_string(c, %s, %s)", at, value));
@@ -235,25 +218,14 @@ void gen_lower(struct generator *g, struct gen_place place, const struct type *t
                   type->kind == TYPE_TUPLE ? gen_text(g, "%s.f0", value)
                                            : gen_text(g, "%s.%s", value, gen_member(g, type->items[0].name)));
         break;
-    case TYPE_FIXED_LIST:
-        gen_lower(g, place, type->element, gen_text(g, "%s.items[0]", value));
-        break;
-    case TYPE_VARIANT:
-        gen_line(place, "v[0].u32 = %s.tag;", value);
-        break;
-    case TYPE_RESULT:
-        gen_line(place, "v[0].u32 = %s.err;", value);
-        break;
-    case TYPE_OWN:
-        store_own(g, place, type, NULL, value);
-        break;
+    case TYPE_FIXED_LIST: gen_lower(g, place, type->element, gen_text(g, "%s.items[0]", value)); break;
+    case TYPE_VARIANT: gen_line(place, "v[0].u32 = %s.tag;", value); break;
+    case TYPE_RESULT: gen_line(place, "v[0].u32 = %s.err;", value); break;
+    case TYPE_OWN: store_own(g, place, type, NULL, value); break;
     case TYPE_S8:
     case TYPE_S16:
-    case TYPE_S32:
-        gen_line(place, "v[0].i32 = %s;", value);
-        break;
-    default:
-        gen_line(place, "v[0].%s = %s;", cell_member(type), value);
+    case TYPE_S32: gen_line(place, "v[0].i32 = %s;", value); break;
+    default: gen_line(place, "v[0].%s = %s;", cell_member(type), value);
     }
 }
 
@@ -390,8 +362,8 @@ static void write_store_list(struct generator *g, struct gen_place place, const 
         return;
     }
     gen_line(place, "uint8_t *element;");
-    gen_check(place, gen_text(g, "canon_store_list(c, at, value->len, %u, %u, &element)", element->size,
-                              element->align));
+    gen_check(place,
+              gen_text(g, "canon_store_list(c, at, value->len, %u, %u, &element)", element->size, element->align));
     gen_line(place, "for (size_t i = 0; i < value->len; i++, element += %u) {", element->size);
     gen_store(g, deeper(place), element, "element", "value->ptr[i]");
     gen_line(place, "}");

@@ -88,11 +88,11 @@ static void *make(struct parser *p, size_t size)
 #define APPEND(tail, node) (*(tail) = (node), (tail) = &(node)->next)
 
 static const char *const keywords[] = {
-    "as",     "async", "bool",   "borrow", "char",     "constructor", "enum",   "export", "f32",    "f64",
-    "flags",  "from",  "func",   "future", "import",   "include",     "interface", "list", "map",   "option",
-    "own",    "package", "record", "resource", "result", "s16",       "s32",    "s64",    "s8",     "static",
-    "stream", "string", "tuple", "type",   "u16",      "u32",         "u64",    "u8",     "use",    "variant",
-    "with",   "world",
+    "as",  "async",  "bool",   "borrow",  "char",   "constructor", "enum",    "export",    "f32",
+    "f64", "flags",  "from",   "func",    "future", "import",      "include", "interface", "list",
+    "map", "option", "own",    "package", "record", "resource",    "result",  "s16",       "s32",
+    "s64", "s8",     "static", "stream",  "string", "tuple",       "type",    "u16",       "u32",
+    "u64", "u8",     "use",    "variant", "with",   "world",
 };
 
 static bool is_keyword(struct str word)
@@ -420,8 +420,12 @@ struct def_word {
 };
 
 static const struct def_word def_words[] = {
-    {"record", DEF_RECORD, ITEM_FIELD}, {"variant", DEF_VARIANT, ITEM_CASE}, {"enum", DEF_ENUM, ITEM_NAME},
-    {"flags", DEF_FLAGS, ITEM_NAME},    {"resource", DEF_RESOURCE, 0},       {"type", DEF_ALIAS, 0},
+    {"record", DEF_RECORD, ITEM_FIELD},
+    {"variant", DEF_VARIANT, ITEM_CASE},
+    {"enum", DEF_ENUM, ITEM_NAME},
+    {"flags", DEF_FLAGS, ITEM_NAME},
+    {"resource", DEF_RESOURCE, 0},
+    {"type", DEF_ALIAS, 0},
     {"use", DEF_USE, 0},
 };
 

@@ -20,11 +20,11 @@ struct scope {
     struct str id; /* of the resources defined here */
 };
 
-#define LIST_COUNT(list, ret_count)                                                                                   \
-    do {                                                                                                              \
-        *(ret_count) = 0;                                                                                             \
-        for (const __typeof__(*(list)) *node_ = (list); node_; node_ = node_->next)                                   \
-            ++*(ret_count);                                                                                           \
+#define LIST_COUNT(list, ret_count)                                                                                    \
+    do {                                                                                                               \
+        *(ret_count) = 0;                                                                                              \
+        for (const __typeof__(*(list)) *node_ = (list); node_; node_ = node_->next)                                    \
+            ++*(ret_count);                                                                                            \
     } while (0)
 
 static bool out_of_memory(struct resolver *r)
@@ -84,8 +84,8 @@ static const struct type *scalar_type(struct resolver *r, const struct scope *sc
     return r->scalars[kind];
 }
 
-static const struct type *handle_type(struct resolver *r, const struct scope *scope, uint32_t line,
-                                      enum type_kind kind, const struct resource *resource)
+static const struct type *handle_type(struct resolver *r, const struct scope *scope, uint32_t line, enum type_kind kind,
+                                      const struct resource *resource)
 {
     struct type *type = new_type(r, kind);
     if (!type)
@@ -166,8 +166,7 @@ static bool place_args(struct resolver *r, const struct scope *scope, const stru
         type->count = 2;
         type->element = items[1].type;
         return true;
-    case TYPE_MAP:
-        return make_map(r, scope, ast->line, type, items);
+    case TYPE_MAP: return make_map(r, scope, ast->line, type, items);
     default:
         type->count = ast->count;
         type->element = items[0].type;
@@ -246,8 +245,7 @@ static bool define_resource(struct resolver *r, const struct scope *scope, struc
     return true;
 }
 
-static bool define_alias(struct resolver *r, const struct scope *scope, const struct ast_def *ast,
-                         struct wit_def *def)
+static bool define_alias(struct resolver *r, const struct scope *scope, const struct ast_def *ast, struct wit_def *def)
 {
     def->alias = true;
     if (ast->type->kind == AST_NAMED) {
@@ -318,8 +316,7 @@ static bool resolve_def(struct resolver *r, const struct scope *scope, struct as
     return ok;
 }
 
-static const struct wit_def *resolve_name(struct resolver *r, const struct scope *scope, struct str name,
-                                          uint32_t line)
+static const struct wit_def *resolve_name(struct resolver *r, const struct scope *scope, struct str name, uint32_t line)
 {
     for (struct ast_def *def = scope->interface->defs; def; def = def->next)
         if (str_eq(def->name, name))
@@ -616,8 +613,7 @@ static bool extern_add(struct resolver *r, struct extern_list *list, const struc
     return true;
 }
 
-static bool resolve_extern(struct resolver *r, struct ast_world *world, struct ast_extern *ast,
-                           struct wit_extern *item)
+static bool resolve_extern(struct resolver *r, struct ast_world *world, struct ast_extern *ast, struct wit_extern *item)
 {
     struct scope scope = {&world->types, {NULL, 0}};
     item->name = ast->name;

@@ -16,35 +16,35 @@ struct scalar {
     uint8_t flat;
 };
 
-#define SCALARS(ROW)                                                                                                  \
-    ROW(TYPE_BOOL, "bool", 1, 1, 1, WASM_I32)                                                                         \
-    ROW(TYPE_S8, "s8", 1, 1, 1, WASM_I32)                                                                             \
-    ROW(TYPE_U8, "u8", 1, 1, 1, WASM_I32)                                                                             \
-    ROW(TYPE_S16, "s16", 2, 2, 1, WASM_I32)                                                                           \
-    ROW(TYPE_U16, "u16", 2, 2, 1, WASM_I32)                                                                           \
-    ROW(TYPE_S32, "s32", 4, 4, 1, WASM_I32)                                                                           \
-    ROW(TYPE_U32, "u32", 4, 4, 1, WASM_I32)                                                                           \
-    ROW(TYPE_S64, "s64", 8, 8, 1, WASM_I64)                                                                           \
-    ROW(TYPE_U64, "u64", 8, 8, 1, WASM_I64)                                                                           \
-    ROW(TYPE_F32, "f32", 4, 4, 1, WASM_F32)                                                                           \
-    ROW(TYPE_F64, "f64", 8, 8, 1, WASM_F64)                                                                           \
-    ROW(TYPE_CHAR, "char", 4, 4, 1, WASM_I32)                                                                         \
-    ROW(TYPE_STRING, "string", 2 * POINTER_SIZE, POINTER_SIZE, 2, WASM_I32)                                           \
-    ROW(TYPE_LIST, "list", 2 * POINTER_SIZE, POINTER_SIZE, 2, WASM_I32)                                               \
-    ROW(TYPE_MAP, "map", 2 * POINTER_SIZE, POINTER_SIZE, 2, WASM_I32)                                                 \
-    ROW(TYPE_OWN, "own", 4, 4, 1, WASM_I32)                                                                           \
-    ROW(TYPE_BORROW, "borrow", 4, 4, 1, WASM_I32)                                                                     \
-    ROW(TYPE_STREAM, "stream", 4, 4, 1, WASM_I32)                                                                     \
-    ROW(TYPE_FUTURE, "future", 4, 4, 1, WASM_I32)                                                                     \
-    ROW(TYPE_ERROR_CONTEXT, "error-context", 4, 4, 1, WASM_I32)                                                       \
-    /* composite: computed below */                                                                                  \
-    ROW(TYPE_FIXED_LIST, "list", 0, 0, 0, 0)                                                                          \
-    ROW(TYPE_RECORD, "record", 0, 0, 0, 0)                                                                            \
-    ROW(TYPE_TUPLE, "tuple", 0, 0, 0, 0)                                                                              \
-    ROW(TYPE_VARIANT, "variant", 0, 0, 0, 0)                                                                          \
-    ROW(TYPE_ENUM, "enum", 0, 0, 0, 0)                                                                                \
-    ROW(TYPE_OPTION, "option", 0, 0, 0, 0)                                                                            \
-    ROW(TYPE_RESULT, "result", 0, 0, 0, 0)                                                                            \
+#define SCALARS(ROW)                                                                                                   \
+    ROW(TYPE_BOOL, "bool", 1, 1, 1, WASM_I32)                                                                          \
+    ROW(TYPE_S8, "s8", 1, 1, 1, WASM_I32)                                                                              \
+    ROW(TYPE_U8, "u8", 1, 1, 1, WASM_I32)                                                                              \
+    ROW(TYPE_S16, "s16", 2, 2, 1, WASM_I32)                                                                            \
+    ROW(TYPE_U16, "u16", 2, 2, 1, WASM_I32)                                                                            \
+    ROW(TYPE_S32, "s32", 4, 4, 1, WASM_I32)                                                                            \
+    ROW(TYPE_U32, "u32", 4, 4, 1, WASM_I32)                                                                            \
+    ROW(TYPE_S64, "s64", 8, 8, 1, WASM_I64)                                                                            \
+    ROW(TYPE_U64, "u64", 8, 8, 1, WASM_I64)                                                                            \
+    ROW(TYPE_F32, "f32", 4, 4, 1, WASM_F32)                                                                            \
+    ROW(TYPE_F64, "f64", 8, 8, 1, WASM_F64)                                                                            \
+    ROW(TYPE_CHAR, "char", 4, 4, 1, WASM_I32)                                                                          \
+    ROW(TYPE_STRING, "string", 2 * POINTER_SIZE, POINTER_SIZE, 2, WASM_I32)                                            \
+    ROW(TYPE_LIST, "list", 2 * POINTER_SIZE, POINTER_SIZE, 2, WASM_I32)                                                \
+    ROW(TYPE_MAP, "map", 2 * POINTER_SIZE, POINTER_SIZE, 2, WASM_I32)                                                  \
+    ROW(TYPE_OWN, "own", 4, 4, 1, WASM_I32)                                                                            \
+    ROW(TYPE_BORROW, "borrow", 4, 4, 1, WASM_I32)                                                                      \
+    ROW(TYPE_STREAM, "stream", 4, 4, 1, WASM_I32)                                                                      \
+    ROW(TYPE_FUTURE, "future", 4, 4, 1, WASM_I32)                                                                      \
+    ROW(TYPE_ERROR_CONTEXT, "error-context", 4, 4, 1, WASM_I32)                                                        \
+    /* composite: computed below */                                                                                    \
+    ROW(TYPE_FIXED_LIST, "list", 0, 0, 0, 0)                                                                           \
+    ROW(TYPE_RECORD, "record", 0, 0, 0, 0)                                                                             \
+    ROW(TYPE_TUPLE, "tuple", 0, 0, 0, 0)                                                                               \
+    ROW(TYPE_VARIANT, "variant", 0, 0, 0, 0)                                                                           \
+    ROW(TYPE_ENUM, "enum", 0, 0, 0, 0)                                                                                 \
+    ROW(TYPE_OPTION, "option", 0, 0, 0, 0)                                                                             \
+    ROW(TYPE_RESULT, "result", 0, 0, 0, 0)                                                                             \
     ROW(TYPE_FLAGS, "flags", 0, 0, 0, 0)
 
 static const struct scalar scalars[] = {
@@ -197,20 +197,14 @@ bool type_finish(struct type *type, struct err *err)
     type->size = type->align = type->payload_offset = type->discriminant_size = type->flat_count = 0;
     switch (type->kind) {
     case TYPE_RECORD:
-    case TYPE_TUPLE:
-        return finish_record(type, err);
-    case TYPE_FIXED_LIST:
-        return finish_fixed_list(type, err);
+    case TYPE_TUPLE: return finish_record(type, err);
+    case TYPE_FIXED_LIST: return finish_fixed_list(type, err);
     case TYPE_VARIANT:
     case TYPE_ENUM:
     case TYPE_OPTION:
-    case TYPE_RESULT:
-        return finish_variant(type, err);
-    case TYPE_FLAGS:
-        return finish_flags(type, err);
-    default:
-        finish_scalar(type);
-        return true;
+    case TYPE_RESULT: return finish_variant(type, err);
+    case TYPE_FLAGS: return finish_flags(type, err);
+    default: finish_scalar(type); return true;
     }
 }
 
@@ -312,17 +306,12 @@ bool type_text(const struct type *type, struct buf *out)
     case TYPE_RECORD:
     case TYPE_VARIANT:
     case TYPE_ENUM:
-    case TYPE_FLAGS:
-        return put_items(out, type);
-    case TYPE_RESULT:
-        return put_result(out, type);
-    case TYPE_TUPLE:
-        return put_tuple(out, type);
+    case TYPE_FLAGS: return put_items(out, type);
+    case TYPE_RESULT: return put_result(out, type);
+    case TYPE_TUPLE: return put_tuple(out, type);
     case TYPE_OWN:
-    case TYPE_BORROW:
-        return put(out, "<") && put_resource(out, type->resource) && put(out, ">");
-    default:
-        return put_element(out, type);
+    case TYPE_BORROW: return put(out, "<") && put_resource(out, type->resource) && put(out, ">");
+    default: return put_element(out, type);
     }
 }
 

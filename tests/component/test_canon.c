@@ -82,7 +82,8 @@ static uint64_t guest_realloc(const uint64_t *params)
     return beyond ? world->size : at + misalign;
 }
 
-bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *params, uint32_t count, uint64_t *ret_result)
+bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *params, uint32_t count,
+                     uint64_t *ret_result)
 {
     assert_ptr_equal(store, &world->store);
     if (funcref == DTOR_REF) {
@@ -499,8 +500,8 @@ static void lists(void **state)
     uint16_t back[3];
     memcpy(back, world->memory + get32(200), 6);
     assert_true(back[0] == 7 && back[1] == 8 && back[2] == 9);
-    static const uint32_t bad[][3] = {{102, 1, 0}, {MEMORY_SIZE - 4, 2, 0}, {0, UINT32_MAX, 0}, {0, 1u << 26, 0},
-                                      {UINT32_MAX - 3, 1, 0}};
+    static const uint32_t bad[][3] = {
+        {102, 1, 0}, {MEMORY_SIZE - 4, 2, 0}, {0, UINT32_MAX, 0}, {0, 1u << 26, 0}, {UINT32_MAX - 3, 1, 0}};
     for (int i = 0; i < 5; i++) {
         v[0].u32 = bad[i][0];
         v[1].u32 = bad[i][1];
@@ -613,7 +614,8 @@ static void variants_out(void **state)
     assert_int_equal(world->memory[200], 3);
     assert_memory_equal(world->memory + get32(208), "why", 3);
     assert_int_equal(get32(212), 3);
-    give_trouble = (struct test_demo_types_trouble){.tag = TEST_DEMO_TYPES_TROUBLE_WHERE, .where = {.x = 4, .color = 2}};
+    give_trouble =
+        (struct test_demo_types_trouble){.tag = TEST_DEMO_TYPES_TROUBLE_WHERE, .where = {.x = 4, .color = 2}};
     must(call_variant(0));
     assert_int_equal(get32(208), 4);
     assert_int_equal(world->memory[228], 2);
@@ -860,12 +862,13 @@ static void table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(scalars),   TEST(named),      TEST(strings),     TEST(hostile_strings), TEST(hostile_realloc),
-        TEST(utf16_in),  TEST(latin1_in),  TEST(utf16_out),   TEST(latin1_out),      TEST(lists),
-        TEST(records),   TEST(scratch),    TEST(variants_in), TEST(variants_out),    TEST(maps),
-        TEST(indirect),  TEST(borrows),    TEST(borrow_inside), TEST(owns),          TEST(lists_of_handles),
-        TEST(full_table), TEST(drops),     TEST(own_resources), TEST(missing),       TEST(look_up),
-        TEST(table),
+        TEST(scalars),         TEST(named),         TEST(strings),       TEST(hostile_strings),
+        TEST(hostile_realloc), TEST(utf16_in),      TEST(latin1_in),     TEST(utf16_out),
+        TEST(latin1_out),      TEST(lists),         TEST(records),       TEST(scratch),
+        TEST(variants_in),     TEST(variants_out),  TEST(maps),          TEST(indirect),
+        TEST(borrows),         TEST(borrow_inside), TEST(owns),          TEST(lists_of_handles),
+        TEST(full_table),      TEST(drops),         TEST(own_resources), TEST(missing),
+        TEST(look_up),         TEST(table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

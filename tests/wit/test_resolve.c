@@ -16,7 +16,8 @@ static const struct {
     {"package a:b; interface i {} interface i {}", "test.wit:1: `i` is defined twice"},
     {"package a:b; interface i {} world i {}", "test.wit:1: `i` is defined twice"},
     {"package a:b; interface i { type t = t; }", "test.wit:1: `t` is defined by itself"},
-    {"package a:b; interface i { record r { x: list<s> }\n record s { x: r } }", "test.wit:1: `r` is defined by itself"},
+    {"package a:b; interface i { record r { x: list<s> }\n record s { x: r } }",
+     "test.wit:1: `r` is defined by itself"},
     {"package a:b; interface i { record r { x: u8, x: u8 } }", "test.wit:1: `x` stands twice"},
     {"package a:b; interface i { f: func(x: u8, x: u8); }", "test.wit:1: `x` stands twice"},
     {"package a:b; interface i { record r {} }", "test.wit:1: record without members"},
@@ -30,8 +31,7 @@ static const struct {
     {"package a:b; interface i { resource r { constructor() -> u8; } }",
      "test.wit:1: a constructor returns its resource, or a result with it"},
     {"package a:b; interface i { type t = map<f32, u8>; }", "test.wit:1: type cannot be the key of a map"},
-    {"package a:b; interface i { type t = list<u8, 0>; }",
-     "test.wit:1: length of a list must be from 1 to 4294967295"},
+    {"package a:b; interface i { type t = list<u8, 0>; }", "test.wit:1: length of a list must be from 1 to 4294967295"},
     {"package a:b; interface i { type t = list; }", "test.wit:1: expected `<`, found `;`"},
     {"package a:b; interface i { type t = list<u8; }", "test.wit:1: expected `,` or `>`, found `;`"},
     {"package a:b; interface i { type t = option<_>; }", "test.wit:1: `_` stands only for the ok part of a result"},
@@ -68,41 +68,40 @@ static void error_messages(void **state)
     }
 }
 
-static const char whole[] =
-    "// a comment, /* another */\n"
-    "package a:b@1.2.3-rc.1;\n"
-    "/* one /* inside */ another */\n"
-    "use c:d/types@0.1.0 as other;\n"
-    "/// documentation\n"
-    "@since(version = 0.2.0)\n"
-    "interface i {\n"
-    "    use other.{thing, num as number};\n"
-    "    @unstable(feature = not-yet) hidden: func(x: nothing);\n"
-    "    @since(version = 1.0.0) @deprecated(version = 1.1.0) old: func();\n"
-    "    record r { %list: number, b: later, }\n"
-    "    type later = option<thing>;\n"
-    "    resource local {\n"
-    "        constructor(n: u32) -> result<local, string>;\n"
-    "        get: func() -> r;\n"
-    "        @unstable(feature = x) gone: func();\n"
-    "        make: static async func(t: borrow<thing>) -> local;\n"
-    "    }\n"
-    "    f: func(x: stream<u8>, y: future, z: error-context) -> tuple<u8, f32,>;\n"
-    "}\n"
-    "@unstable(feature = x) interface hidden {}\n"
-    "world w {\n"
-    "    include c:d/base with { run as walk }\n"
-    "    import i;\n"
-    "    import c:d/types@0.1.0;\n"
-    "    export other2: interface { g: func(); }\n"
-    "    @external-id(\"x \\\" y\") export go: async func() -> u8;\n"
-    "    use i.{r};\n"
-    "    import h: func(x: r);\n"
-    "}\n"
-    "package c:d@0.1.0 {\n"
-    "    interface types { resource thing; type num = s16; }\n"
-    "    world base { import types; export run: func(); }\n"
-    "}\n";
+static const char whole[] = "// a comment, /* another */\n"
+                            "package a:b@1.2.3-rc.1;\n"
+                            "/* one /* inside */ another */\n"
+                            "use c:d/types@0.1.0 as other;\n"
+                            "/// documentation\n"
+                            "@since(version = 0.2.0)\n"
+                            "interface i {\n"
+                            "    use other.{thing, num as number};\n"
+                            "    @unstable(feature = not-yet) hidden: func(x: nothing);\n"
+                            "    @since(version = 1.0.0) @deprecated(version = 1.1.0) old: func();\n"
+                            "    record r { %list: number, b: later, }\n"
+                            "    type later = option<thing>;\n"
+                            "    resource local {\n"
+                            "        constructor(n: u32) -> result<local, string>;\n"
+                            "        get: func() -> r;\n"
+                            "        @unstable(feature = x) gone: func();\n"
+                            "        make: static async func(t: borrow<thing>) -> local;\n"
+                            "    }\n"
+                            "    f: func(x: stream<u8>, y: future, z: error-context) -> tuple<u8, f32,>;\n"
+                            "}\n"
+                            "@unstable(feature = x) interface hidden {}\n"
+                            "world w {\n"
+                            "    include c:d/base with { run as walk }\n"
+                            "    import i;\n"
+                            "    import c:d/types@0.1.0;\n"
+                            "    export other2: interface { g: func(); }\n"
+                            "    @external-id(\"x \\\" y\") export go: async func() -> u8;\n"
+                            "    use i.{r};\n"
+                            "    import h: func(x: r);\n"
+                            "}\n"
+                            "package c:d@0.1.0 {\n"
+                            "    interface types { resource thing; type num = s16; }\n"
+                            "    world base { import types; export run: func(); }\n"
+                            "}\n";
 
 static void packages(void **state)
 {
@@ -258,8 +257,8 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(error_messages), cmocka_unit_test(packages), cmocka_unit_test(interfaces),
-        cmocka_unit_test(worlds),         cmocka_unit_test(truncated), cmocka_unit_test(depth),
+        cmocka_unit_test(error_messages), cmocka_unit_test(packages),       cmocka_unit_test(interfaces),
+        cmocka_unit_test(worlds),         cmocka_unit_test(truncated),      cmocka_unit_test(depth),
         cmocka_unit_test(chain),          cmocka_unit_test(own_interfaces), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

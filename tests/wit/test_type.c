@@ -84,9 +84,9 @@ static void counts(void **state)
     static const struct {
         enum type_kind kind;
         uint32_t count, size;
-    } cases[] = {{TYPE_ENUM, 1, 1},      {TYPE_ENUM, 256, 1},    {TYPE_ENUM, 257, 2},   {TYPE_ENUM, 65536, 2},
-                 {TYPE_ENUM, 65537, 4},  {TYPE_FLAGS, 1, 1},     {TYPE_FLAGS, 8, 1},    {TYPE_FLAGS, 9, 2},
-                 {TYPE_FLAGS, 16, 2},    {TYPE_FLAGS, 17, 4},    {TYPE_FLAGS, 32, 4}};
+    } cases[] = {{TYPE_ENUM, 1, 1},     {TYPE_ENUM, 256, 1}, {TYPE_ENUM, 257, 2}, {TYPE_ENUM, 65536, 2},
+                 {TYPE_ENUM, 65537, 4}, {TYPE_FLAGS, 1, 1},  {TYPE_FLAGS, 8, 1},  {TYPE_FLAGS, 9, 2},
+                 {TYPE_FLAGS, 16, 2},   {TYPE_FLAGS, 17, 4}, {TYPE_FLAGS, 32, 4}};
     struct type_item *items = test_calloc(65537, sizeof *items);
     struct err err = {0};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -14,7 +14,6 @@
 
 #define COMPONENT_LIMITS(LIMIT)                                                                                        \
     LIMIT(SIZE, 1073741824, "bytes in a component")                                                                    \
-    LIMIT(NAME_SIZE, 100000, "bytes in a name")                                                                        \
     LIMIT(NESTING, 100, "components or types inside each other")                                                       \
     LIMIT(SPACE, 1000000, "entries of an index space")                                                                 \
     LIMIT(MODULES, 1000, "core modules in one file")                                                                   \

@@ -350,6 +350,11 @@ static void set_timer(struct connection *c)
     io_timer_set(c->server->loop, &c->timer, io_now_us(c->server->loop) + patience_us(c));
 }
 
+static bool owes_room(const struct connection *c)
+{
+    return c->x && c->x->answer == HTTP_STREAMING && c->x->wants_room && !output_pending(c) && !c->doomed;
+}
+
 void connection_settle(struct connection *c)
 {
     output_flush(c);
@@ -362,22 +367,32 @@ void connection_settle(struct connection *c)
     }
     give_input_back(c);
     set_timer(c);
+    if (owes_room(c)) /* all that was written went out at once: no event will say so */
+        io_post(c->server->loop, &c->post);
+}
+
+static void tell_drained(struct connection *c)
+{
+    const struct http_service *service = &c->server->service;
+    if (!owes_room(c))
+        return;
+    c->x->wants_room = false;
+    if (!service->drained)
+        return;
+    c->running = true;
+    service->drained(service->arg, c->x);
+    c->running = false;
 }
 
 static void connection_ready(struct io_watch *watch, unsigned events)
 {
     struct connection *c = IO_OWNER(watch, struct connection, watch);
-    struct http_server *server = c->server;
     c->readable |= (events & (IO_IN | IO_END)) != 0;
     c->ending |= (events & IO_END) != 0;
     c->doomed |= (events & IO_ERROR) != 0;
-    bool had_pending = c->pending.size > 0;
-    if ((events & IO_OUT) && had_pending && !c->doomed && output_resume(c) && c->x &&
-        c->x->answer == HTTP_STREAMING && server->service.drained) {
-        c->running = true;
-        server->service.drained(server->service.arg, c->x);
-        c->running = false;
-    }
+    if ((events & IO_OUT) && c->pending.size && !c->doomed)
+        output_resume(c);
+    tell_drained(c);
     connection_run(c);
 }
 
@@ -399,7 +414,9 @@ static void connection_timeout(struct io_timer *timer)
 
 static void connection_later(struct io_post *post)
 {
-    connection_run(IO_OWNER(post, struct connection, post));
+    struct connection *c = IO_OWNER(post, struct connection, post);
+    tell_drained(c);
+    connection_run(c);
 }
 
 void connection_begin(struct connection *c)

@@ -162,8 +162,7 @@ bool http_write(struct http_exchange *x, struct str bytes)
 size_t http_room(struct http_exchange *x)
 {
     size_t pending = output_pending(x->connection);
-    if (pending >= STREAM_ROOM && output_flush(x->connection)) /* what is left now will be announced as drained */
-        pending = output_pending(x->connection);
+    x->wants_room |= pending > 0;
     return pending < STREAM_ROOM ? STREAM_ROOM - pending : 0;
 }
 

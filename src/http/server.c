@@ -59,6 +59,7 @@ struct http_exchange *exchange_take(struct connection *c)
     x->user = NULL;
     x->answer = HTTP_UNANSWERED;
     x->filled = 0;
+    x->wants_room = false;
     return x;
 }
 

@@ -40,7 +40,8 @@ struct http_exchange {
     struct http_exchange *next;
     enum http_answer answer;
     enum http_framing framing;
-    bool content; /* the response carries content (not for HEAD, 204, 304) */
+    bool content;    /* the response carries content (not for HEAD, 204, 304) */
+    bool wants_room; /* was told of less room than there can be: `drained` follows */
     uint64_t left; /* bytes that content-length still promises */
     size_t start, end; /* of the request in the input buffer */
     size_t filled;
@@ -86,7 +87,6 @@ bool http_respond(struct http_exchange *x, unsigned status, const struct http_fi
                   struct str body);
 bool http_start(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count);
 bool http_write(struct http_exchange *x, struct str bytes);
-/* May send, to find out. */
 size_t http_room(struct http_exchange *x);
 /* False when fewer bytes were written than content-length promised: the connection ends. */
 bool http_finish(struct http_exchange *x, const struct http_field *trailers, size_t count);

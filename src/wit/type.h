@@ -14,8 +14,19 @@
 #include "wasm/types.h"
 
 enum type_kind {
-    TYPE_BOOL, TYPE_S8, TYPE_U8, TYPE_S16, TYPE_U16, TYPE_S32, TYPE_U32, TYPE_S64, TYPE_U64,
-    TYPE_F32, TYPE_F64, TYPE_CHAR, TYPE_STRING,
+    TYPE_BOOL,
+    TYPE_S8,
+    TYPE_U8,
+    TYPE_S16,
+    TYPE_U16,
+    TYPE_S32,
+    TYPE_U32,
+    TYPE_S64,
+    TYPE_U64,
+    TYPE_F32,
+    TYPE_F64,
+    TYPE_CHAR,
+    TYPE_STRING,
     TYPE_LIST,       /* element */
     TYPE_FIXED_LIST, /* element, count */
     TYPE_MAP,        /* element is a tuple of key and value */
@@ -26,8 +37,10 @@ enum type_kind {
     TYPE_OPTION,     /* items: none, some(element) in the sense of a variant; element */
     TYPE_RESULT,     /* items[0] ok, items[1] error; type NULL where absent */
     TYPE_FLAGS,      /* items: names */
-    TYPE_OWN, TYPE_BORROW, /* resource */
-    TYPE_STREAM, TYPE_FUTURE, /* element or NULL */
+    TYPE_OWN,
+    TYPE_BORROW, /* resource */
+    TYPE_STREAM,
+    TYPE_FUTURE, /* element or NULL */
     TYPE_ERROR_CONTEXT,
 };
 

@@ -58,6 +58,8 @@ static void make_attributes(struct gen *g)
     add_attribute(g, "disable-tail-calls", "true");
     add_attribute(g, "target-cpu", CPU);
     g->attributes[g->attribute_count++] = enum_attribute(g, "noredzone", 0);
+    /* Toolchains have inlined what is worth it; a function that LLVM inlined again would be missing by name. */
+    g->attributes[g->attribute_count++] = enum_attribute(g, "noinline", 0);
     g->nomerge = enum_attribute(g, "nomerge", 0);
     g->noreturn = enum_attribute(g, "noreturn", 0);
     g->cold = enum_attribute(g, "cold", 0);

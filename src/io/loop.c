@@ -149,7 +149,7 @@ static void run_timers(struct io_loop *loop)
     while (loop->timers && loop->timers->key_us <= loop->now_us) {
         struct io_timer *timer = loop->timers;
         heap_remove(loop, timer);
-        if (timer->when_us > loop->now_us) {
+        if (timer->when_us > timer->key_us) { /* also when it is due: timers of one turn fire in order */
             heap_insert(loop, timer);
             continue;
         }

@@ -67,7 +67,8 @@ static int serve(struct str address, struct err *err)
         return 1;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    double us = (seconds(usage.ru_utime) + seconds(usage.ru_stime)) * 1e6 / (double)(floor.requests ? floor.requests : 1);
+    double us =
+        (seconds(usage.ru_utime) + seconds(usage.ru_stime)) * 1e6 / (double)(floor.requests ? floor.requests : 1);
     printf("%llu requests, %.2f us of processor time each (%.2f user)\n", (unsigned long long)floor.requests, us,
            seconds(usage.ru_utime) * 1e6 / (double)(floor.requests ? floor.requests : 1));
     http_server_free(floor.server);
@@ -101,12 +102,16 @@ int main(int argc, char **argv)
     struct err err;
     if (argc == 2 && strcmp(argv[1], "--parse") == 0) {
         time_parser("wrk", "GET / HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n");
-        time_parser("curl", "GET /path?query=1 HTTP/1.1\r\nHost: localhost:3000\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n");
-        time_parser("browser", "GET /index.html HTTP/1.1\r\nHost: www.example.com\r\nConnection: keep-alive\r\n"
-                               "Cache-Control: max-age=0\r\nUpgrade-Insecure-Requests: 1\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) "
-                               "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36\r\nAccept: text/html,"
-                               "application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\n"
-                               "Accept-Language: en-US,en;q=0.9\r\nCookie: session=0123456789abcdef0123456789abcdef\r\n\r\n");
+        time_parser(
+            "curl",
+            "GET /path?query=1 HTTP/1.1\r\nHost: localhost:3000\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n");
+        time_parser(
+            "browser",
+            "GET /index.html HTTP/1.1\r\nHost: www.example.com\r\nConnection: keep-alive\r\n"
+            "Cache-Control: max-age=0\r\nUpgrade-Insecure-Requests: 1\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) "
+            "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36\r\nAccept: text/html,"
+            "application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\n"
+            "Accept-Language: en-US,en;q=0.9\r\nCookie: session=0123456789abcdef0123456789abcdef\r\n\r\n");
         return 0;
     }
     if (argc != 2) {

@@ -100,8 +100,8 @@ bool output_append(struct connection *c, const void *bytes, size_t size)
 bool output_resume(struct connection *c)
 {
     while (c->pending_at < c->pending.size) {
-        ssize_t sent = taken(c, io_send(c->server->loop, &c->watch, c->pending.data + c->pending_at,
-                                        c->pending.size - c->pending_at));
+        ssize_t sent = taken(
+            c, io_send(c->server->loop, &c->watch, c->pending.data + c->pending_at, c->pending.size - c->pending_at));
         if (sent <= 0)
             return false;
         c->pending_at += (size_t)sent;

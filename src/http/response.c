@@ -58,8 +58,9 @@ struct status_line {
 };
 
 static const struct status_line status_lines[] = {
-#define STATUS(number, reason)                                                                                        \
-    {number, {"HTTP/1.1 " #number " " reason "\r\n", sizeof("HTTP/1.1 " #number " " reason "\r\n") - 1},               \
+#define STATUS(number, reason)                                                                                         \
+    {number,                                                                                                           \
+     {"HTTP/1.1 " #number " " reason "\r\n", sizeof("HTTP/1.1 " #number " " reason "\r\n") - 1},                       \
      {reason, sizeof(reason) - 1}},
 #include "http/statuses.def"
 #undef STATUS

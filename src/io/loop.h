@@ -25,7 +25,7 @@ struct iovec;
 struct io_loop;
 
 /* The object of type `type` whose member `member` is at `pointer`. */
-#define IO_OWNER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+#define IO_OWNER(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
 
 enum io_event {
     IO_IN = 1,    /* bytes or a connection may be waiting */

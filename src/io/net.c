@@ -81,7 +81,8 @@ bool net_listen(struct str text, int *ret_fd, struct err *err)
     union address address;
     socklen_t size;
     if (!parse_address(text, &address, &size)) {
-        err_set(err, ERR_USAGE, "\"%.*s\" is not an address and a port", (int)(text.len > 80 ? 80 : text.len), text.ptr);
+        err_set(err, ERR_USAGE, "\"%.*s\" is not an address and a port", (int)(text.len > 80 ? 80 : text.len),
+                text.ptr);
         return err_remedy(err, "write it as 127.0.0.1:3000 or [::1]:3000");
     }
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -92,7 +92,8 @@ static size_t text_room(struct host *h, struct wasi_io_output_stream *s)
     return HOST_STREAM_BYTES;
 }
 
-static bool text_write(struct host *h, struct wasi_io_output_stream *s, struct str bytes, struct wasi_io_error **ret_why)
+static bool text_write(struct host *h, struct wasi_io_output_stream *s, struct str bytes,
+                       struct wasi_io_error **ret_why)
 {
     host_text_write(h, s->text, bytes);
     return true;

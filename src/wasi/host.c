@@ -141,8 +141,7 @@ bool host_exited(const struct host *h, uint8_t *ret_status)
 
 /* ---- the request ---- */
 
-void host_take_request(struct host *h, const struct http_request *request, const struct http_sink *sink,
-                       void *exchange)
+void host_take_request(struct host *h, const struct http_request *request, const struct http_sink *sink, void *exchange)
 {
     h->request = request;
     h->sink = sink;
@@ -258,8 +257,7 @@ bool host_trap(struct host *h, const char *format, ...)
 
 bool host_no_memory(struct host *h)
 {
-    return trap_raise(h->store, TRAP_OUT_OF_MEMORY, "host objects of one activity: more than %zu bytes",
-                      h->arena.max);
+    return trap_raise(h->store, TRAP_OUT_OF_MEMORY, "host objects of one activity: more than %zu bytes", h->arena.max);
 }
 
 /* ---- waiting ---- */

@@ -93,7 +93,8 @@ enum host_outcome {
 };
 
 /* End the activity. `trapped`: the guest did not return, and the caller says why; otherwise what is wrong with
- * the response is logged here. A response that was complete before the trap is sent all the same. The exchange is gone when the outcome is HOST_ANSWERED. */
+ * the response is logged here. A response that was complete before the trap is sent all the same. The exchange is gone
+ * when the outcome is HOST_ANSWERED. */
 enum host_outcome host_end(struct host *h, bool trapped);
 
 /* After TRAP_EXIT: the status that the guest gave. */

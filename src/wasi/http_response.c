@@ -174,7 +174,8 @@ static size_t body_room(struct host *h, struct wasi_io_output_stream *s)
     return room > body->size ? room - body->size : 0;
 }
 
-static bool body_write(struct host *h, struct wasi_io_output_stream *s, struct str bytes, struct wasi_io_error **ret_why)
+static bool body_write(struct host *h, struct wasi_io_output_stream *s, struct str bytes,
+                       struct wasi_io_error **ret_why)
 {
     body_t *body = s->body;
     if (h->gone || h->response_state == RESPONSE_FAILED)
@@ -218,32 +219,21 @@ static unsigned status_of(enum wasi_http_types_error_code_tag tag)
     case WASI_HTTP_TYPES_ERROR_CODE_CONNECTION_TIMEOUT:
     case WASI_HTTP_TYPES_ERROR_CODE_CONNECTION_READ_TIMEOUT:
     case WASI_HTTP_TYPES_ERROR_CODE_CONNECTION_WRITE_TIMEOUT:
-    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_RESPONSE_TIMEOUT:
-        return 504;
-    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_DENIED:
-        return 403;
-    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_LENGTH_REQUIRED:
-        return 411;
-    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_BODY_SIZE:
-        return 413;
-    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_METHOD_INVALID:
-        return 405;
-    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_URI_INVALID:
-        return 400;
-    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_URI_TOO_LONG:
-        return 414;
+    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_RESPONSE_TIMEOUT: return 504;
+    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_DENIED: return 403;
+    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_LENGTH_REQUIRED: return 411;
+    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_BODY_SIZE: return 413;
+    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_METHOD_INVALID: return 405;
+    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_URI_INVALID: return 400;
+    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_URI_TOO_LONG: return 414;
     case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_HEADER_SECTION_SIZE:
     case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_HEADER_SIZE:
     case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_TRAILER_SECTION_SIZE:
-    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_TRAILER_SIZE:
-        return 431;
-    case WASI_HTTP_TYPES_ERROR_CODE_LOOP_DETECTED:
-        return 508;
+    case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_TRAILER_SIZE: return 431;
+    case WASI_HTTP_TYPES_ERROR_CODE_LOOP_DETECTED: return 508;
     case WASI_HTTP_TYPES_ERROR_CODE_CONFIGURATION_ERROR:
-    case WASI_HTTP_TYPES_ERROR_CODE_INTERNAL_ERROR:
-        return 500;
-    default:
-        return 502; /* something that this function called */
+    case WASI_HTTP_TYPES_ERROR_CODE_INTERNAL_ERROR: return 500;
+    default: return 502; /* something that this function called */
     }
 }
 
@@ -396,13 +386,9 @@ enum host_outcome response_end(struct host *h)
     if (h->failure)
         return end_failure(h);
     switch (h->response_state) {
-    case RESPONSE_SET:
-        return end_whole(h);
-    case RESPONSE_STREAMING:
-        return end_stream(h);
-    case RESPONSE_FAILED:
-        return HOST_BROKEN;
-    default:
-        return complain(h, HOST_UNANSWERED, "returned without setting a response");
+    case RESPONSE_SET: return end_whole(h);
+    case RESPONSE_STREAMING: return end_stream(h);
+    case RESPONSE_FAILED: return HOST_BROKEN;
+    default: return complain(h, HOST_UNANSWERED, "returned without setting a response");
     }
 }

@@ -64,7 +64,8 @@ void wasi_io_pollable_drop(struct host *h, struct wasi_io_pollable *self)
 }
 
 /* Indices of the ready ones into `found`; the earliest deadline of the others. */
-static size_t collect(struct host *h, struct list_borrow_wasi_io_pollable in, uint32_t *found, uint64_t *ret_deadline_ns)
+static size_t collect(struct host *h, struct list_borrow_wasi_io_pollable in, uint32_t *found,
+                      uint64_t *ret_deadline_ns)
 {
     size_t count = 0;
     uint64_t now_ns = host_now_ns(), deadline_ns = HOST_FOREVER;

@@ -2,17 +2,38 @@
 #include "wasi/message.h"
 
 const uint8_t http_token_lower[256] = {
-    ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*', ['+'] = '+',
-    ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`', ['|'] = '|',   ['~'] = '~',
+    ['!'] = '!',
+    ['#'] = '#',
+    ['$'] = '$',
+    ['%'] = '%',
+    ['&'] = '&',
+    ['\''] = '\'',
+    ['*'] = '*',
+    ['+'] = '+',
+    ['-'] = '-',
+    ['.'] = '.',
+    ['^'] = '^',
+    ['_'] = '_',
+    ['`'] = '`',
+    ['|'] = '|',
+    ['~'] = '~',
 #define LETTER(upper, lower) [upper] = lower, [lower] = lower,
     LETTER('A', 'a') LETTER('B', 'b') LETTER('C', 'c') LETTER('D', 'd') LETTER('E', 'e') LETTER('F', 'f')
-    LETTER('G', 'g') LETTER('H', 'h') LETTER('I', 'i') LETTER('J', 'j') LETTER('K', 'k') LETTER('L', 'l')
-    LETTER('M', 'm') LETTER('N', 'n') LETTER('O', 'o') LETTER('P', 'p') LETTER('Q', 'q') LETTER('R', 'r')
-    LETTER('S', 's') LETTER('T', 't') LETTER('U', 'u') LETTER('V', 'v') LETTER('W', 'w') LETTER('X', 'x')
-    LETTER('Y', 'y') LETTER('Z', 'z')
+        LETTER('G', 'g') LETTER('H', 'h') LETTER('I', 'i') LETTER('J', 'j') LETTER('K', 'k') LETTER('L', 'l')
+            LETTER('M', 'm') LETTER('N', 'n') LETTER('O', 'o') LETTER('P', 'p') LETTER('Q', 'q') LETTER('R', 'r')
+                LETTER('S', 's') LETTER('T', 't') LETTER('U', 'u') LETTER('V', 'v') LETTER('W', 'w') LETTER('X', 'x')
+                    LETTER('Y', 'y') LETTER('Z', 'z')
 #undef LETTER
-    ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6', ['7'] = '7',
-    ['8'] = '8', ['9'] = '9',
+                        ['0'] = '0',
+    ['1'] = '1',
+    ['2'] = '2',
+    ['3'] = '3',
+    ['4'] = '4',
+    ['5'] = '5',
+    ['6'] = '6',
+    ['7'] = '7',
+    ['8'] = '8',
+    ['9'] = '9',
 };
 
 #define EVERY(byte) (UINT64_C(0x0101010101010101) * (byte))

@@ -39,7 +39,8 @@ static int parse(const char *text)
 
 static void test_simple(void **state)
 {
-    assert_int_equal(parse("GET /a/b?c=d HTTP/1.1\r\nHost: example.com:80\r\nX-Name:  two words \t\r\nEmpty:\r\n\r\n"), 0);
+    assert_int_equal(parse("GET /a/b?c=d HTTP/1.1\r\nHost: example.com:80\r\nX-Name:  two words \t\r\nEmpty:\r\n\r\n"),
+                     0);
     assert_str(parser.request.method, "GET");
     assert_str(parser.request.target, "/a/b?c=d");
     assert_str(parser.request.authority, "example.com:80");
@@ -89,7 +90,8 @@ static void test_lengths(void **state)
     assert_int_equal(parse("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0042\r\n\r\n"), 0);
     assert_int_equal(parser.body, HTTP_BODY_LENGTH);
     assert_int_equal(parser.length, 42);
-    assert_int_equal(parse("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\nExpect: 100-Continue\r\n\r\n"), 0);
+    assert_int_equal(parse("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\nExpect: 100-Continue\r\n\r\n"),
+                     0);
     assert_int_equal(parser.body, HTTP_BODY_CHUNKED);
     assert_true(parser.expect_continue);
     assert_int_equal(parse("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551615\r\n\r\n"), 0);
@@ -163,7 +165,6 @@ static const struct refused {
 static void test_refused(void **state)
 {
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-
         int got = parse(refused[i].text);
         if (got != refused[i].status)
             print_error("%s\n", refused[i].text);
@@ -309,10 +310,22 @@ static void test_chunks(void **state)
 static void test_chunks_refused(void **state)
 {
     static const struct refused bad[] = {
-        {400, "\r\n"}, {400, "g\r\n"}, {400, "-1\r\n"}, {400, "5\nhello\r\n"}, {400, "5\r\nhelloX\r\n"},
-        {400, "5\r\nhello\n0\r\n\r\n"}, {400, "5 \r\nhello\r\n"}, {400, "0x5\r\nhello\r\n"}, {400, "5;a\x01\r\nhello\r\n"},
-        {413, "65\r\n"}, {413, "ffffffffffffffff\r\n"}, {413, "10000000000000000\r\n"}, {400, "0\r\nbad\r\n\r\n"},
-        {400, "0\r\nA: b\n\r\n"}, {400, "0\r\n folded: b\r\n\r\n"}, {400, "5\rhello"},
+        {400, "\r\n"},
+        {400, "g\r\n"},
+        {400, "-1\r\n"},
+        {400, "5\nhello\r\n"},
+        {400, "5\r\nhelloX\r\n"},
+        {400, "5\r\nhello\n0\r\n\r\n"},
+        {400, "5 \r\nhello\r\n"},
+        {400, "0x5\r\nhello\r\n"},
+        {400, "5;a\x01\r\nhello\r\n"},
+        {413, "65\r\n"},
+        {413, "ffffffffffffffff\r\n"},
+        {413, "10000000000000000\r\n"},
+        {400, "0\r\nbad\r\n\r\n"},
+        {400, "0\r\nA: b\n\r\n"},
+        {400, "0\r\n folded: b\r\n\r\n"},
+        {400, "5\rhello"},
     };
     struct buf body;
     size_t used;
@@ -344,13 +357,13 @@ static void test_chunk_line_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_simple),        cmocka_unit_test(test_target_forms),
-        cmocka_unit_test(test_keep_alive),    cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_null_bytes),
-        cmocka_unit_test(test_control_bytes), cmocka_unit_test(test_split),
-        cmocka_unit_test(test_split_refused), cmocka_unit_test(test_early),
-        cmocka_unit_test(test_field_limit),   cmocka_unit_test(test_method_limit),
-        cmocka_unit_test(test_chunks),        cmocka_unit_test(test_chunks_refused),
+        cmocka_unit_test(test_simple),           cmocka_unit_test(test_target_forms),
+        cmocka_unit_test(test_keep_alive),       cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_refused),          cmocka_unit_test(test_null_bytes),
+        cmocka_unit_test(test_control_bytes),    cmocka_unit_test(test_split),
+        cmocka_unit_test(test_split_refused),    cmocka_unit_test(test_early),
+        cmocka_unit_test(test_field_limit),      cmocka_unit_test(test_method_limit),
+        cmocka_unit_test(test_chunks),           cmocka_unit_test(test_chunks_refused),
         cmocka_unit_test(test_chunk_line_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

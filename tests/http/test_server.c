@@ -53,7 +53,8 @@ static bool describe(struct http_exchange *x)
 {
     char text[1024];
     const struct http_request *r = http_request(x);
-    int n = snprintf(text, sizeof text, "%.*s %.*s %.*s", STR_ARG(r->method), STR_ARG(r->authority), STR_ARG(r->target));
+    int n =
+        snprintf(text, sizeof text, "%.*s %.*s %.*s", STR_ARG(r->method), STR_ARG(r->authority), STR_ARG(r->target));
     for (uint32_t i = 0; i < r->trailer_count; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, " %.*s=%.*s", STR_ARG(r->trailers[i].name),
                       STR_ARG(r->trailers[i].value));
@@ -104,8 +105,9 @@ static bool count_allocations(struct http_exchange *x)
 static bool hop_fields(struct http_exchange *x)
 {
     const struct http_field fields[] = {
-        {STR("Connection"), STR("close")}, {STR("Transfer-Encoding"), STR("gzip")}, {STR("Content-Length"), STR("99")},
-        {STR("Date"), STR("never")},       {STR("X-Kept"), STR("yes")},
+        {STR("Connection"), STR("close")},  {STR("Transfer-Encoding"), STR("gzip")},
+        {STR("Content-Length"), STR("99")}, {STR("Date"), STR("never")},
+        {STR("X-Kept"), STR("yes")},
     };
     return http_respond(x, 299, fields, 5, STR("ok"));
 }
@@ -195,8 +197,14 @@ static void *run(void *arg)
 }
 
 static const struct http_limits limits = {
-    .head_bytes = 2000, .body_bytes = 5 << 20, .output_bytes = 8 << 20, .connections = 50,
-    .head_us = 200000, .body_us = 200000, .idle_us = 600000, .write_us = 400000,
+    .head_bytes = 2000,
+    .body_bytes = 5 << 20,
+    .output_bytes = 8 << 20,
+    .connections = 50,
+    .head_us = 200000,
+    .body_us = 200000,
+    .idle_us = 600000,
+    .write_us = 400000,
 };
 
 static int start(void **state)
@@ -270,7 +278,8 @@ static bool get_until(int fd, const char *end)
     }
 }
 
-#define assert_has(text) (strstr(got, text) ? (void)0 : (print_error("got: %.600s\n", got), assert_non_null(strstr(got, text))))
+#define assert_has(text)                                                                                               \
+    (strstr(got, text) ? (void)0 : (print_error("got: %.600s\n", got), assert_non_null(strstr(got, text))))
 #define assert_lacks(text) assert_null(strstr(got, text))
 
 /* One request on a connection of its own; reads to the end. */
@@ -352,7 +361,8 @@ static void test_many_pipelined(void **state)
 
 static void test_split_bytes(void **state)
 {
-    const char *text = "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\n\r\n";
+    const char *text =
+        "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\n\r\n";
     int fd = connect_client();
     for (size_t i = 0; i < strlen(text); i++) {
         assert_int_equal(send(fd, text + i, 1, 0), 1);
@@ -390,7 +400,8 @@ static void test_http10(void **state)
 static void test_head(void **state)
 {
     int fd = connect_client();
-    put(fd, "HEAD /some HTTP/1.1\r\nHost: h\r\n\r\nHEAD /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    put(fd, "HEAD /some HTTP/1.1\r\nHost: h\r\n\r\nHEAD /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /x HTTP/1.1\r\nHost: "
+            "h\r\n\r\n");
     assert_true(get_until(fd, "GET h /x"));
     assert_has("content-length: 12\r\n\r\nHTTP/1.1 200 OK\r\n");
     assert_lacks("one two");
@@ -667,12 +678,29 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        TEST(test_keep_alive),   TEST(test_steady),       TEST(test_pipelining),
-        TEST(test_many_pipelined), TEST(test_split_bytes), TEST(test_half_close),  TEST(test_http10),
-        TEST(test_head),         TEST(test_no_content),   TEST(test_stream),      TEST(test_fields),
-        TEST(test_failures),     TEST(test_refused),      TEST(test_head_limit),  TEST(test_timeouts),
-        TEST(test_trickle),      TEST(test_expect),       TEST(test_large_bodies), TEST(test_large_stream),
-        TEST(test_sizes_around_the_buffer), TEST(test_gone), TEST(test_slow_reader), TEST(test_connection_limit),
+        TEST(test_keep_alive),
+        TEST(test_steady),
+        TEST(test_pipelining),
+        TEST(test_many_pipelined),
+        TEST(test_split_bytes),
+        TEST(test_half_close),
+        TEST(test_http10),
+        TEST(test_head),
+        TEST(test_no_content),
+        TEST(test_stream),
+        TEST(test_fields),
+        TEST(test_failures),
+        TEST(test_refused),
+        TEST(test_head_limit),
+        TEST(test_timeouts),
+        TEST(test_trickle),
+        TEST(test_expect),
+        TEST(test_large_bodies),
+        TEST(test_large_stream),
+        TEST(test_sizes_around_the_buffer),
+        TEST(test_gone),
+        TEST(test_slow_reader),
+        TEST(test_connection_limit),
         TEST(test_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

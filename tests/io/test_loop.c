@@ -176,8 +176,20 @@ static void test_signals(void **state)
 
 static void test_addresses(void **state)
 {
-    static const char *const bad[] = {"", ":", "80", ":80", "localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
-                                      "127.0.0.1:8a", "[::1]", "[::1:80", "::1:80", "1.2.3:80", "127.0.0.1:-1"};
+    static const char *const bad[] = {"",
+                                      ":",
+                                      "80",
+                                      ":80",
+                                      "localhost:80",
+                                      "127.0.0.1",
+                                      "127.0.0.1:",
+                                      "127.0.0.1:65536",
+                                      "127.0.0.1:8a",
+                                      "[::1]",
+                                      "[::1:80",
+                                      "::1:80",
+                                      "1.2.3:80",
+                                      "127.0.0.1:-1"};
     static const char *const good[] = {"127.0.0.1:0", "[::1]:0", "0.0.0.0:0"};
     int fd;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -239,7 +251,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
     const struct CMUnitTest tests[] = {
-        TEST(test_timers),  TEST(test_timer_sets_itself), TEST(test_posts), TEST(test_removed_in_turn),
+        TEST(test_timers),  TEST(test_timer_sets_itself), TEST(test_posts),          TEST(test_removed_in_turn),
         TEST(test_signals), TEST(test_addresses),         TEST(test_no_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,7 @@ static const struct http_sink recorder = {sink_respond, sink_start, sink_write, 
 /* ---- a request ---- */
 
 static struct http_field request_fields[] = {
-    {{"host", 4}, {"h.example", 9}},      {{"x-one", 5}, {"1", 1}},     {{"x-two", 5}, {"2", 1}},
+    {{"host", 4}, {"h.example", 9}},        {{"x-one", 5}, {"1", 1}},     {{"x-two", 5}, {"2", 1}},
     {{"connection", 10}, {"x-nothing", 9}}, {{"x-one", 5}, {"again", 5}},
 };
 static struct http_field request_trailers[] = {{{"x-sum", 5}, {"7", 1}}};
@@ -115,9 +115,15 @@ static int begin(void **state)
     sink.room = HOST_STREAM_BYTES;
     config = (struct host_config){.name = "test"};
     request = (struct http_request){
-        .method = STR("POST"), .target = STR("/p?q"), .scheme = STR("http"), .authority = STR("h.example"),
-        .fields = request_fields, .field_count = 5, .body = STR("the body"),
-        .trailers = request_trailers, .trailer_count = 1,
+        .method = STR("POST"),
+        .target = STR("/p?q"),
+        .scheme = STR("http"),
+        .authority = STR("h.example"),
+        .fields = request_fields,
+        .field_count = 5,
+        .body = STR("the body"),
+        .trailers = request_trailers,
+        .trailer_count = 1,
     };
     pool = host_pool_new(NULL, NULL, &err);
     h = host_begin(pool, &config, &store, &sink);
@@ -204,7 +210,8 @@ static bool put(struct wasi_io_output_stream *stream, const char *bytes, size_t 
         if (room.err || room.ok == 0)
             return false;
         size_t n = size < room.ok ? size : room.ok;
-        assert_true(wasi_io_streams_output_stream_write(h, stream, (struct list_u8){(const uint8_t *)bytes, n}, &written));
+        assert_true(
+            wasi_io_streams_output_stream_write(h, stream, (struct list_u8){(const uint8_t *)bytes, n}, &written));
         if (written.err)
             return false;
         bytes += n;
@@ -265,8 +272,11 @@ static void test_fields_refused(void **state)
     struct wasi_http_fields *fields = new_fields();
     static const char *const bad_names[] = {"", "a b", "a:", "a\r", "\xc3\xa9", "(x)"};
     static const char *const bad_values[] = {"a\r\nb", "a\n", "\x01", "x\x7f"};
-    static const char *const forbidden[] = {"Connection", "HOST", "keep-alive", "Proxy-Connection", "proxy-authenticate",
-                                            "proxy-authorization", "transfer-encoding", "Upgrade", "http2-settings"};
+    static const char *const forbidden[] = {"Connection",         "HOST",
+                                            "keep-alive",         "Proxy-Connection",
+                                            "proxy-authenticate", "proxy-authorization",
+                                            "transfer-encoding",  "Upgrade",
+                                            "http2-settings"};
     for (size_t i = 0; i < sizeof bad_names / sizeof bad_names[0]; i++)
         assert_int_equal(append(fields, bad_names[i], "x"), SYNTAX);
     for (size_t i = 0; i < sizeof bad_values / sizeof bad_values[0]; i++)
@@ -280,7 +290,8 @@ static void test_from_list(void **state)
 {
     struct result_wasi_http_fields_wasi_http_types_header_error ret = {0};
     struct list_tuple_str_list_u8 entries;
-    struct tuple_str_list_u8 pairs[] = {{STR("A"), {(const uint8_t *)"1", 1}}, {STR("Upgrade"), {(const uint8_t *)"h2c", 3}}};
+    struct tuple_str_list_u8 pairs[] = {{STR("A"), {(const uint8_t *)"1", 1}},
+                                        {STR("Upgrade"), {(const uint8_t *)"h2c", 3}}};
     assert_true(wasi_http_types_fields_from_list(h, (struct list_tuple_str_list_u8){pairs, 1}, &ret));
     assert_false(ret.err);
     assert_true(wasi_http_types_fields_entries(h, ret.ok, &entries));
@@ -683,7 +694,8 @@ static void test_blocking_limit(void **state)
     struct result_void_wasi_io_streams_stream_error ret = {0};
     assert_true(wasi_io_streams_output_stream_blocking_write_and_flush(h, stream, (struct list_u8){bytes, 4096}, &ret));
     assert_false(ret.err);
-    assert_false(wasi_io_streams_output_stream_blocking_write_and_flush(h, stream, (struct list_u8){bytes, 4097}, &ret));
+    assert_false(
+        wasi_io_streams_output_stream_blocking_write_and_flush(h, stream, (struct list_u8){bytes, 4097}, &ret));
     assert_trap();
 }
 
@@ -765,18 +777,42 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_fields),        TEST(test_fields_refused),   TEST(test_from_list),
-        TEST(test_fields_limits), TEST(test_fields_bytes),     TEST(test_request),
-        TEST(test_request_dropped_first), TEST(test_request_body), TEST(test_body_finished_first),
-        TEST(test_gone),          TEST(test_whole),            TEST(test_no_body),
-        TEST(test_unset),         TEST(test_unfinished),       TEST(test_dropped_body),
-        TEST(test_error_response), TEST(test_trap_after_response), TEST(test_trap_before_finish),
-        TEST(test_refused_by_sink), TEST(test_large_becomes_stream), TEST(test_large_before_set),
-        TEST(test_body_max),      TEST(test_flush_and_yield),  TEST(test_finished_and_yield),
-        TEST(test_broken_stream), TEST(test_trailers),         TEST(test_length),
-        TEST(test_length_short),  TEST(test_length_of_head),   TEST(test_children),
-        TEST(test_once),          TEST(test_permit),           TEST(test_blocking_limit),
-        TEST(test_splice),        TEST(test_no_allocation),    TEST(test_objects_are_reused),
+        TEST(test_fields),
+        TEST(test_fields_refused),
+        TEST(test_from_list),
+        TEST(test_fields_limits),
+        TEST(test_fields_bytes),
+        TEST(test_request),
+        TEST(test_request_dropped_first),
+        TEST(test_request_body),
+        TEST(test_body_finished_first),
+        TEST(test_gone),
+        TEST(test_whole),
+        TEST(test_no_body),
+        TEST(test_unset),
+        TEST(test_unfinished),
+        TEST(test_dropped_body),
+        TEST(test_error_response),
+        TEST(test_trap_after_response),
+        TEST(test_trap_before_finish),
+        TEST(test_refused_by_sink),
+        TEST(test_large_becomes_stream),
+        TEST(test_large_before_set),
+        TEST(test_body_max),
+        TEST(test_flush_and_yield),
+        TEST(test_finished_and_yield),
+        TEST(test_broken_stream),
+        TEST(test_trailers),
+        TEST(test_length),
+        TEST(test_length_short),
+        TEST(test_length_of_head),
+        TEST(test_children),
+        TEST(test_once),
+        TEST(test_permit),
+        TEST(test_blocking_limit),
+        TEST(test_splice),
+        TEST(test_no_allocation),
+        TEST(test_objects_are_reused),
         TEST(test_memory_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

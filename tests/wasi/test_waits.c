@@ -259,9 +259,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_clocks),      TEST(test_block),       TEST(test_poll),  TEST(test_instant),
-        TEST(test_parent_of_pollable), TEST(test_no_waiter), TEST(test_random), TEST(test_environment),
-        TEST(test_exit),        TEST(test_log_lines),   TEST(test_direct),
+        TEST(test_clocks),
+        TEST(test_block),
+        TEST(test_poll),
+        TEST(test_instant),
+        TEST(test_parent_of_pollable),
+        TEST(test_no_waiter),
+        TEST(test_random),
+        TEST(test_environment),
+        TEST(test_exit),
+        TEST(test_log_lines),
+        TEST(test_direct),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,12 +52,12 @@ def usage(pid):
 
 
 class Peer:
-    def __init__(self, name, command, options="", version="", cwd=None, ready=None):
+    def __init__(self, name, command, options="", version="", cwd=None, ready=None, environment=None):
         self.name, self.options, self.version = name, options, version
         self.folder = cwd
         self.log = tempfile.TemporaryFile(mode="w+", errors="replace")
         self.process = subprocess.Popen(["taskset", "-c", SERVER_CORE, *command], stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True, cwd=cwd)
+                                        stderr=self.log, text=True, cwd=cwd, env={**os.environ, **(environment or {})})
         self.port = ready or self._announced()
 
     def _announced(self):
@@ -95,10 +95,10 @@ class Peer:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def mayfly(name, file, *options):
+def mayfly(name, file, *options, environment=None):
     command = [os.path.join(BUILD, "mayfly"), "up", file, "--listen", "127.0.0.1:0", "--quiet", *options]
     version = subprocess.run([command[0], "version"], capture_output=True, text=True).stdout.strip()
-    return Peer(name, command, " ".join(["up", *command[5:]]), version).wait()
+    return Peer(name, command, " ".join(["up", *command[5:]]), version, environment=environment).wait()
 
 
 def floor(body):

@@ -11,11 +11,20 @@ import argparse
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
+import tempfile
 
 import peers
 
-COMPONENTS = (("hello-c", "Hello from C! You asked for "), ("hello-rust", "Hello from Rust! You asked for "))
+SHARED = os.path.join(os.path.dirname(peers.ROOT), "shared", "components")
+# Name, file, and the answer: a prefix of the path, or the whole body when it ends in a newline.
+COMPONENTS = (("hello-c", peers.example("hello-c"), "Hello from C! You asked for "),
+              ("hello-rust", peers.example("hello-rust"), "Hello from Rust! You asked for "),
+              ("shared hello-c", os.path.join(SHARED, "hello-c.wasm"), "Hello, world!\n"),
+              ("shared hello-rust", os.path.join(SHARED, "hello-rust.wasm"), "Hello, world!\n"))
+MEMORY_CALLS = ("mmap", "munmap", "mprotect", "madvise", "mremap", "brk")
 
 
 def client(port, requests, connections, prefix):
@@ -24,19 +33,49 @@ def client(port, requests, connections, prefix):
     return json.loads(done.stdout)
 
 
-def measure(name, prefix, options):
-    peer = peers.mayfly(name, peers.example(name), "--stats")
+def system_calls(peer, prefix, options):
+    """Counts by name over some requests, from strace; None where it is not installed."""
+    if not shutil.which("strace"):
+        return None
+    with tempfile.NamedTemporaryFile(mode="r") as table:
+        tracer = subprocess.Popen(["strace", "-c", "-f", "-o", table.name, "-p", str(peer.process.pid)],
+                                  stderr=subprocess.PIPE, text=True)
+        tracer.stderr.readline()  # says that it is attached
+        done = client(peer.port, 20000, options.connections, prefix)["answered"]
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+        rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", table.read(), re.M)
+    return {"requests": done, "calls": {name: int(count) for count, name in rows if name != "total"}}
+
+
+def measure(name, file, prefix, options):
+    """One server with the C library's allocator counted: a warm-up, the long run, then a short one under strace."""
+    counts = tempfile.NamedTemporaryFile()
+    allocations = lambda: int.from_bytes(open(counts.name, "rb").read(8), "little")
+    peer = peers.mayfly(name, file, "--stats", environment={
+        "LD_PRELOAD": os.path.join(peers.BUILD, "libcount-alloc.so"), "MAYFLY_COUNT_ALLOC": counts.name})
     try:
         client(peer.port, max(options.connections, 5000), options.connections, prefix)
-        before = peer.usage()
+        before = {**peer.usage(), "allocations": allocations()}
         result = client(peer.port, options.requests, options.connections, prefix)
-        after = peer.usage()
+        after = {**peer.usage(), "allocations": allocations()}
+        traced = system_calls(peer, prefix, options)
     finally:
         peer.stop()
     stats = {}
     for text in re.findall(r"start-stats: (\{.*\})", peer.errors()):
         stats.update(json.loads(text))
-    return {"client": result, "before": before, "after": after, "stats": stats}
+    return {"client": result, "before": before, "after": after, "stats": stats, "traced": traced}
+
+
+def describe_calls(traced):
+    if not traced:
+        return [("system calls", "not counted: strace is not installed")]
+    per = {name: count / traced["requests"] for name, count in traced["calls"].items()}
+    memory = sum(traced["calls"].get(name, 0) for name in MEMORY_CALLS)
+    common = ", ".join(f"{name} {share:.3f}" for name, share in sorted(per.items(), key=lambda x: -x[1]) if share > 1e-3)
+    return [("system calls per request", common),
+            (f"memory-mapping calls in {traced['requests']} requests", memory)]
 
 
 def report(name, m, options):
@@ -46,7 +85,9 @@ def report(name, m, options):
             ("lost connections", m["client"]["lost"]),
             ("requests per second", f"{requests / m['client']['seconds']:.0f}"),
             ("server CPU per request, us", f"{change('cpu_us') / requests:.2f}"),
-            ("page faults per request", f"{change('faults') / requests:.6f}"),
+            ("page faults in all", change("faults")),
+            ("calls of the allocator in all", change("allocations")),
+            *describe_calls(m["traced"]),
             ("resident memory before, after, KiB", f"{m['before']['rss_kib']}, {m['after']['rss_kib']}"),
             ("descriptors before, after", f"{m['before']['fds']}, {m['after']['fds']}")]
     rows += [(f"server: {key}", value) for key, value in m["stats"].items()]
@@ -64,8 +105,11 @@ def main():
     print(f"{peers.machine()}; server on core {peers.SERVER_CORE}, client on core {peers.CLIENT_CORE}, "
           f"{options.connections} connections\n")
     wrong = 0
-    for name, prefix in COMPONENTS:
-        result = measure(name, prefix, options)
+    for name, file, prefix in COMPONENTS:
+        if not os.path.exists(file):
+            print(f"skipped: {name}, there is no ../shared beside this checkout\n")
+            continue
+        result = measure(name, file, prefix, options)
         report(name, result, options)
         wrong += result["client"]["wrong"] + result["client"]["lost"]
     return 1 if wrong else 0

@@ -22,13 +22,13 @@
 #define UNITS_MAX 24
 #define VALUES_MAX 64
 
-/* Files whose assertions need what is not here, with the reason. */
+/* Commands (lines of a file) whose instances share state that another instance wrote. */
 static const struct {
-    const char *name, *reason;
+    const char *name;
+    int first, last;
 } left_out[] = {
-    {"linking", "instances share state"},   {"linking0", "instances share state"}, {"linking1", "instances share state"},
-    {"linking2", "instances share state"},  {"linking3", "instances share state"}, {"load1", "instances share state"},
-    {"instance", "instances share state"},
+    {"linking", 1, 10000},  {"linking0", 1, 10000}, {"linking1", 1, 10000}, {"linking3", 1, 10000}, {"load1", 20, 10000},
+    {"elem", 944, 1031},    {"imports4", 28, 10000}, {"table_grow", 118, 10000},
 };
 
 struct instance {
@@ -506,8 +506,20 @@ static void register_instance(json_t *command)
                  json_string_value(json_object_get(command, "as")));
 }
 
+static bool is_left_out(int line)
+{
+    for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
+        if (strcmp(left_out[i].name, suite.file) == 0 && line >= left_out[i].first && line <= left_out[i].last)
+            return true;
+    return false;
+}
+
 static void run_command(json_t *command)
 {
+    if (is_left_out((int)json_integer_value(json_object_get(command, "line")))) {
+        suite.skipped++;
+        return;
+    }
     const char *type = json_string_value(json_object_get(command, "type"));
     const char *text = json_string_value(json_object_get(command, "text"));
     if (strcmp(type, "module") == 0)
@@ -524,14 +536,6 @@ static void run_command(json_t *command)
         expect_trap(command, trap_text(TRAP_UNCAUGHT_EXCEPTION));
     else if (strcmp(type, "assert_uninstantiable") == 0)
         expect_no_instance(command);
-}
-
-static bool is_left_out(const char *name)
-{
-    for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
-        if (strcmp(left_out[i].name, name) == 0)
-            return true;
-    return false;
 }
 
 static void run_file(const char *name)
@@ -567,8 +571,7 @@ static void run_all(DIR *dir)
     }
     qsort(names, count, sizeof *names, compare_names);
     for (size_t i = 0; i < count; i++) {
-        if (!is_left_out(names[i]))
-            run_file(names[i]);
+        run_file(names[i]);
         free(names[i]);
     }
 }

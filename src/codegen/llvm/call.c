@@ -88,27 +88,49 @@ EMITTER(return_call)
     return tail_call(g, callee_of(g, op->a), wasm_func_type(g->unit->module, op->a));
 }
 
-/* The entry's reference, once its type hash is that of `type` or the runtime finds a subtype. */
-static LLVMValueRef checked_entry(struct gen *g, uint32_t table, uint32_t type)
+#define SUBTYPES_MAX 8 /* compared in place; the runtime knows the rest */
+
+/* Is this the hash of a type of this module below `type`? Branches to `match` when it is. */
+static void try_subtypes(struct gen *g, LLVMValueRef hash, uint32_t type, LLVMBasicBlockRef match)
 {
-    LLVMValueRef index = table_index(g, table, pop(g), TRAP_UNDEFINED_ELEMENT);
-    LLVMValueRef bytes = LLVMBuildShl(g->builder, index, const_i64(g, 4), "");
-    LLVMValueRef entries = place_address(g, g->unit->tables[table].entries);
-    LLVMValueRef entry = LLVMBuildGEP2(g->builder, g->i8, entries, &bytes, 1, "");
-    LLVMValueRef reference = load(g, g->i64, entry, 8, ACCESS_TABLE);
-    LLVMValueRef hash = load(g, g->i64, at_offset(g, entry, offsetof(struct table_entry, type_hash)), 8, ACCESS_TABLE);
+    const struct wasm_module *module = g->unit->module;
+    wasm_valtype super = WASM_REF | type;
+    unsigned tried = 0;
+    for (uint32_t i = 0; i < module->type_count && !module->types[type].final && tried < SUBTYPES_MAX; i++) {
+        if (module->types[i].hash == module->types[type].hash || !wasm_subtype(module, WASM_REF | i, super))
+            continue;
+        LLVMBasicBlockRef next = gen_block(g);
+        LLVMValueRef same = LLVMBuildICmp(g->builder, LLVMIntEQ, hash, const_i64(g, module->types[i].hash), "");
+        LLVMBuildCondBr(g->builder, same, match, next);
+        LLVMPositionBuilderAtEnd(g->builder, next);
+        tried++;
+    }
+}
+
+/* Trap unless an entry with this type hash may be called as `type`. */
+static void check_type(struct gen *g, LLVMValueRef hash, uint32_t table, LLVMValueRef index, uint32_t type)
+{
     LLVMValueRef expected = const_i64(g, g->unit->module->types[type].hash);
     LLVMBasicBlockRef slow = gen_block(g), match = gen_block(g);
     branch_rarely(g, LLVMBuildICmp(g->builder, LLVMIntNE, hash, expected, ""), slow, match);
     LLVMPositionBuilderAtEnd(g->builder, slow);
+    try_subtypes(g, hash, type, match);
     LLVMValueRef args[] = {const_i32(g, table), index, expected};
     emit_helper(g, HELPER_indirect_slow, 3, args);
     LLVMBuildBr(g->builder, match);
     LLVMPositionBuilderAtEnd(g->builder, match);
-    return reference;
 }
 
-_Static_assert(sizeof(struct table_entry) == 16, "entries are indexed with a shift by 4");
+/* The entry's reference, once its type is right. */
+static LLVMValueRef checked_entry(struct gen *g, uint32_t table, uint32_t type)
+{
+    LLVMValueRef index = table_index(g, table, pop(g), TRAP_UNDEFINED_ELEMENT);
+    LLVMValueRef entry = table_entry(g, table, index);
+    LLVMValueRef reference = load(g, g->i64, entry, 8, ACCESS_TABLE);
+    LLVMValueRef hash = load(g, g->i64, at_offset(g, entry, offsetof(struct table_entry, type_hash)), 8, ACCESS_TABLE);
+    check_type(g, hash, table, index, type);
+    return reference;
+}
 
 static struct callee pop_indirect(struct gen *g, const struct wasm_op *op)
 {

@@ -191,6 +191,7 @@ void range_helper(struct gen *g, enum helper helper, uint32_t first, uint32_t se
 
 /* table.c: the index, checked against the table's length and masked. */
 LLVMValueRef table_index(struct gen *g, uint32_t table, LLVMValueRef index, enum trap trap);
+LLVMValueRef table_entry(struct gen *g, uint32_t table, LLVMValueRef index);
 
 /* control.c */
 bool control_push(struct gen *g, enum wasm_frame_kind kind, const struct wasm_functype *type, uint32_t params);

@@ -80,21 +80,40 @@ static bool run_passes(struct gen *g, LLVMTargetMachineRef machine, const char *
     return false;
 }
 
-/* A load from linear memory whose value nobody uses still traps in Wasm; LLVM would delete it. */
+/* Instructions without effects of their own: dead when nobody uses them. */
+static bool is_pure(LLVMValueRef instruction)
+{
+    LLVMOpcode code = LLVMGetInstructionOpcode(instruction);
+    return LLVMIsACastInst(instruction) || LLVMIsABinaryOperator(instruction) || LLVMIsACmpInst(instruction) ||
+           code == LLVMGetElementPtr || code == LLVMSelect || code == LLVMPHI || code == LLVMExtractElement ||
+           code == LLVMInsertElement || code == LLVMShuffleVector || code == LLVMFNeg;
+}
+
+/* A load from linear memory whose value nobody uses still traps in Wasm; LLVM would delete it. What makes it
+ * look used is deleted here, users before what they use. */
 static void keep_dead_load(struct gen *g, LLVMValueRef instruction)
 {
-    if (LLVMGetFirstUse(instruction) || !LLVMIsALoadInst(instruction))
+    if (LLVMGetFirstUse(instruction))
         return;
-    if (LLVMGetMetadata(instruction, g->md_tbaa) == g->tbaa[ACCESS_MEMORY])
+    if (is_pure(instruction))
+        LLVMInstructionEraseFromParent(instruction);
+    else if (LLVMIsALoadInst(instruction) && LLVMGetMetadata(instruction, g->md_tbaa) == g->tbaa[ACCESS_MEMORY])
         LLVMSetVolatile(instruction, true);
+}
+
+static void keep_dead_loads_in(struct gen *g, LLVMBasicBlockRef block)
+{
+    for (LLVMValueRef previous, i = LLVMGetLastInstruction(block); i; i = previous) {
+        previous = LLVMGetPreviousInstruction(i);
+        keep_dead_load(g, i);
+    }
 }
 
 static void keep_dead_loads(struct gen *g)
 {
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
-        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
-            for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
-                keep_dead_load(g, i);
+        for (LLVMBasicBlockRef b = LLVMGetLastBasicBlock(f); b; b = LLVMGetPreviousBasicBlock(b))
+            keep_dead_loads_in(g, b);
 }
 
 static void dump_module(struct gen *g, const struct codegen_options *options, const char *stage)

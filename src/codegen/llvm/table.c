@@ -21,13 +21,18 @@ LLVMValueRef table_index(struct gen *g, uint32_t table, LLVMValueRef index, enum
     return mask_index(g, wide, length);
 }
 
+_Static_assert(sizeof(struct table_entry) == 16, "entries are indexed with a shift by 4");
+
+LLVMValueRef table_entry(struct gen *g, uint32_t table, LLVMValueRef index)
+{
+    LLVMValueRef bytes = LLVMBuildShl(g->builder, index, const_i64(g, 4), "");
+    return LLVMBuildGEP2(g->builder, g->i8, place_address(g, g->unit->tables[table].entries), &bytes, 1, "");
+}
+
 EMITTER(table_get)
 {
     LLVMValueRef index = table_index(g, op->a, pop(g), TRAP_TABLE_BOUNDS);
-    LLVMValueRef bytes = LLVMBuildShl(g->builder, index, const_i64(g, 4), "");
-    LLVMValueRef entries = place_address(g, g->unit->tables[op->a].entries);
-    LLVMValueRef entry = LLVMBuildGEP2(g->builder, g->i8, entries, &bytes, 1, "");
-    return push(g, load(g, g->i64, entry, 8, ACCESS_TABLE));
+    return push(g, load(g, g->i64, table_entry(g, op->a, index), 8, ACCESS_TABLE));
 }
 
 EMITTER(table_set)

@@ -21,7 +21,7 @@
 static struct {
     struct io_loop *loop;
     struct http_server *server;
-    struct io_watch control; /* a byte from the test: 'd' drain, 'q' quit */
+    struct io_watch control; /* a byte from the test: 'd' drain, 'q' quit, else let that allocation fail */
     int control_in, listen_fd;
     struct sockaddr_in address;
     pthread_t thread;
@@ -184,8 +184,10 @@ static void control(struct io_watch *watch, unsigned events)
     char what = 'q';
     if (read(watch->fd, &what, 1) == 1 && what == 'd')
         http_server_drain(t.server, drained, NULL);
-    else
+    else if (what == 'q')
         io_stop(t.loop);
+    else
+        mem_fail_at((uint64_t)(unsigned char)what);
 }
 
 static void *run(void *arg)
@@ -657,6 +659,36 @@ static void test_connection_limit(void **state)
         close(fds[i]);
 }
 
+static void fail_at(char nth)
+{
+    assert_int_equal(write(t.control_in, &nth, 1), 1);
+    usleep(5000);
+}
+
+static void offer(int fd, const char *text)
+{
+    (void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+/* Whatever allocation fails, the client gets an answer or an end, and the next one is served. */
+static void test_no_memory(void **state)
+{
+    for (char nth = 1; nth < 12; nth++) {
+        int fd = connect_client();
+        fail_at(nth);
+        offer(fd, "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+        offer(fd, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+        (void)!send(fd, large, 100000, MSG_NOSIGNAL);
+        offer(fd, "GET /large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        usleep(20000);
+        get_until(fd, "");
+        fail_at(0);
+        close(fd);
+        once("GET /fine HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_has("GET h /fine");
+    }
+}
+
 static void test_drain(void **state)
 {
     int idle = connect_client(), busy = connect_client();
@@ -701,6 +733,7 @@ int main(void)
         TEST(test_gone),
         TEST(test_slow_reader),
         TEST(test_connection_limit),
+        TEST(test_no_memory),
         TEST(test_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

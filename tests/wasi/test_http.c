@@ -754,6 +754,36 @@ static void test_no_allocation(void **state)
     assert_int_equal(mem_count(), before);
 }
 
+static void test_no_memory(void **state)
+{
+    static char bytes[100000];
+    for (uint64_t nth = 1; nth < 20; nth++) {
+        struct host_pool *other = host_pool_new(NULL, NULL, &err);
+        struct wasi_http_fields *fields = NULL;
+        struct wasi_http_outgoing_response *response = NULL;
+        struct result_wasi_http_outgoing_body_void body = {0};
+        struct result_wasi_io_output_stream_void stream = {0};
+        struct result_void_wasi_io_streams_stream_error written;
+        struct result_u64_wasi_io_streams_stream_error room;
+        memset(&store, 0, sizeof store);
+        mem_fail_at(nth);
+        struct host *second = host_begin(other, &config, &store, NULL);
+        bool fine = second && wasi_http_types_fields_constructor(second, &fields) &&
+                    wasi_http_types_outgoing_response_constructor(second, fields, &response) &&
+                    wasi_http_types_outgoing_response_body(second, response, &body) &&
+                    wasi_http_types_outgoing_body_write(second, body.ok, &stream);
+        for (int i = 0; fine && i < 5; i++)
+            fine = wasi_io_streams_output_stream_check_write(second, stream.ok, &room) &&
+                   wasi_io_streams_output_stream_write(second, stream.ok, (struct list_u8){(uint8_t *)bytes, room.ok},
+                                                       &written);
+        mem_fail_at(0);
+        assert_true(fine || !second || store.trap == TRAP_OUT_OF_MEMORY);
+        if (second)
+            host_end(second, true);
+        host_pool_free(other);
+    }
+}
+
 static void test_objects_are_reused(void **state)
 {
     size_t used = h->arena.used;
@@ -813,6 +843,7 @@ int main(void)
         TEST(test_splice),
         TEST(test_no_allocation),
         TEST(test_objects_are_reused),
+        TEST(test_no_memory),
         TEST(test_memory_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

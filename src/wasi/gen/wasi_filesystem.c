@@ -2,3 +2,87 @@
 #include "wasi/gen/wasi_filesystem.h"
 
 #include "wasi/gen/interfaces.h"
+
+static bool store_tuple_wasi_filesystem_descriptor_str(struct canon *c, uint8_t *at, const struct tuple_wasi_filesystem_descriptor_str *value)
+{
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, value->f0, &index))
+            return false;
+        canon_store_u32(at, index);
+    }
+    if (!canon_store_string(c, at + 4, value->f1))
+        return false;
+    return true;
+}
+
+static bool store_list_tuple_wasi_filesystem_descriptor_str(struct canon *c, uint8_t *at, const struct list_tuple_wasi_filesystem_descriptor_str *value)
+{
+    uint8_t *element;
+    if (!canon_store_list(c, at, value->len, 12, 4, &element))
+        return false;
+    for (size_t i = 0; i < value->len; i++, element += 12) {
+        if (!store_tuple_wasi_filesystem_descriptor_str(c, element, &value->ptr[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool store_option_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct option_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->some;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 1:
+        canon_store_u8(at + 1, value->value);
+        break;
+    }
+    return true;
+}
+
+bool glue_wasi_filesystem_preopens_get_directories(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct list_tuple_wasi_filesystem_descriptor_str ret = {0};
+    if (!wasi_filesystem_preopens_get_directories(c->host, &ret))
+        return false;
+    canon_refresh(c);
+    if (!canon_range(c, v[0].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[0].u32;
+    if (!store_list_tuple_wasi_filesystem_descriptor_str(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_filesystem_error_code(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_io_error *p_err_;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_IO_ERROR, &lender_0, &rep))
+            return false;
+        p_err_ = rep;
+    }
+    struct option_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_filesystem_error_code(c->host, p_err_, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_option_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}

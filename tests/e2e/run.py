@@ -224,6 +224,11 @@ def case_shared_rust():
     component("hello-rust", greets)
 
 
+def case_shared_go():
+    """From Go, whose runtime starts anew for every request."""
+    component("hello-go", greets)
+
+
 def case_echo():
     """Bodies of many sizes arrive and come back whole, with a length and in chunks."""
     sizes = [0, 1, 100, 4095, 4096, 4097, 65535, 65536, 300000] + ([4000000] if FULL else [])

@@ -107,8 +107,7 @@ static bool take_answer(struct connection *c)
         return false;
     answered++;
     bool whole = !length || body + size == end;
-    wrong += strncmp(c->bytes, "HTTP/1.1 200 ", 13) != 0 || !whole || next != end ||
-             !body_right(c, body, (size_t)size);
+    wrong += strncmp(c->bytes, "HTTP/1.1 200 ", 13) != 0 || !whole || next != end || !body_right(c, body, (size_t)size);
     return true;
 }
 

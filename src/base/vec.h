@@ -12,21 +12,21 @@
 
 #include <string.h>
 
-#define VEC(type)                                                                                                     \
-    struct {                                                                                                          \
-        type *items;                                                                                                  \
-        size_t count, capacity;                                                                                       \
+#define VEC(type)                                                                                                      \
+    struct {                                                                                                           \
+        type *items;                                                                                                   \
+        size_t count, capacity;                                                                                        \
     }
 
-#define VEC_PUSH(vec, max)                                                                                            \
-    ((__typeof__((vec)->items))vec_push((void **)&(vec)->items, &(vec)->count, &(vec)->capacity,                      \
-                                        sizeof *(vec)->items, (max)))
+#define VEC_PUSH(vec, max)                                                                                             \
+    ((__typeof__((vec)->items))vec_push((void **)&(vec)->items, &(vec)->count, &(vec)->capacity, sizeof *(vec)->items, \
+                                        (max)))
 
-#define VEC_FREE(vec)                                                                                                 \
-    do {                                                                                                              \
-        mem_free((vec)->items);                                                                                       \
-        (vec)->items = NULL;                                                                                          \
-        (vec)->count = (vec)->capacity = 0;                                                                           \
+#define VEC_FREE(vec)                                                                                                  \
+    do {                                                                                                               \
+        mem_free((vec)->items);                                                                                        \
+        (vec)->items = NULL;                                                                                           \
+        (vec)->count = (vec)->capacity = 0;                                                                            \
     } while (0)
 
 static inline void *vec_push(void **items, size_t *count, size_t *capacity, size_t size, size_t max)

@@ -20,7 +20,7 @@ static const struct option {
     size_t field;
     const char *help;
 } option_rows[] = {
-#define OPTION(command, name, short_name, value, field, help)                                                         \
+#define OPTION(command, name, short_name, value, field, help)                                                          \
     {#command, name, short_name, value, offsetof(struct cli_options, field), help},
 #include "cli/options.def"
 #undef OPTION

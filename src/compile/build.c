@@ -31,8 +31,12 @@ static bool make_plan(const uint8_t *source, size_t size, const struct compile_o
 
 static struct image_func func_row(const struct code_func *func)
 {
-    return (struct image_func){.code_off = func->code_off, .code_size = func->code_size, .unit = func->unit,
-                               .func = func->func, .kind = func->kind, .frame_size = func->frame_size};
+    return (struct image_func){.code_off = func->code_off,
+                               .code_size = func->code_size,
+                               .unit = func->unit,
+                               .func = func->func,
+                               .kind = func->kind,
+                               .frame_size = func->frame_size};
 }
 
 static bool write_image(const struct plan *plan, const struct geometry *geometry, const struct code *code,
@@ -45,10 +49,15 @@ static bool write_image(const struct plan *plan, const struct geometry *geometry
         funcs[i] = func_row(&code->funcs.items[i]);
     _Static_assert(sizeof(struct code_site) == sizeof(struct image_site), "same shape");
     _Static_assert(sizeof(struct code_pad) == sizeof(struct image_pad), "same shape");
-    struct code_parts parts = {.text = code->text.data, .size = code->text.size, .exec_size = code->exec_size,
-                               .funcs = funcs, .func_count = code->funcs.count,
-                               .sites = (const struct image_site *)code->sites.items, .site_count = code->sites.count,
-                               .pads = (const struct image_pad *)code->pads.items, .pad_count = code->pads.count};
+    struct code_parts parts = {.text = code->text.data,
+                               .size = code->text.size,
+                               .exec_size = code->exec_size,
+                               .funcs = funcs,
+                               .func_count = code->funcs.count,
+                               .sites = (const struct image_site *)code->sites.items,
+                               .site_count = code->sites.count,
+                               .pads = (const struct image_pad *)code->pads.items,
+                               .pad_count = code->pads.count};
     bool done = image_write(plan, geometry, &parts, digest, options, ret_image, err);
     mem_free(funcs);
     return done;

@@ -147,9 +147,9 @@ static bool make_directory(char *path, struct err *err)
 static bool cache_folder(char folder[PATH_MAX], struct err *err)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    int size = base && base[0] == '/'  ? snprintf(folder, PATH_MAX, "%s/mayfly", base)
+    int size = base && base[0] == '/'   ? snprintf(folder, PATH_MAX, "%s/mayfly", base)
                : home && home[0] == '/' ? snprintf(folder, PATH_MAX, "%s/.cache/mayfly", home)
-                                         : -1;
+                                        : -1;
     if (size < 0 || size >= PATH_MAX - 80)
         return err_set(err, ERR_SYSTEM, "neither XDG_CACHE_HOME nor HOME names a folder for the cache");
     return make_directory(folder, err);

@@ -26,8 +26,9 @@ void image_engine_id(uint8_t ret_id[32])
 #include "image/helpers.def"
 #undef HELPER
         ;
-    const uint32_t sizes[] = {IMAGE_FORMAT, sizeof(struct image_header), sizeof(struct store), sizeof(struct context),
-                              CONTEXT_SPILL, CONTEXT_ALIGN, CONTEXT_HANDLE_TABLE_BYTES};
+    const uint32_t sizes[] = {
+        IMAGE_FORMAT,  sizeof(struct image_header), sizeof(struct store), sizeof(struct context), CONTEXT_SPILL,
+        CONTEXT_ALIGN, CONTEXT_HANDLE_TABLE_BYTES};
     struct sha256 hash;
     sha256_init(&hash);
     sha256_add(&hash, identity, sizeof identity);
@@ -75,8 +76,8 @@ static bool check_geometry(const struct image_header *h)
                    page_multiple(h->mutable_size) && page_multiple(h->slot_size) && h->code_offset != 0;
     bool ordered = h->fixed_size >= sizeof(struct store) && h->slot_size <= (uint64_t)1 << 41 &&
                    h->fixed_size <= h->slot_size && h->mutable_size <= h->slot_size - h->fixed_size;
-    return aligned && ordered && h->exec_size <= h->code_size && inside(h->code_offset, h->code_size, 1, h->file_size) &&
-           h->handles_off >= h->fixed_size &&
+    return aligned && ordered && h->exec_size <= h->code_size &&
+           inside(h->code_offset, h->code_size, 1, h->file_size) && h->handles_off >= h->fixed_size &&
            inside(h->handles_off, h->handle_tables, CONTEXT_HANDLE_TABLE_BYTES, h->fixed_size + h->mutable_size) &&
            h->init_trap < TRAP_COUNT;
 }
@@ -193,7 +194,8 @@ static bool canon_ok(const struct image *image, const struct image_canon *canon)
 {
     bool memory = canon->memory_off == UINT64_MAX ||
                   (canon->memory_off < image->header->slot_size && mutable_ok(image, canon->memory_size_off, 8));
-    bool handles = image->header->handle_tables == 0 || mutable_ok(image, canon->handles_off, CONTEXT_HANDLE_TABLE_BYTES);
+    bool handles =
+        image->header->handle_tables == 0 || mutable_ok(image, canon->handles_off, CONTEXT_HANDLE_TABLE_BYTES);
     return memory && handles && funcref_ok(image, canon->realloc_ref) && funcref_ok(image, canon->post_return_ref) &&
            canon->encoding <= ENCODING_LATIN1_UTF16;
 }
@@ -271,9 +273,9 @@ static const struct {
     bool (*ok)(const struct image *image);
     const char *what;
 } checks[] = {
-    {units_ok, "core instances"}, {memories_ok, "memories"}, {tables_ok, "tables"},          {segments_ok, "segments"},
-    {words_ok, "import words"},   {imports_ok, "imports"},   {exports_ok, "exports"},        {code_tables_ok, "code tables"},
-    {runs_ok, "template pages"},
+    {units_ok, "core instances"}, {memories_ok, "memories"},       {tables_ok, "tables"},
+    {segments_ok, "segments"},    {words_ok, "import words"},      {imports_ok, "imports"},
+    {exports_ok, "exports"},      {code_tables_ok, "code tables"}, {runs_ok, "template pages"},
 };
 
 bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)

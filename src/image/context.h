@@ -88,7 +88,8 @@ struct table_entry {
     uint64_t reference, type_hash;
 };
 
-#define FUNCREF_MAKE(code_off, context_off) ((uint64_t)(uint32_t)(code_off) | ((uint64_t)(context_off) / CONTEXT_ALIGN) << 32)
+#define FUNCREF_MAKE(code_off, context_off)                                                                            \
+    ((uint64_t)(uint32_t)(code_off) | ((uint64_t)(context_off) / CONTEXT_ALIGN) << 32)
 #define FUNCREF_CODE(ref) ((uint32_t)(ref))
 #define FUNCREF_CONTEXT(ref) (((ref) >> 32) * CONTEXT_ALIGN)
 

@@ -25,28 +25,28 @@
 #define IMAGE_SIZE_MAX ((uint64_t)1 << 32)
 
 /* SECTION(name, element type) */
-#define IMAGE_SECTIONS(SECTION)                                                                                       \
-    SECTION(units, struct image_unit)                                                                                 \
-    SECTION(memories, struct image_memory)                                                                            \
-    SECTION(tables, struct image_table)                                                                               \
-    SECTION(segments, struct image_segment)                                                                           \
-    SECTION(words, struct image_word)                                                                                 \
-    SECTION(imports, struct image_import)                                                                             \
-    SECTION(exports, struct image_export)                                                                             \
-    SECTION(starts, struct image_start)                                                                               \
-    SECTION(funcs, struct image_func)                                                                                 \
-    SECTION(sites, struct image_site)                                                                                 \
-    SECTION(pads, struct image_pad)                                                                                   \
-    SECTION(runs, struct image_run)                                                                                   \
-    SECTION(entries, struct table_entry)                                                                              \
-    SECTION(bytes, uint8_t)                                                                                           \
+#define IMAGE_SECTIONS(SECTION)                                                                                        \
+    SECTION(units, struct image_unit)                                                                                  \
+    SECTION(memories, struct image_memory)                                                                             \
+    SECTION(tables, struct image_table)                                                                                \
+    SECTION(segments, struct image_segment)                                                                            \
+    SECTION(words, struct image_word)                                                                                  \
+    SECTION(imports, struct image_import)                                                                              \
+    SECTION(exports, struct image_export)                                                                              \
+    SECTION(starts, struct image_start)                                                                                \
+    SECTION(funcs, struct image_func)                                                                                  \
+    SECTION(sites, struct image_site)                                                                                  \
+    SECTION(pads, struct image_pad)                                                                                    \
+    SECTION(runs, struct image_run)                                                                                    \
+    SECTION(entries, struct table_entry)                                                                               \
+    SECTION(bytes, uint8_t)                                                                                            \
     SECTION(strings, char)
 
 enum image_section {
 #define SECTION(name, type) IMAGE_##name,
     IMAGE_SECTIONS(SECTION)
 #undef SECTION
-    IMAGE_SECTION_COUNT
+        IMAGE_SECTION_COUNT
 };
 
 struct image_range {
@@ -170,14 +170,14 @@ struct image {
     const struct image_header *header;
 };
 
-#define SECTION(name, type)                                                                                           \
-    static inline const type *image_##name(const struct image *image)                                                 \
-    {                                                                                                                 \
-        return (const type *)(image->base + image->header->sections[IMAGE_##name].offset);                            \
-    }                                                                                                                 \
-    static inline uint64_t image_##name##_count(const struct image *image)                                            \
-    {                                                                                                                 \
-        return image->header->sections[IMAGE_##name].count;                                                           \
+#define SECTION(name, type)                                                                                            \
+    static inline const type *image_##name(const struct image *image)                                                  \
+    {                                                                                                                  \
+        return (const type *)(image->base + image->header->sections[IMAGE_##name].offset);                             \
+    }                                                                                                                  \
+    static inline uint64_t image_##name##_count(const struct image *image)                                             \
+    {                                                                                                                  \
+        return image->header->sections[IMAGE_##name].count;                                                            \
     }
 IMAGE_SECTIONS(SECTION)
 #undef SECTION

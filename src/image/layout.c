@@ -89,8 +89,7 @@ static void place_open_imports(struct layout *layout, struct unit *unit)
         if (unit->imports[i].from == IMPORT_UNIT)
             continue;
         if (import->kind == WASM_MEMORY)
-            unit->memories[import->index] =
-                (struct memory_place){open_place(layout, unit), open_place(layout, unit)};
+            unit->memories[import->index] = (struct memory_place){open_place(layout, unit), open_place(layout, unit)};
         else if (import->kind == WASM_TABLE)
             unit->tables[import->index] = (struct table_place){open_place(layout, unit), open_place(layout, unit)};
         else if (import->kind == WASM_GLOBAL)
@@ -110,8 +109,7 @@ static void place_small(struct layout *layout, struct unit *unit)
         unit->tables[i].length = here(unit, take(layout, 8, 8));
     for (uint32_t i = module->imported_globals; i < module->global_count; i++)
         unit->globals[i] = here(unit, take(layout, sizeof(union cell), 16));
-    layout->geometry->segment_flags[unit->index] =
-        take(layout, (uint64_t)module->data_count + module->elem_count, 1);
+    layout->geometry->segment_flags[unit->index] = take(layout, (uint64_t)module->data_count + module->elem_count, 1);
 }
 
 static bool table_is_inline(const struct wasm_table *table)
@@ -122,8 +120,8 @@ static bool table_is_inline(const struct wasm_table *table)
 static bool place_table(struct layout *layout, struct unit *unit, uint32_t index, struct err *err)
 {
     const struct wasm_table *table = &unit->module->tables[index];
-    uint64_t capacity = table->limits.has_max && table->limits.max < TABLE_CAPACITY_MAX ? table->limits.max
-                                                                                         : TABLE_CAPACITY_MAX;
+    uint64_t capacity =
+        table->limits.has_max && table->limits.max < TABLE_CAPACITY_MAX ? table->limits.max : TABLE_CAPACITY_MAX;
     if (capacity < table->limits.min)
         return err_at(err, ERR_LIMIT, table->at, "a table of %" PRIu64 " entries; the most is %" PRIu64,
                       table->limits.min, TABLE_CAPACITY_MAX);
@@ -154,7 +152,8 @@ static bool place_memories(struct layout *layout, struct unit *unit, struct err 
             reserve = MEMORY_RESERVE_64 + MEMORY_GUARD_64;
         uint64_t guard = memory->limits.is_64 ? MEMORY_GUARD_64 : reserve - ((uint64_t)1 << 32);
         if (memory->limits.min > (reserve - guard) >> memory->page_log2)
-            return err_set(err, ERR_LIMIT, "memory of %" PRIu64 " pages is more than this engine reserves", memory->limits.min);
+            return err_set(err, ERR_LIMIT, "memory of %" PRIu64 " pages is more than this engine reserves",
+                           memory->limits.min);
         layout->geometry->memory_reserve[unit->index][i] = reserve - guard;
         unit->memories[i].base = here(unit, take(layout, reserve, PAGE));
         if (layout->at > SLOT_SIZE_MAX)
@@ -189,9 +188,7 @@ static void resolve_import(struct layout *layout, struct unit *unit, const struc
 {
     const struct unit *from = &layout->units[by->unit];
     switch (import->kind) {
-    case WASM_FUNC:
-        resolve_func(layout, unit, import->index, by);
-        break;
+    case WASM_FUNC: resolve_func(layout, unit, import->index, by); break;
     case WASM_MEMORY:
         unit->memories[import->index] = (struct memory_place){moved(unit, from, from->memories[by->index].base),
                                                               moved(unit, from, from->memories[by->index].size)};
@@ -200,19 +197,17 @@ static void resolve_import(struct layout *layout, struct unit *unit, const struc
         unit->tables[import->index] = (struct table_place){moved(unit, from, from->tables[by->index].entries),
                                                            moved(unit, from, from->tables[by->index].length)};
         break;
-    case WASM_GLOBAL:
-        unit->globals[import->index] = moved(unit, from, from->globals[by->index]);
-        break;
-    case WASM_TAG:
-        unit->tags[import->index] = moved(unit, from, from->tags[by->index]);
-        break;
+    case WASM_GLOBAL: unit->globals[import->index] = moved(unit, from, from->globals[by->index]); break;
+    case WASM_TAG: unit->tags[import->index] = moved(unit, from, from->tags[by->index]); break;
     }
 }
 
 static uint32_t space_size(const struct wasm_module *module, enum wasm_extern_kind kind)
 {
-    const uint32_t sizes[] = {[WASM_FUNC] = module->func_count, [WASM_TABLE] = module->table_count,
-                              [WASM_MEMORY] = module->memory_count, [WASM_GLOBAL] = module->global_count,
+    const uint32_t sizes[] = {[WASM_FUNC] = module->func_count,
+                              [WASM_TABLE] = module->table_count,
+                              [WASM_MEMORY] = module->memory_count,
+                              [WASM_GLOBAL] = module->global_count,
                               [WASM_TAG] = module->tag_count};
     return sizes[kind];
 }
@@ -225,7 +220,8 @@ static bool resolve_unit(struct layout *layout, struct unit *unit, struct err *e
         if (by->from != IMPORT_UNIT)
             continue;
         if (by->unit >= unit->index || by->index >= space_size(layout->units[by->unit].module, module->imports[i].kind))
-            return err_set(err, ERR_LINK, "import %u of core instance %u names what does not precede it", i, unit->index);
+            return err_set(err, ERR_LINK, "import %u of core instance %u names what does not precede it", i,
+                           unit->index);
         resolve_import(layout, unit, &module->imports[i], by);
     }
     return true;
@@ -247,10 +243,10 @@ static bool begin(struct layout *layout, struct err *err)
     return true;
 }
 
-#define EACH_UNIT(layout, call)                                                                                       \
-    for (uint32_t i = 0; i < (layout)->count; i++) {                                                                  \
-        struct unit *unit = &(layout)->units[i];                                                                      \
-        call;                                                                                                         \
+#define EACH_UNIT(layout, call)                                                                                        \
+    for (uint32_t i = 0; i < (layout)->count; i++) {                                                                   \
+        struct unit *unit = &(layout)->units[i];                                                                       \
+        call;                                                                                                          \
     }
 
 bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, struct arena *arena,

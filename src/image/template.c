@@ -112,11 +112,8 @@ static bool const_value(struct building *b, const struct unit *unit, struct wasm
     struct wasm_const value = wasm_const_eval(unit->module, expr);
     union cell cell = {.lanes = {value.v[0], value.v[1]}};
     switch (value.kind) {
-    case WASM_CONST_BITS:
-        break;
-    case WASM_CONST_NULL:
-        cell = (union cell){.lanes = {0, 0}};
-        break;
+    case WASM_CONST_BITS: break;
+    case WASM_CONST_NULL: cell = (union cell){.lanes = {0, 0}}; break;
     case WASM_CONST_FUNC:
         cell = (union cell){.lanes = {template_funcref(b->plan, b->code, unit->index, value.index), 0}};
         if (cell.u64 == 0)
@@ -127,8 +124,7 @@ static bool const_value(struct building *b, const struct unit *unit, struct wasm
             return false;
         get(b->template, slot_off(unit, unit->globals[value.index]), &cell, sizeof cell);
         break;
-    default:
-        return false;
+    default: return false;
     }
     *ret_value = cell;
     return true;
@@ -163,15 +159,16 @@ static uint64_t func_hash(const struct unit *unit, uint32_t func)
 }
 
 /* One table entry from a constant expression. */
-static bool expr_entry(struct building *b, const struct unit *unit, struct wasm_expr expr, struct table_entry *ret_entry,
-                       struct err *err)
+static bool expr_entry(struct building *b, const struct unit *unit, struct wasm_expr expr,
+                       struct table_entry *ret_entry, struct err *err)
 {
     union cell cell;
     struct wasm_const value = wasm_const_eval(unit->module, expr);
     if (!const_value(b, unit, expr, &cell))
         return unknown(&expr, "an element", err);
     *ret_entry = (struct table_entry){cell.u64, value.kind == WASM_CONST_FUNC ? func_hash(unit, value.index) : 0};
-    if (value.kind == WASM_CONST_GLOBAL && cell.u64 && is_func_table(unit->module, unit->module->globals[value.index].type))
+    if (value.kind == WASM_CONST_GLOBAL && cell.u64 &&
+        is_func_table(unit->module, unit->module->globals[value.index].type))
         return unknown(&expr, "an element that is a function held by a global", err);
     return true;
 }

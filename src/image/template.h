@@ -13,7 +13,8 @@
 
 struct template_chunk;
 
-struct template {
+struct template
+{
     struct template_chunk **chunks;
     uint64_t chunk_count, size; /* size: of the slot, bytes */
     uint64_t pages;             /* written so far */

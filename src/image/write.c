@@ -100,8 +100,8 @@ static void add_memory(struct writer *w, const struct unit *unit, uint32_t index
     const struct unit *owner = owner_of(w, unit, WASM_MEMORY, &owned);
     const struct wasm_memory *memory = &owner->module->memories[owned];
     uint64_t reserve = w->geometry->memory_reserve[owner->index][owned];
-    uint64_t pages_max = memory->limits.is_64 ? (uint64_t)1 << (64 - memory->page_log2 - 1)
-                                              : (uint64_t)1 << (32 - memory->page_log2);
+    uint64_t pages_max =
+        memory->limits.is_64 ? (uint64_t)1 << (64 - memory->page_log2 - 1) : (uint64_t)1 << (32 - memory->page_log2);
     uint64_t max = memory->limits.has_max && memory->limits.max < pages_max ? memory->limits.max : pages_max;
     uint64_t max_bytes = max << memory->page_log2;
     struct image_memory row = {

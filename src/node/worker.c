@@ -94,8 +94,7 @@ static void log_trap(const struct activity *activity)
     const struct trap_report *report = &activity->task.report;
     const char *name = activity->worker->config.name;
     char line[256];
-    log_line(LOG_ERROR, name, "trap: %s%s%s", trap_text(report->trap), report->message[0] ? ": " : "",
-             report->message);
+    log_line(LOG_ERROR, name, "trap: %s%s%s", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
     for (uint32_t i = 0; i < report->frame_count; i++) {
         trap_describe_frame(report, i, line, sizeof line);
         log_line(LOG_ERROR, name, "%s", line);
@@ -163,7 +162,8 @@ static bool serve(void *arg, struct http_exchange *x)
     activity->dispatched = dispatched;
     activity->exchange = x;
     activity->slot = slot_acquire(worker->program, &err);
-    activity->host = activity->slot ? host_begin(worker->hosts, &worker->config, activity->slot->store, activity) : NULL;
+    activity->host =
+        activity->slot ? host_begin(worker->hosts, &worker->config, activity->slot->store, activity) : NULL;
     if (!activity->host) {
         if (activity->slot)
             slot_release(activity->slot);
@@ -256,14 +256,13 @@ void worker_stats(const struct worker *worker, struct buf *ret_text)
 {
     double ns_per_tick = (double)(now_ns() - worker->began_ns) / (double)(__rdtsc() - worker->began_tsc);
     const struct histogram *starts = &worker->starts, *pages = &worker->pages;
-    buf_printf(ret_text,
-               "{\"requests\": %llu, \"traps\": %llu, \"start_ns\": {\"p50\": %.0f, \"p90\": %.0f, \"p99\": %.0f, "
-               "\"p999\": %.0f}, \"pages_restored\": {\"p50\": %llu, \"p99\": %llu}, \"slots\": %u}",
-               (unsigned long long)worker->requests, (unsigned long long)worker->traps,
-               ns_per_tick * (double)histogram_quantile(starts, 0.5),
-               ns_per_tick * (double)histogram_quantile(starts, 0.9),
-               ns_per_tick * (double)histogram_quantile(starts, 0.99),
-               ns_per_tick * (double)histogram_quantile(starts, 0.999),
-               (unsigned long long)histogram_quantile(pages, 0.5), (unsigned long long)histogram_quantile(pages, 0.99),
-               worker->program->slot_count);
+    buf_printf(
+        ret_text,
+        "{\"requests\": %llu, \"traps\": %llu, \"start_ns\": {\"p50\": %.0f, \"p90\": %.0f, \"p99\": %.0f, "
+        "\"p999\": %.0f}, \"pages_restored\": {\"p50\": %llu, \"p99\": %llu}, \"slots\": %u}",
+        (unsigned long long)worker->requests, (unsigned long long)worker->traps,
+        ns_per_tick * (double)histogram_quantile(starts, 0.5), ns_per_tick * (double)histogram_quantile(starts, 0.9),
+        ns_per_tick * (double)histogram_quantile(starts, 0.99), ns_per_tick * (double)histogram_quantile(starts, 0.999),
+        (unsigned long long)histogram_quantile(pages, 0.5), (unsigned long long)histogram_quantile(pages, 0.99),
+        worker->program->slot_count);
 }

@@ -9,6 +9,7 @@
 /* Call the function `funcref` of this store with up to 6 integer parameters and up to one integer
  * result, on the current stack. False when the guest trapped: store->trap says why, and the caller
  * returns false in turn. */
-bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *params, uint32_t count, uint64_t *ret_result);
+bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *params, uint32_t count,
+                     uint64_t *ret_result);
 
 #endif

@@ -227,8 +227,7 @@ static uint32_t help_indirect_slow(struct context *context, uint32_t table, uint
     return trap(context, null ? TRAP_UNINITIALIZED_ELEMENT : TRAP_INDIRECT_TYPE);
 }
 
-static void help_throw_exception(struct context *context, uint64_t tag, const union cell *values,
-                                 uint32_t count)
+static void help_throw_exception(struct context *context, uint64_t tag, const union cell *values, uint32_t count)
 {
     exception_throw(context->store, tag, values, count, (uint64_t)__builtin_return_address(0));
 }

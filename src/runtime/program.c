@@ -120,7 +120,8 @@ static bool start_failed(struct program *program, const struct task *task, struc
 static bool first_start(struct program *program, struct err *err)
 {
     if (program->image.header->init_trap)
-        return err_set(err, ERR_TRAP, "instantiation traps: %s", trap_text((enum trap)program->image.header->init_trap));
+        return err_set(err, ERR_TRAP, "instantiation traps: %s",
+                       trap_text((enum trap)program->image.header->init_trap));
     if (image_starts_count(&program->image) == 0)
         return true;
     struct import_words *real = program->hosts;

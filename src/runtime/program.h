@@ -13,8 +13,8 @@ struct slot;
 
 /* How an import row is satisfied. `ret_env` is what the host function gets; both stay valid as long as the
  * program. Returning false refuses the program. */
-typedef bool program_resolver(void *arg, const struct image *image, const struct image_import *import,
-                              host_fn **ret_fn, const void **ret_env, struct err *err);
+typedef bool program_resolver(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
+                              const void **ret_env, struct err *err);
 
 /* A page whose initial contents differ from the image's runs: what start functions left. */
 struct program_page {

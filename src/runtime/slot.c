@@ -19,15 +19,9 @@ static void write_word(struct slot *slot, struct store *store, const struct imag
     uint64_t address = (uint64_t)slot->store + word->value;
     struct context context = {(uint64_t)program->image.base, store, program->helpers, word->value};
     switch ((enum image_word_kind)word->kind) {
-    case WORD_CONTEXT:
-        memcpy(at, &context, sizeof context);
-        break;
-    case WORD_HOST:
-        memcpy(at, &program->hosts[word->value], sizeof(struct import_words));
-        break;
-    case WORD_SLOT:
-        memcpy(at, &address, sizeof address);
-        break;
+    case WORD_CONTEXT: memcpy(at, &context, sizeof context); break;
+    case WORD_HOST: memcpy(at, &program->hosts[word->value], sizeof(struct import_words)); break;
+    case WORD_SLOT: memcpy(at, &address, sizeof address); break;
     }
 }
 
@@ -47,8 +41,8 @@ static bool map_template(struct slot *slot, struct err *err)
 {
     const struct image *image = &slot->program->image;
     const struct image_header *header = image->header;
-    bool done = header->mutable_size == 0 ||
-                mprotect(base_of(slot) + header->fixed_size, header->mutable_size, PROT_READ) == 0;
+    bool done =
+        header->mutable_size == 0 || mprotect(base_of(slot) + header->fixed_size, header->mutable_size, PROT_READ) == 0;
     for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
         const struct image_memory *memory = &image_memories(image)[i];
         if (memory->owner && memory->min_bytes)

@@ -203,7 +203,8 @@ bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uin
     return true;
 }
 
-bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *params, uint32_t count, uint64_t *ret_result)
+bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *params, uint32_t count,
+                     uint64_t *ret_result)
 {
     struct guest_regs regs;
     if (count > CONTEXT_INT_REGS)

@@ -66,19 +66,14 @@ bool wasi_resolve(void *arg, const struct image *image, const struct image_impor
     *ret_env = env;
     bool own_resource = import->resource_type != WASM_NO_INDEX;
     switch ((enum host_import_kind)import->kind) {
-    case HOST_LOWERED:
-        return resolve_function(link, image, import, env, ret_fn, err);
+    case HOST_LOWERED: return resolve_function(link, image, import, env, ret_fn, err);
     case HOST_RESOURCE_DROP:
         *ret_fn = canon_resource_drop;
         if (!own_resource)
             resolve_drop(link, env, ret_fn);
         return true;
-    case HOST_RESOURCE_NEW:
-        *ret_fn = canon_resource_new;
-        return true;
-    case HOST_RESOURCE_REP:
-        *ret_fn = canon_resource_rep;
-        return true;
+    case HOST_RESOURCE_NEW: *ret_fn = canon_resource_new; return true;
+    case HOST_RESOURCE_REP: *ret_fn = canon_resource_rep; return true;
     default:
         *ret_fn = canon_missing;
         link->missing++;

@@ -19,14 +19,29 @@ static special_check *const specials[OP_COUNT] = {
 
 /* What constant expressions may contain (section 3.4.15). */
 static const bool constants[OP_COUNT] = {
-    [OP_END] = true,           [OP_GLOBAL_GET] = true,        [OP_I32_CONST] = true,
-    [OP_I64_CONST] = true,     [OP_F32_CONST] = true,         [OP_F64_CONST] = true,
-    [OP_V128_CONST] = true,    [OP_I32_ADD] = true,           [OP_I32_SUB] = true,
-    [OP_I32_MUL] = true,       [OP_I64_ADD] = true,           [OP_I64_SUB] = true,
-    [OP_I64_MUL] = true,       [OP_REF_NULL] = true,          [OP_REF_FUNC] = true,
-    [OP_REF_I31] = true,       [OP_STRUCT_NEW] = true,        [OP_STRUCT_NEW_DEFAULT] = true,
-    [OP_ARRAY_NEW] = true,     [OP_ARRAY_NEW_DEFAULT] = true, [OP_ARRAY_NEW_FIXED] = true,
-    [OP_ANY_CONVERT_EXTERN] = true, [OP_EXTERN_CONVERT_ANY] = true,
+    [OP_END] = true,
+    [OP_GLOBAL_GET] = true,
+    [OP_I32_CONST] = true,
+    [OP_I64_CONST] = true,
+    [OP_F32_CONST] = true,
+    [OP_F64_CONST] = true,
+    [OP_V128_CONST] = true,
+    [OP_I32_ADD] = true,
+    [OP_I32_SUB] = true,
+    [OP_I32_MUL] = true,
+    [OP_I64_ADD] = true,
+    [OP_I64_SUB] = true,
+    [OP_I64_MUL] = true,
+    [OP_REF_NULL] = true,
+    [OP_REF_FUNC] = true,
+    [OP_REF_I31] = true,
+    [OP_STRUCT_NEW] = true,
+    [OP_STRUCT_NEW_DEFAULT] = true,
+    [OP_ARRAY_NEW] = true,
+    [OP_ARRAY_NEW_DEFAULT] = true,
+    [OP_ARRAY_NEW_FIXED] = true,
+    [OP_ANY_CONVERT_EXTERN] = true,
+    [OP_EXTERN_CONVERT_ANY] = true,
 };
 
 static uint8_t signature_type(char letter)
@@ -271,8 +286,7 @@ bool check_const(checker *s, const struct wasm_module *module, struct wasm_expr 
 }
 
 bool wasm_expr_read(const struct wasm_module *module, struct wasm_expr expr, wasm_valtype type,
-                    struct wasm_body_scratch *scratch, const struct wasm_visitor *visitor, void *arg,
-                    struct err *err)
+                    struct wasm_body_scratch *scratch, const struct wasm_visitor *visitor, void *arg, struct err *err)
 {
     return check_const(scratch, module, expr, type, module->global_count, visitor, arg, err);
 }

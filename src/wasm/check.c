@@ -44,7 +44,8 @@ bool check_underflow(const checker *s, wasm_valtype expected)
 
 bool check_mismatch(const checker *s, wasm_valtype actual, wasm_valtype expected)
 {
-    return check_fail(s, "type mismatch: expected %s, found %s", type_describe(expected).text, type_describe(actual).text);
+    return check_fail(s, "type mismatch: expected %s, found %s", type_describe(expected).text,
+                      type_describe(actual).text);
 }
 
 bool check_pop_ref(checker *s, wasm_valtype *ret)

@@ -223,8 +223,7 @@ bool check_array_copy(checker *s)
     if (!wasm_subtype(s->module, from.storage, to.storage))
         return check_fail(s, "array types do not match: %s and %s", type_describe(to.storage).text,
                           type_describe(from.storage).text);
-    return pop_range(s) && check_pop(s, nullable(s->op.b)) && check_pop(s, WASM_I32) &&
-           check_pop(s, nullable(s->op.a));
+    return pop_range(s) && check_pop(s, nullable(s->op.b)) && check_pop(s, WASM_I32) && check_pop(s, nullable(s->op.a));
 }
 
 bool check_array_init_data(checker *s)

@@ -22,9 +22,9 @@ static bool frame_room(checker *s)
 
 /* Types of blocks with one result, for the types that are the same in every module. */
 static const wasm_valtype singles[] = {
-    WASM_I32,       WASM_I64,       WASM_F32,
-    WASM_F64,       WASM_V128,      WASM_FUNCREF,
-    WASM_EXTERNREF, WASM_EXNREF,    WASM_REF | WASM_NULLABLE | HEAP_ANY,
+    WASM_I32,       WASM_I64,    WASM_F32,
+    WASM_F64,       WASM_V128,   WASM_FUNCREF,
+    WASM_EXTERNREF, WASM_EXNREF, WASM_REF | WASM_NULLABLE | HEAP_ANY,
 };
 
 /* A place for one type that lives as long as the body is read. */

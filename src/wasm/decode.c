@@ -26,8 +26,8 @@ struct decoder {
 };
 
 /* A new element of one of the arrays, or NULL with the error set. */
-#define ADD(d, vec, limit)                                                                                            \
-    ((vec)->count >= WASM_MAX_##limit ? (reader_report_limit(&(d)->in, WASM_LIMIT_##limit), NULL)                     \
+#define ADD(d, vec, limit)                                                                                             \
+    ((vec)->count >= WASM_MAX_##limit ? (reader_report_limit(&(d)->in, WASM_LIMIT_##limit), NULL)                      \
                                       : checked(d, VEC_PUSH((vec), WASM_MAX_##limit)))
 
 static void *checked(struct decoder *d, void *block)
@@ -553,13 +553,13 @@ static const struct section {
     unsigned order;
     const char *name;
 } sections[] = {
-    [0] = {custom_section, 0, "custom"},     [1] = {type_section, 1, "type"},
-    [2] = {import_section, 2, "import"},     [3] = {function_section, 3, "function"},
-    [4] = {table_section, 4, "table"},       [5] = {memory_section, 5, "memory"},
-    [13] = {tag_section, 6, "tag"},          [6] = {global_section, 7, "global"},
-    [7] = {export_section, 8, "export"},     [8] = {start_section, 9, "start"},
-    [9] = {element_section, 10, "element"},  [12] = {data_count_section, 11, "data count"},
-    [10] = {code_section, 12, "code"},       [11] = {data_section, 13, "data"},
+    [0] = {custom_section, 0, "custom"},    [1] = {type_section, 1, "type"},
+    [2] = {import_section, 2, "import"},    [3] = {function_section, 3, "function"},
+    [4] = {table_section, 4, "table"},      [5] = {memory_section, 5, "memory"},
+    [13] = {tag_section, 6, "tag"},         [6] = {global_section, 7, "global"},
+    [7] = {export_section, 8, "export"},    [8] = {start_section, 9, "start"},
+    [9] = {element_section, 10, "element"}, [12] = {data_count_section, 11, "data count"},
+    [10] = {code_section, 12, "code"},      [11] = {data_section, 13, "data"},
 };
 
 static bool section_body(struct decoder *d, const struct section *section, struct reader *all, uint32_t size)
@@ -618,9 +618,9 @@ static bool consistent(struct decoder *d, const struct reader *all)
     return true;
 }
 
-#define SEAL(d, array, length)                                                                                        \
-    (((d)->module->length = (uint32_t)(d)->array.count) == 0 ||                                                       \
-     ((d)->module->array = checked(                                                                                   \
+#define SEAL(d, array, length)                                                                                         \
+    (((d)->module->length = (uint32_t)(d)->array.count) == 0 ||                                                        \
+     ((d)->module->array = checked(                                                                                    \
           (d), arena_copy((d)->arena, (d)->array.items, (d)->array.count * sizeof *(d)->array.items))) != NULL)
 
 static bool seal(struct decoder *d)
@@ -673,8 +673,7 @@ bool wasm_decode(const uint8_t *bytes, size_t size, struct arena *arena, struct 
     return done;
 }
 
-bool wasm_load(const uint8_t *bytes, size_t size, struct arena *arena, struct wasm_module **ret_module,
-               struct err *err)
+bool wasm_load(const uint8_t *bytes, size_t size, struct arena *arena, struct wasm_module **ret_module, struct err *err)
 {
     struct wasm_module *module;
     if (!wasm_decode(bytes, size, arena, &module, err) || !wasm_validate(module, err) ||

@@ -7,20 +7,15 @@ static const struct abstract {
     const char *name, *shorthand;
     wasm_heaptype super, bottom; /* the next type above (itself for a top), the lowest of the hierarchy */
 } abstracts[] = {
-#define ROW(heap, name, shorthand, super, bottom)                                                                     \
+#define ROW(heap, name, shorthand, super, bottom)                                                                      \
     [(HEAP_##heap & 0xff) - (HEAP_EXN & 0xff)] = {name, shorthand, HEAP_##super, HEAP_##bottom},
-    ROW(ANY, "any", "anyref", ANY, NONE)
-    ROW(EQ, "eq", "eqref", ANY, NONE)
-    ROW(I31, "i31", "i31ref", EQ, NONE)
-    ROW(STRUCT, "struct", "structref", EQ, NONE)
-    ROW(ARRAY, "array", "arrayref", EQ, NONE)
-    ROW(NONE, "none", "nullref", NONE, NONE)
-    ROW(FUNC, "func", "funcref", FUNC, NOFUNC)
-    ROW(NOFUNC, "nofunc", "nullfuncref", NOFUNC, NOFUNC)
-    ROW(EXTERN, "extern", "externref", EXTERN, NOEXTERN)
-    ROW(NOEXTERN, "noextern", "nullexternref", NOEXTERN, NOEXTERN)
-    ROW(EXN, "exn", "exnref", EXN, NOEXN)
-    ROW(NOEXN, "noexn", "nullexnref", NOEXN, NOEXN)
+    ROW(ANY, "any", "anyref", ANY, NONE) ROW(EQ, "eq", "eqref", ANY, NONE) ROW(I31, "i31", "i31ref", EQ, NONE)
+        ROW(STRUCT, "struct", "structref", EQ, NONE) ROW(ARRAY, "array", "arrayref", EQ, NONE)
+            ROW(NONE, "none", "nullref", NONE, NONE) ROW(FUNC, "func", "funcref", FUNC, NOFUNC)
+                ROW(NOFUNC, "nofunc", "nullfuncref", NOFUNC, NOFUNC)
+                    ROW(EXTERN, "extern", "externref", EXTERN, NOEXTERN)
+                        ROW(NOEXTERN, "noextern", "nullexternref", NOEXTERN, NOEXTERN)
+                            ROW(EXN, "exn", "exnref", EXN, NOEXN) ROW(NOEXN, "noexn", "nullexnref", NOEXN, NOEXN)
 #undef ROW
 };
 

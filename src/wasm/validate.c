@@ -87,8 +87,7 @@ static bool fields_below(const struct wasm_module *module, const struct wasm_typ
     return true;
 }
 
-static bool comptype_below(const struct wasm_module *module, const struct wasm_type *sub,
-                           const struct wasm_type *super)
+static bool comptype_below(const struct wasm_module *module, const struct wasm_type *sub, const struct wasm_type *super)
 {
     if (sub->kind != super->kind)
         return false;

@@ -88,9 +88,11 @@ static void maps_find_what_was_put(void **state)
 static void utf8_is_checked(void **state)
 {
     (void)state;
-    static const char *const good[] = {"", "abcdefghijk", "\xc2\x80", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf", "a\xe2\x82\xac"};
-    static const char *const bad[] = {"\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                      "\xf0\x8f\xbf\xbf", "abcdefgh\xff", "\xe2\x82"};
+    static const char *const good[] = {
+        "", "abcdefghijk", "\xc2\x80", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf", "a\xe2\x82\xac"};
+    static const char *const bad[] = {"\x80",         "\xc1\xbf",         "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf0\x8f\xbf\xbf",
+                                      "abcdefgh\xff", "\xe2\x82"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_true(utf8_valid(good[i], strlen(good[i])));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -148,10 +150,14 @@ static void errors_are_complete(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arenas_give_zeroed_aligned_memory), cmocka_unit_test(arenas_keep_their_maximum),
-        cmocka_unit_test(buffers_keep_their_maximum),        cmocka_unit_test(maps_find_what_was_put),
-        cmocka_unit_test(utf8_is_checked),                   cmocka_unit_test(sha256_gives_the_standard_digests),
-        cmocka_unit_test(allocations_fail_on_request),       cmocka_unit_test(errors_are_complete),
+        cmocka_unit_test(arenas_give_zeroed_aligned_memory),
+        cmocka_unit_test(arenas_keep_their_maximum),
+        cmocka_unit_test(buffers_keep_their_maximum),
+        cmocka_unit_test(maps_find_what_was_put),
+        cmocka_unit_test(utf8_is_checked),
+        cmocka_unit_test(sha256_gives_the_standard_digests),
+        cmocka_unit_test(allocations_fail_on_request),
+        cmocka_unit_test(errors_are_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

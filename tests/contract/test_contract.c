@@ -51,10 +51,10 @@ struct world {
 
 static struct world world;
 
-#define OK(expression, err)                                                                                           \
-    do {                                                                                                              \
-        if (!(expression))                                                                                            \
-            fail_msg("%s: %s", #expression, (err).message);                                                           \
+#define OK(expression, err)                                                                                            \
+    do {                                                                                                               \
+        if (!(expression))                                                                                             \
+            fail_msg("%s: %s", #expression, (err).message);                                                            \
     } while (0)
 
 static void read_module(int side)
@@ -109,8 +109,8 @@ static struct plan *make_plan(struct unit *units, uint32_t count)
     plan->unit_count = count;
     plan->imports = ARENA_ARRAY(&world.arena, struct host_import, 4);
     plan->exports = ARENA_ARRAY(&world.arena, struct plan_export, 64);
-    const struct canon_options none = {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX,
-                                       WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, 0};
+    const struct canon_options none = {
+        WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, 0};
     for (uint32_t u = 0; u < count; u++) {
         const struct wasm_module *module = units[u].module;
         units[u].imports = ARENA_ARRAY(&world.arena, struct unit_import, module->import_count);
@@ -120,12 +120,17 @@ static struct plan *make_plan(struct unit *units, uint32_t count)
             if (str_eq(import->module, STR("host"))) {
                 by = (struct unit_import){.from = IMPORT_HOST, .host = plan->import_count};
                 plan->imports[plan->import_count++] =
-                    (struct host_import){.kind = HOST_CORE, .interface = import->module, .name = import->name,
-                                         .options = none, .resource_type = WASM_NO_INDEX, .dtor_unit = WASM_NO_INDEX,
-                                         .dtor = WASM_NO_INDEX, .type = wasm_func_type(module, import->index)};
+                    (struct host_import){.kind = HOST_CORE,
+                                         .interface = import->module,
+                                         .name = import->name,
+                                         .options = none,
+                                         .resource_type = WASM_NO_INDEX,
+                                         .dtor_unit = WASM_NO_INDEX,
+                                         .dtor = WASM_NO_INDEX,
+                                         .type = wasm_func_type(module, import->index)};
             } else if (count == SIDES) {
-                by = (struct unit_import){.from = IMPORT_UNIT, .unit = CALLEE,
-                                          .index = export_index(units[CALLEE].module, import->name)};
+                by = (struct unit_import){
+                    .from = IMPORT_UNIT, .unit = CALLEE, .index = export_index(units[CALLEE].module, import->name)};
             }
             units[u].imports[i] = by;
         }
@@ -133,8 +138,10 @@ static struct plan *make_plan(struct unit *units, uint32_t count)
             if (module->exports[i].kind == WASM_FUNC)
                 plan->exports[plan->export_count++] =
                     (struct plan_export){.interface = u == 0 && count == SIDES ? STR("callee") : STR(""),
-                                         .name = module->exports[i].name, .unit = u,
-                                         .func = module->exports[i].index, .options = none};
+                                         .name = module->exports[i].name,
+                                         .unit = u,
+                                         .func = module->exports[i].index,
+                                         .options = none};
     }
     return plan;
 }
@@ -157,8 +164,10 @@ static struct program *build(struct unit *units, uint32_t count, generator_fn *g
         const struct code_func *f = &code.funcs.items[i];
         funcs[i] = (struct image_func){f->code_off, f->code_size, f->unit, f->func, f->kind, f->frame_size, {0, 0}};
     }
-    struct code_parts parts = {code.text.data, code.text.size, code.exec_size, funcs, code.funcs.count,
-                               (const void *)code.sites.items, code.sites.count, (const void *)code.pads.items,
+    struct code_parts parts = {code.text.data,   code.text.size,
+                               code.exec_size,   funcs,
+                               code.funcs.count, (const void *)code.sites.items,
+                               code.sites.count, (const void *)code.pads.items,
                                code.pads.count};
     OK(image_write(plan, &geometry, &parts, source, 0, &image, &err), err);
     OK(image_check(image.data, image.size, &err), err);
@@ -255,19 +264,19 @@ static struct run call(int side, const char *name, int32_t a, int32_t b)
     return run;
 }
 
-#define ASSERT_RETURNS(expected, ...)                                                                                 \
-    do {                                                                                                              \
-        struct run run_ = call(__VA_ARGS__);                                                                          \
-        if (!run_.returned)                                                                                           \
-            fail_msg("trapped: %s %s", trap_text(task.report.trap), task.report.message);                             \
-        assert_int_equal(run_.v[0].i32, (expected));                                                                  \
+#define ASSERT_RETURNS(expected, ...)                                                                                  \
+    do {                                                                                                               \
+        struct run run_ = call(__VA_ARGS__);                                                                           \
+        if (!run_.returned)                                                                                            \
+            fail_msg("trapped: %s %s", trap_text(task.report.trap), task.report.message);                              \
+        assert_int_equal(run_.v[0].i32, (expected));                                                                   \
     } while (0)
 
-#define ASSERT_TRAPS(expected, ...)                                                                                   \
-    do {                                                                                                              \
-        struct run run_ = call(__VA_ARGS__);                                                                          \
-        assert_false(run_.returned);                                                                                  \
-        assert_string_equal(trap_text(task.report.trap), trap_text(expected));                                        \
+#define ASSERT_TRAPS(expected, ...)                                                                                    \
+    do {                                                                                                               \
+        struct run run_ = call(__VA_ARGS__);                                                                           \
+        assert_false(run_.returned);                                                                                   \
+        assert_string_equal(trap_text(task.report.trap), trap_text(expected));                                         \
     } while (0)
 
 static int set_up(void **state)
@@ -454,8 +463,9 @@ static int32_t work_interrupted(int32_t rounds)
     while (task.state == TASK_PREEMPTED) {
         trap_flag_off();
         /* What the loop and other tasks do to registers meanwhile. */
-        __asm__ volatile("pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm1, %%xmm1; pcmpeqd %%xmm7, %%xmm7; pcmpeqd %%xmm15, %%xmm15"
-                         ::: "xmm0", "xmm1", "xmm7", "xmm15");
+        __asm__ volatile(
+            "pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm1, %%xmm1; pcmpeqd %%xmm7, %%xmm7; pcmpeqd %%xmm15, %%xmm15" ::
+                : "xmm0", "xmm1", "xmm7", "xmm15");
         task_resume(&task);
     }
     trap_flag_off();
@@ -481,15 +491,15 @@ static void preemption(void **state)
     printf("           preempted %llu times\n", (unsigned long long)interruptions);
 }
 
-#define CLASSES(CLASS)                                                                                                \
-    CLASS(calls_with_registers_and_spills)                                                                            \
-    CLASS(host_calls)                                                                                                 \
-    CLASS(indirect_calls)                                                                                             \
-    CLASS(tail_calls)                                                                                                 \
-    CLASS(exceptions)                                                                                                 \
-    CLASS(traps_with_backtraces)                                                                                      \
-    CLASS(stack_overflow)                                                                                             \
-    CLASS(memory_bounds)                                                                                              \
+#define CLASSES(CLASS)                                                                                                 \
+    CLASS(calls_with_registers_and_spills)                                                                             \
+    CLASS(host_calls)                                                                                                  \
+    CLASS(indirect_calls)                                                                                              \
+    CLASS(tail_calls)                                                                                                  \
+    CLASS(exceptions)                                                                                                  \
+    CLASS(traps_with_backtraces)                                                                                       \
+    CLASS(stack_overflow)                                                                                              \
+    CLASS(memory_bounds)                                                                                               \
     CLASS(preemption)
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

@@ -43,10 +43,10 @@ struct standin {
     uint32_t open_pads[16], open_pad_count; /* indices of pads that wait for their landing */
 };
 
-#define EMIT(s, ...)                                                                                                  \
-    do {                                                                                                              \
-        const uint8_t bytes_[] = {__VA_ARGS__};                                                                       \
-        buf_append(&(s)->code->text, bytes_, sizeof bytes_);                                                          \
+#define EMIT(s, ...)                                                                                                   \
+    do {                                                                                                               \
+        const uint8_t bytes_[] = {__VA_ARGS__};                                                                        \
+        buf_append(&(s)->code->text, bytes_, sizeof bytes_);                                                           \
     } while (0)
 
 static void emit32(struct standin *s, uint32_t value)
@@ -320,7 +320,7 @@ static void save_guest_fp(struct standin *s)
     save(s, RBP, RBX, offsetof(struct store, guest_fp));
 }
 
-static bool throw(struct standin *s, const struct wasm_op *op)
+static bool throw(struct standin * s, const struct wasm_op *op)
 {
     const struct wasm_functype *type = &s->module->types[s->module->tags[op->a].type].func;
     struct place tag = s->unit->tags[op->a];
@@ -474,31 +474,20 @@ static void address(struct standin *s, const struct wasm_op *op)
 static bool simple(struct standin *s, const struct wasm_op *op)
 {
     switch (op->code) {
-    case OP_I32_CONST: case OP_I64_CONST: case OP_F64_CONST:
-        constant(s, op->bits);
-        return true;
-    case OP_LOCAL_GET:
-        copy(s, RBP, push(s), RBP, local(op->a));
-        return true;
-    case OP_LOCAL_SET:
-        copy(s, RBP, local(op->a), RBP, pop(s));
-        return true;
-    case OP_I32_ADD:
-        binary(s, false, 0x01);
-        return true;
-    case OP_I32_SUB:
-        binary(s, false, 0x29);
-        return true;
-    case OP_I64_ADD:
-        binary(s, true, 0x01);
-        return true;
+    case OP_I32_CONST:
+    case OP_I64_CONST:
+    case OP_F64_CONST: constant(s, op->bits); return true;
+    case OP_LOCAL_GET: copy(s, RBP, push(s), RBP, local(op->a)); return true;
+    case OP_LOCAL_SET: copy(s, RBP, local(op->a), RBP, pop(s)); return true;
+    case OP_I32_ADD: binary(s, false, 0x01); return true;
+    case OP_I32_SUB: binary(s, false, 0x29); return true;
+    case OP_I64_ADD: binary(s, true, 0x01); return true;
     case OP_I32_EQZ:
         load(s, RCX, RBP, pop(s));
         EMIT(s, 0x31, 0xc0, 0x85, 0xc9, 0x0f, 0x94, 0xc0); /* xor eax,eax; test ecx,ecx; sete al */
         save(s, RAX, RBP, push(s));
         return true;
-    case OP_I32_WRAP_I64: /* upper bits of an i32 are undefined */
-        return true;
+    case OP_I32_WRAP_I64: /* upper bits of an i32 are undefined */ return true;
     case OP_I64_EXTEND_I32_S:
         load(s, RAX, RBP, pop(s));
         EMIT(s, 0x48, 0x98); /* cdqe */
@@ -529,8 +518,7 @@ static bool simple(struct standin *s, const struct wasm_op *op)
         EMIT(s, 0x89, 0x08);
         return true;
     }
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -549,32 +537,26 @@ static bool step(void *arg, const struct wasm_op *op, const struct wasm_body_sta
         return err_memory(err);
     *site = (struct code_site){here(s), op->offset};
     switch (op->code) {
-    case OP_BLOCK: case OP_LOOP: case OP_TRY_TABLE:
-        return open_block(s, op);
-    case OP_IF:
-        return open_if(s, op);
-    case OP_END:
-        return close_block(s, op, err);
+    case OP_BLOCK:
+    case OP_LOOP:
+    case OP_TRY_TABLE: return open_block(s, op);
+    case OP_IF: return open_if(s, op);
+    case OP_END: return close_block(s, op, err);
     case OP_BR_IF:
         load(s, RAX, RBP, pop(s));
         EMIT(s, 0x85, 0xc0);
         jump_to(s, 0x85, op->a);
         return true;
-    case OP_RETURN:
-        do_return(s);
-        return true;
-    case OP_UNREACHABLE:
-        trap(s, TRAP_UNREACHABLE);
-        return true;
-    case OP_CALL: case OP_RETURN_CALL:
-        return call(s, op->a, op->code == OP_RETURN_CALL, err);
-    case OP_CALL_INDIRECT: case OP_RETURN_CALL_INDIRECT:
-        return call_indirect(s, op, err);
-    case OP_THROW:
-        return throw(s, op);
+    case OP_RETURN: do_return(s); return true;
+    case OP_UNREACHABLE: trap(s, TRAP_UNREACHABLE); return true;
+    case OP_CALL:
+    case OP_RETURN_CALL: return call(s, op->a, op->code == OP_RETURN_CALL, err);
+    case OP_CALL_INDIRECT:
+    case OP_RETURN_CALL_INDIRECT: return call_indirect(s, op, err);
+    case OP_THROW: return throw(s, op);
     default:
-        return simple(s, op) || err_set(err, ERR_UNSUPPORTED, "the test generator does not know %s",
-                                        wasm_op_name(op->code));
+        return simple(s, op) ||
+               err_set(err, ERR_UNSUPPORTED, "the test generator does not know %s", wasm_op_name(op->code));
     }
 }
 
@@ -615,7 +597,8 @@ static void thunk(struct standin *s, uint32_t func)
     EMIT(s, 0xc3);
 }
 
-static bool generate_unit(struct standin *s, const struct unit *unit, struct wasm_body_scratch *scratch, struct err *err)
+static bool generate_unit(struct standin *s, const struct unit *unit, struct wasm_body_scratch *scratch,
+                          struct err *err)
 {
     static const struct wasm_visitor visitor = {begin, step};
     s->unit = unit;

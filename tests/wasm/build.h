@@ -15,10 +15,10 @@
 
 #define BUILD_MAX ((size_t)1 << 30)
 
-#define BYTES(b, ...)                                                                                                 \
-    do {                                                                                                              \
-        const uint8_t bytes_[] = {__VA_ARGS__};                                                                       \
-        buf_append((b), bytes_, sizeof bytes_);                                                                       \
+#define BYTES(b, ...)                                                                                                  \
+    do {                                                                                                               \
+        const uint8_t bytes_[] = {__VA_ARGS__};                                                                        \
+        buf_append((b), bytes_, sizeof bytes_);                                                                        \
     } while (0)
 
 static inline void build_u32(struct buf *b, uint32_t value)
@@ -53,11 +53,11 @@ static inline void build_section(struct buf *module, uint8_t id, struct buf cont
     buf_free(&content);
 }
 
-#define SECTION(module, id, ...)                                                                                      \
-    do {                                                                                                              \
-        struct buf content_ = build_new();                                                                            \
-        BYTES(&content_, __VA_ARGS__);                                                                                \
-        build_section((module), (id), content_);                                                                      \
+#define SECTION(module, id, ...)                                                                                       \
+    do {                                                                                                               \
+        struct buf content_ = build_new();                                                                             \
+        BYTES(&content_, __VA_ARGS__);                                                                                 \
+        build_section((module), (id), content_);                                                                       \
     } while (0)
 
 /* A code section with one body, which is freed. */
@@ -72,13 +72,13 @@ static inline void build_code(struct buf *module, struct buf body)
 }
 
 /* One function of type 0, [] -> [], whose body has no locals and these bytes. */
-#define FUNCTION(module, ...)                                                                                         \
-    do {                                                                                                              \
-        struct buf body_ = build_new();                                                                               \
-        BYTES(&body_, 0, __VA_ARGS__);                                                                                \
-        SECTION((module), 1, 1, 0x60, 0, 0);                                                                          \
-        SECTION((module), 3, 1, 0);                                                                                   \
-        build_code((module), body_);                                                                                  \
+#define FUNCTION(module, ...)                                                                                          \
+    do {                                                                                                               \
+        struct buf body_ = build_new();                                                                                \
+        BYTES(&body_, 0, __VA_ARGS__);                                                                                 \
+        SECTION((module), 1, 1, 0x60, 0, 0);                                                                           \
+        SECTION((module), 3, 1, 0);                                                                                    \
+        build_code((module), body_);                                                                                   \
     } while (0)
 
 static inline bool build_bodies(const struct wasm_module *module, const struct wasm_visitor *visitor, void *arg,
@@ -107,20 +107,20 @@ static inline struct err build_check(struct buf b)
     return err;
 }
 
-#define ASSERT_REFUSED(module, expected_kind, expected_offset, words)                                                 \
-    do {                                                                                                              \
-        struct err err_ = build_check(module);                                                                        \
-        if (!strstr(err_.message, (words)))                                                                           \
-            fail_msg("expected \"%s\", got \"%s\"", (words), err_.message);                                           \
-        assert_int_equal(err_.kind, (expected_kind));                                                                 \
-        assert_int_equal(err_.offset, (expected_offset));                                                             \
+#define ASSERT_REFUSED(module, expected_kind, expected_offset, words)                                                  \
+    do {                                                                                                               \
+        struct err err_ = build_check(module);                                                                         \
+        if (!strstr(err_.message, (words)))                                                                            \
+            fail_msg("expected \"%s\", got \"%s\"", (words), err_.message);                                            \
+        assert_int_equal(err_.kind, (expected_kind));                                                                  \
+        assert_int_equal(err_.offset, (expected_offset));                                                              \
     } while (0)
 
-#define ASSERT_VALID(module)                                                                                          \
-    do {                                                                                                              \
-        struct err err_ = build_check(module);                                                                        \
-        if (err_.kind != ERR_NONE)                                                                                    \
-            fail_msg("offset 0x%llx: %s", (unsigned long long)err_.offset, err_.message);                             \
+#define ASSERT_VALID(module)                                                                                           \
+    do {                                                                                                               \
+        struct err err_ = build_check(module);                                                                         \
+        if (err_.kind != ERR_NONE)                                                                                     \
+            fail_msg("offset 0x%llx: %s", (unsigned long long)err_.offset, err_.message);                              \
     } while (0)
 
 #endif

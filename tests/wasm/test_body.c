@@ -117,11 +117,11 @@ static void immediates(void **state)
 
 #define BODY_AT 23 /* offset of the first instruction in what FUNCTION builds */
 
-#define REFUSED(kind, at, words, ...)                                                                                 \
-    do {                                                                                                              \
-        struct buf b_ = build_module();                                                                               \
-        FUNCTION(&b_, __VA_ARGS__);                                                                                   \
-        ASSERT_REFUSED(b_, kind, BODY_AT + (at), words);                                                              \
+#define REFUSED(kind, at, words, ...)                                                                                  \
+    do {                                                                                                               \
+        struct buf b_ = build_module();                                                                                \
+        FUNCTION(&b_, __VA_ARGS__);                                                                                    \
+        ASSERT_REFUSED(b_, kind, BODY_AT + (at), words);                                                               \
     } while (0)
 
 static void malformed_bodies(void **state)

@@ -196,8 +196,8 @@ static void name_section(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(headers), cmocka_unit_test(sections),     cmocka_unit_test(section_order),
-        cmocka_unit_test(entries), cmocka_unit_test(lengths),      cmocka_unit_test(index_spaces),
+        cmocka_unit_test(headers),  cmocka_unit_test(sections),     cmocka_unit_test(section_order),
+        cmocka_unit_test(entries),  cmocka_unit_test(lengths),      cmocka_unit_test(index_spaces),
         cmocka_unit_test(segments), cmocka_unit_test(name_section),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,19 +13,19 @@ static void repeat(struct buf *content, uint32_t count, const uint8_t *item, siz
         buf_append(content, item, size);
 }
 
-#define REPEAT(content, count, ...)                                                                                   \
-    do {                                                                                                              \
-        const uint8_t item_[] = {__VA_ARGS__};                                                                        \
-        repeat((content), (count), item_, sizeof item_);                                                              \
+#define REPEAT(content, count, ...)                                                                                    \
+    do {                                                                                                               \
+        const uint8_t item_[] = {__VA_ARGS__};                                                                         \
+        repeat((content), (count), item_, sizeof item_);                                                               \
     } while (0)
 
-#define ITEMS(name, id, ...)                                                                                          \
-    static void name(struct buf *module, uint32_t n)                                                                  \
-    {                                                                                                                 \
-        struct buf content = build_new();                                                                             \
-        build_u32(&content, n);                                                                                       \
-        REPEAT(&content, n, __VA_ARGS__);                                                                             \
-        build_section(module, (id), content);                                                                         \
+#define ITEMS(name, id, ...)                                                                                           \
+    static void name(struct buf *module, uint32_t n)                                                                   \
+    {                                                                                                                  \
+        struct buf content = build_new();                                                                              \
+        build_u32(&content, n);                                                                                        \
+        REPEAT(&content, n, __VA_ARGS__);                                                                              \
+        build_section(module, (id), content);                                                                          \
     }
 
 ITEMS(types, 1, 0x5f, 0)

@@ -13,8 +13,8 @@
 static struct buf rich_module(void)
 {
     struct buf b = build_module(), body = build_new();
-    SECTION(&b, 1, 4, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 0, 0, 0x4e, 2, 0x50, 0, 0x5f, 2, 0x7f, 1, 0x63, 3, 0, 0x5e, 0x78,
-            1, 0x60, 1, 0x7f, 0);
+    SECTION(&b, 1, 4, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 0, 0, 0x4e, 2, 0x50, 0, 0x5f, 2, 0x7f, 1, 0x63, 3, 0, 0x5e, 0x78, 1,
+            0x60, 1, 0x7f, 0);
     SECTION(&b, 2, 2, 1, 'm', 1, 'f', 0, 0, 1, 'm', 1, 'g', 3, 0x7f, 0);
     SECTION(&b, 3, 1, 0);
     SECTION(&b, 4, 2, 0x70, 1, 2, 9, 0x40, 0, 0x64, 0x70, 0, 1, 0xd2, 0, 0x0b);
@@ -70,8 +70,8 @@ static void feed(const uint8_t *bytes, size_t size)
     struct arena arena;
     struct wasm_module *module;
     arena_init(&arena, BUILD_MAX);
-    bool loaded = wasm_load(at_the_edge(bytes, size), size, &arena, &module, &err) &&
-                  build_bodies(module, NULL, NULL, &err);
+    bool loaded =
+        wasm_load(at_the_edge(bytes, size), size, &arena, &module, &err) && build_bodies(module, NULL, NULL, &err);
     arena_free(&arena);
     valid += loaded;
     refused += !loaded;

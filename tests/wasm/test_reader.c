@@ -45,11 +45,11 @@ static void signed_numbers(void **state)
     assert_true(reader_s33(&in, &large) && large == INT64_C(0xffffffff));
 }
 
-#define ASSERT_FAILS(call, expected_kind, words)                                                                      \
-    do {                                                                                                              \
-        assert_false(call);                                                                                           \
-        assert_int_equal(err.kind, (expected_kind));                                                                  \
-        assert_non_null(strstr(err.message, (words)));                                                                \
+#define ASSERT_FAILS(call, expected_kind, words)                                                                       \
+    do {                                                                                                               \
+        assert_false(call);                                                                                            \
+        assert_int_equal(err.kind, (expected_kind));                                                                   \
+        assert_non_null(strstr(err.message, (words)));                                                                 \
     } while (0)
 
 static void numbers_refused(void **state)
@@ -145,8 +145,12 @@ static void types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unsigned_numbers), cmocka_unit_test(signed_numbers), cmocka_unit_test(numbers_refused),
-        cmocka_unit_test(names),            cmocka_unit_test(windows),        cmocka_unit_test(counts),
+        cmocka_unit_test(unsigned_numbers),
+        cmocka_unit_test(signed_numbers),
+        cmocka_unit_test(numbers_refused),
+        cmocka_unit_test(names),
+        cmocka_unit_test(windows),
+        cmocka_unit_test(counts),
         cmocka_unit_test(types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,8 +122,7 @@ static void run_file(const char *folder, const char *name)
     snprintf(path, sizeof path, "%s/%s/%s", SUITES, folder, name);
     json_t *suite = json_load_file(path, JSON_ALLOW_NUL, NULL);
     assert_non_null(suite);
-    json_array_foreach(json_object_get(suite, "commands"), index, command)
-        run_command(folder, name, command);
+    json_array_foreach(json_object_get(suite, "commands"), index, command) run_command(folder, name, command);
     json_decref(suite);
 }
 

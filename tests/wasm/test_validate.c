@@ -28,8 +28,8 @@ static void unload(struct loaded *l)
 static struct loaded type_zoo(void)
 {
     struct buf b = build_module();
-    SECTION(&b, 1, 5, 0x60, 1, 0x7f, 0, 0x60, 1, 0x7f, 0, 0x4e, 2, 0x5f, 1, 0x63, 3, 0, 0x5e, 0x64, 2, 1, 0x4e, 2,
-            0x5f, 1, 0x63, 5, 0, 0x5e, 0x64, 4, 1, 0x5f, 1, 0x63, 3, 0);
+    SECTION(&b, 1, 5, 0x60, 1, 0x7f, 0, 0x60, 1, 0x7f, 0, 0x4e, 2, 0x5f, 1, 0x63, 3, 0, 0x5e, 0x64, 2, 1, 0x4e, 2, 0x5f,
+            1, 0x63, 5, 0, 0x5e, 0x64, 4, 1, 0x5f, 1, 0x63, 3, 0);
     return load(b);
 }
 
@@ -199,9 +199,9 @@ static void constants_evaluated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(identity),         cmocka_unit_test(identity_across_modules),
-        cmocka_unit_test(subtyping),        cmocka_unit_test(supertypes),
-        cmocka_unit_test(module_rules),     cmocka_unit_test(types_before_use),
+        cmocka_unit_test(identity),          cmocka_unit_test(identity_across_modules),
+        cmocka_unit_test(subtyping),         cmocka_unit_test(supertypes),
+        cmocka_unit_test(module_rules),      cmocka_unit_test(types_before_use),
         cmocka_unit_test(constants_refused), cmocka_unit_test(constants_evaluated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

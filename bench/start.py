@@ -57,6 +57,8 @@ def measure(name, file, prefix, options):
     try:
         client(peer.port, max(options.connections, 5000), options.connections, prefix)
         before = {**peer.usage(), "allocations": allocations()}
+        if not before["allocations"]:
+            raise SystemExit("the allocator was not counted: is libcount-alloc.so built?")
         result = client(peer.port, options.requests, options.connections, prefix)
         after = {**peer.usage(), "allocations": allocations()}
         traced = system_calls(peer, prefix, options)

@@ -174,7 +174,7 @@ static bool cache_path(const uint8_t digest[32], const struct compile_options *o
     *at++ = '/';
     for (int i = 0; i < 32; i++)
         at += sprintf(at, "%02x", key[i]);
-    strcpy(at, ".image");
+    memcpy(at, ".image", sizeof ".image");
     return true;
 }
 

@@ -120,7 +120,7 @@ static bool end_text(struct linker *linker)
     return true;
 }
 
-/* f<unit>_<func>, t<unit>_<func>: kind and numbers; false for routines. */
+/* f<unit>_<func>, t<unit>_<func>, or with capitals: kind and numbers; false for routines. */
 static bool parse_name(const struct linker *linker, struct str name, struct code_func *func)
 {
     char kind, rest, text[48];
@@ -129,10 +129,10 @@ static bool parse_name(const struct linker *linker, struct str name, struct code
         return false;
     memcpy(text, name.ptr, name.len);
     text[name.len] = '\0';
-    if (sscanf(text, "%c%" SCNu32 "_%" SCNu32 "%c", &kind, &unit, &index, &rest) != 3 || (kind != 'f' && kind != 't') ||
+    if (sscanf(text, "%c%" SCNu32 "_%" SCNu32 "%c", &kind, &unit, &index, &rest) != 3 || !strchr("fFtT", kind) ||
         unit >= linker->unit_count || index >= linker->units[unit].module->func_count)
         return false;
-    func->kind = kind == 'f' ? CODE_FUNC : CODE_THUNK;
+    func->kind = (kind | 0x20) == 'f' ? CODE_FUNC : CODE_THUNK;
     func->unit = unit;
     func->func = index;
     return true;
@@ -197,6 +197,19 @@ static bool define_routine(struct linker *linker, struct str name)
     return false;
 }
 
+/* A function may be defined with a small letter and used with a capital, or the other way round. */
+static bool find_symbol(const struct linker *linker, struct str name, uint32_t *ret_off)
+{
+    char other[48];
+    if (map_get(&linker->symbols, name, ret_off))
+        return true;
+    if (name.len == 0 || name.len > sizeof other || !strchr("fFtT", name.ptr[0]))
+        return false;
+    memcpy(other, name.ptr, name.len);
+    other[0] ^= 0x20;
+    return map_get(&linker->symbols, (struct str){other, name.len}, ret_off);
+}
+
 /* Each name that text of this object needs and nobody defines must be a routine of ours. */
 static bool resolve(struct linker *linker, const struct object *object, uint32_t index)
 {
@@ -207,7 +220,7 @@ static bool resolve(struct linker *linker, const struct object *object, uint32_t
         if (!symbol)
             return bad(linker, "a relocation names no symbol");
         struct str name = object_symbol_name(object, symbol);
-        if (symbol->st_shndx == SHN_UNDEF && !map_get(&linker->symbols, name, NULL) && !define_routine(linker, name))
+        if (symbol->st_shndx == SHN_UNDEF && !find_symbol(linker, name, NULL) && !define_routine(linker, name))
             return false;
     }
     return true;
@@ -232,7 +245,7 @@ static bool address_of(struct linker *linker, const struct object *object, const
 {
     uint32_t found;
     if (symbol->st_shndx == SHN_UNDEF) {
-        if (!map_get(&linker->symbols, object_symbol_name(object, symbol), &found))
+        if (!find_symbol(linker, object_symbol_name(object, symbol), &found))
             return bad(linker, "a symbol is defined nowhere");
         *ret_off = found;
         return true;

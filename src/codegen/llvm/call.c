@@ -8,16 +8,16 @@ struct callee {
 };
 
 /* Whom index `func` of this unit's function space denotes. */
-static struct callee callee_of(struct gen *g, uint32_t func)
+static struct callee callee_of(struct gen *g, uint32_t func, bool wide)
 {
     const struct func_place *place = &g->unit->funcs[func];
     if (place->link == FUNC_DEFINED)
-        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func), g->context};
+        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func, wide), g->context};
     if (place->link == FUNC_DIRECT)
-        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func),
+        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func, wide),
                                at_offset(g, g->context, place->context_delta)};
     if (place->link == FUNC_HOST)
-        return (struct callee){gen_unit_function(g, CODE_THUNK, g->unit->index, func), g->context};
+        return (struct callee){gen_unit_function(g, CODE_THUNK, g->unit->index, func, wide), g->context};
     LLVMValueRef words = at_offset(g, g->context, place->off);
     return (struct callee){
         load_fixed(g, g->ptr, at_offset(g, words, offsetof(struct import_words, code))),
@@ -51,28 +51,28 @@ static bool push_results(struct gen *g, const struct wasm_functype *type, LLVMVa
     return pushed;
 }
 
-static void pop_params(struct gen *g, const struct wasm_functype *type, LLVMValueRef context, LLVMValueRef *ret_args)
+static unsigned pop_params(struct gen *g, const struct wasm_functype *type, bool wide, LLVMValueRef context,
+                           LLVMValueRef *ret_args)
 {
     g->stack.count -= type->param_count;
-    pack_params(g, type, g->stack.items + g->stack.count, ret_args);
+    unsigned count = pack_params(g, type, wide, g->stack.items + g->stack.count, ret_args);
     ret_args[0] = context;
+    return count;
 }
 
 static bool call(struct gen *g, struct callee callee, const struct wasm_functype *type)
 {
     LLVMValueRef args[GUEST_PARAMS];
-    pop_params(g, type, callee.context, args);
-    return push_results(g, type, call_guest(g, callee.code, args));
+    unsigned count = pop_params(g, type, false, callee.context, args);
+    return push_results(g, type, call_guest(g, guest_type(g, type), callee.code, args, count));
 }
 
-/* Every prototype is the same, so that any function may follow any other in its frame. */
+/* Every wide prototype is the same, so that any function may follow any other in its frame. */
 static bool tail_call(struct gen *g, struct callee callee, const struct wasm_functype *type)
 {
     LLVMValueRef args[GUEST_PARAMS];
-    pop_params(g, type, callee.context, args);
-    locate(g);
-    LLVMValueRef result = LLVMBuildCall2(g->builder, g->proto, callee.code, args, GUEST_PARAMS, "");
-    LLVMSetInstructionCallConv(result, PRESERVE_NONE);
+    pop_params(g, type, true, callee.context, args);
+    LLVMValueRef result = call_plain(g, g->proto, callee.code, args, GUEST_PARAMS);
     LLVMSetTailCallKind(result, LLVMTailCallKindMustTail);
     LLVMBuildRet(g->builder, result);
     return true;
@@ -80,12 +80,12 @@ static bool tail_call(struct gen *g, struct callee callee, const struct wasm_fun
 
 EMITTER(call)
 {
-    return call(g, callee_of(g, op->a), wasm_func_type(g->unit->module, op->a));
+    return call(g, callee_of(g, op->a, false), wasm_func_type(g->unit->module, op->a));
 }
 
 EMITTER(return_call)
 {
-    return tail_call(g, callee_of(g, op->a), wasm_func_type(g->unit->module, op->a));
+    return tail_call(g, callee_of(g, op->a, true), wasm_func_type(g->unit->module, op->a));
 }
 
 #define SUBTYPES_MAX 8 /* compared in place; the runtime knows the rest */
@@ -188,9 +188,9 @@ EMITTER(ref_func)
 {
     const struct func_place *place = &g->unit->funcs[op->a];
     if (place->link == FUNC_GUEST)
-        return push(g, reference_there(g, callee_of(g, op->a)));
+        return push(g, reference_there(g, callee_of(g, op->a, false)));
     if (place->link == FUNC_HOST)
-        return push(g, reference_here(g, gen_unit_function(g, CODE_THUNK, g->unit->index, op->a), g->unit->context));
-    LLVMValueRef function = gen_unit_function(g, CODE_FUNC, place->unit, place->func);
+        return push(g, reference_here(g, gen_unit_function(g, CODE_THUNK, g->unit->index, op->a, false), g->unit->context));
+    LLVMValueRef function = gen_unit_function(g, CODE_FUNC, place->unit, place->func, false);
     return push(g, reference_here(g, function, g->units[place->unit].context));
 }

@@ -168,7 +168,7 @@ static LLVMValueRef end_value(struct gen *g, const struct control *control, uint
 
 static bool end_function(struct gen *g)
 {
-    LLVMBuildRet(g->builder, make_results(g, g->func_type, g->stack.items));
+    return_values(g, g->func_type, g->stack.items);
     return true;
 }
 

@@ -72,19 +72,19 @@ struct gen {
     LLVMMetadataRef debug_file, debug_func_type, scope;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
     LLVMTypeRef type[KIND_COUNT];
-    LLVMTypeRef results, proto;  /* of every guest function */
+    LLVMTypeRef results, proto;  /* of every guest function, as the machine sees it: "wide" */
     LLVMTypeRef landing;         /* {ptr, i32} */
     LLVMValueRef tbaa[ACCESS_COUNT], empty_node, rare_node;
     unsigned md_tbaa, md_invariant, md_prof;
     LLVMAttributeRef attributes[10];
     unsigned attribute_count;
-    LLVMAttributeRef nomerge, noreturn, cold;
 
     const struct unit *units;
     uint32_t unit_count;
     /* The function being translated. */
     const struct unit *unit;
     const struct wasm_functype *func_type;
+    bool wide;                   /* it has the one prototype, because it makes tail calls */
     LLVMValueRef function, context;
     LLVMBasicBlockRef entry;
     const struct wasm_body_state *state;
@@ -119,9 +119,11 @@ extern const struct row emit_rows[OP_COUNT];
 bool gen_init(struct gen *g, const struct unit *units, uint32_t unit_count, struct err *err);
 void gen_free(struct gen *g);
 /* A function of the guest convention: declared hidden under `name`, found again if it exists. */
-LLVMValueRef gen_function(struct gen *g, const char *name);
-/* The same for function `func` of unit `unit` (kind CODE_FUNC), or the thunk of import `func`. */
-LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func);
+LLVMValueRef gen_function(struct gen *g, const char *name, LLVMTypeRef type);
+/* The same for function `func` of unit `unit` (kind CODE_FUNC), or the thunk of import `func`. The wide one has
+ * another name, which the linker takes for the same. */
+LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide);
+void gen_unit_name(char name[40], enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide);
 /* Make it a definition: attributes, its own section, debug scope; the builder stands in a new entry block. */
 void gen_define(struct gen *g, LLVMValueRef function, const char *name);
 LLVMValueRef gen_intrinsic(struct gen *g, const char *name, LLVMTypeRef overload, LLVMTypeRef *ret_type);
@@ -174,15 +176,18 @@ void trap_if(struct gen *g, LLVMValueRef condition, enum trap trap);
 void branch_rarely(struct gen *g, LLVMValueRef condition, LLVMBasicBlockRef rare, LLVMBasicBlockRef usual);
 
 /* convention.c */
+/* LLVM's type of a function of this Wasm type that is not wide. */
+LLVMTypeRef guest_type(struct gen *g, const struct wasm_functype *type);
 void read_params(struct gen *g, const struct wasm_functype *type, LLVMValueRef *ret_values);
-LLVMValueRef make_results(struct gen *g, const struct wasm_functype *type, LLVMValueRef *values);
-/* Write what does not fit in registers, fill args[GUEST_PARAMS] but for the context. */
-void pack_params(struct gen *g, const struct wasm_functype *type, LLVMValueRef *values, LLVMValueRef *ret_args);
+/* Write what does not fit in registers, fill args[GUEST_PARAMS] but for the context; the number of arguments. */
+unsigned pack_params(struct gen *g, const struct wasm_functype *type, bool wide, LLVMValueRef *values,
+                     LLVMValueRef *ret_args);
+void return_values(struct gen *g, const struct wasm_functype *type, LLVMValueRef *values);
+/* Of a call that is not wide. */
 void unpack_results(struct gen *g, const struct wasm_functype *type, LLVMValueRef result, LLVMValueRef *ret_values);
 /* A call; the first form unwinds to the enclosing try_table. */
-LLVMValueRef call_guest(struct gen *g, LLVMValueRef code, LLVMValueRef *args);
-LLVMValueRef call_plain(struct gen *g, LLVMValueRef code, LLVMValueRef *args);
-void fill_poison(struct gen *g, LLVMValueRef *args);
+LLVMValueRef call_guest(struct gen *g, LLVMTypeRef type, LLVMValueRef code, LLVMValueRef *args, unsigned count);
+LLVMValueRef call_plain(struct gen *g, LLVMTypeRef type, LLVMValueRef code, LLVMValueRef *args, unsigned count);
 
 /* memory.c: where `size` bytes at the popped index and op->mem lie. */
 LLVMValueRef memory_address(struct gen *g, const struct wasm_op *op, uint32_t size);

@@ -60,9 +60,6 @@ static void make_attributes(struct gen *g)
     g->attributes[g->attribute_count++] = enum_attribute(g, "noredzone", 0);
     /* Toolchains have inlined what is worth it; a function that LLVM inlined again would be missing by name. */
     g->attributes[g->attribute_count++] = enum_attribute(g, "noinline", 0);
-    g->nomerge = enum_attribute(g, "nomerge", 0);
-    g->noreturn = enum_attribute(g, "noreturn", 0);
-    g->cold = enum_attribute(g, "cold", 0);
 }
 
 static LLVMMetadataRef text(struct gen *g, const char *s)
@@ -141,22 +138,31 @@ void gen_free(struct gen *g)
     VEC_FREE(&g->controls);
 }
 
-LLVMValueRef gen_function(struct gen *g, const char *name)
+LLVMValueRef gen_function(struct gen *g, const char *name, LLVMTypeRef type)
 {
     LLVMValueRef function = LLVMGetNamedFunction(g->module, name);
     if (function)
         return function;
-    function = LLVMAddFunction(g->module, name, g->proto);
+    function = LLVMAddFunction(g->module, name, type);
     LLVMSetFunctionCallConv(function, PRESERVE_NONE);
     LLVMSetVisibility(function, LLVMHiddenVisibility);
     return function;
 }
 
-LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func)
+void gen_unit_name(char name[40], enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide)
+{
+    static const char letters[2][2] = {{'f', 'F'}, {'t', 'T'}};
+    snprintf(name, 40, "%c%u_%u", letters[kind == CODE_THUNK][wide], unit, func);
+}
+
+LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide)
 {
     char name[40];
-    snprintf(name, sizeof name, "%c%u_%u", kind == CODE_FUNC ? 'f' : 't', unit, func);
-    return gen_function(g, name);
+    gen_unit_name(name, kind, unit, func, wide);
+    LLVMValueRef function = LLVMGetNamedFunction(g->module, name);
+    if (function)
+        return function;
+    return gen_function(g, name, wide ? g->proto : guest_type(g, wasm_func_type(g->units[unit].module, func)));
 }
 
 static void set_attributes(struct gen *g, LLVMValueRef function)

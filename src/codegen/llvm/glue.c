@@ -6,8 +6,6 @@
 
 #include "base/alloc.h"
 
-#include <stdio.h>
-
 static const struct {
     const char *name, *signature;
 } helpers[] = {
@@ -16,17 +14,26 @@ static const struct {
 #undef HELPER
 };
 
+/* A routine takes the helper's parameters without the context as words, and returns one if the helper returns
+ * something but success. */
+static LLVMTypeRef routine_type(struct gen *g, enum helper helper)
+{
+    LLVMTypeRef params[GUEST_PARAMS] = {g->ptr};
+    unsigned count = (unsigned)strlen(helpers[helper].signature) - 2;
+    for (unsigned i = 1; i < count; i++)
+        params[i] = g->i64;
+    return LLVMFunctionType(helpers[helper].signature[0] == 'l' ? g->i64 : g->none, params, count, false);
+}
+
 LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVMValueRef *args)
 {
-    LLVMValueRef all[GUEST_PARAMS];
-    fill_poison(g, all);
-    all[0] = g->context;
+    LLVMValueRef all[GUEST_PARAMS] = {g->context};
     for (unsigned i = 0; i < count; i++)
         all[1 + i] = widen(g, args[i]);
-    LLVMValueRef routine = gen_function(g, helpers[helper].name);
+    LLVMTypeRef type = routine_type(g, helper);
+    LLVMValueRef routine = gen_function(g, helpers[helper].name, type);
     bool throws = helper == HELPER_throw_exception || helper == HELPER_rethrow_exception;
-    LLVMValueRef result = throws ? call_guest(g, routine, all) : call_plain(g, routine, all);
-    return LLVMBuildExtractValue(g->builder, result, 0, "");
+    return throws ? call_guest(g, type, routine, all, count + 1) : call_plain(g, type, routine, all, count + 1);
 }
 
 static LLVMValueRef store_field(struct gen *g, size_t offset)
@@ -50,12 +57,6 @@ static void leave(struct gen *g)
     LLVMValueRef frame = call_intrinsic(g, "llvm.frameaddress", g->ptr, &level, 1);
     store(g, frame, store_field(g, offsetof(struct store, guest_fp)), 8, ACCESS_STORE);
     locate(g);
-}
-
-static void return_ints(struct gen *g, LLVMValueRef value)
-{
-    LLVMValueRef result = LLVMGetPoison(g->results);
-    LLVMBuildRet(g->builder, value ? LLVMBuildInsertValue(g->builder, result, value, 0, "") : result);
 }
 
 static LLVMTypeRef c_type(struct gen *g, char letter)
@@ -95,7 +96,7 @@ static LLVMValueRef is_zero(struct gen *g, LLVMValueRef value)
 
 static void make_routine(struct gen *g, enum helper helper)
 {
-    gen_define(g, gen_function(g, helpers[helper].name), helpers[helper].name);
+    gen_define(g, gen_function(g, helpers[helper].name, routine_type(g, helper)), helpers[helper].name);
     leave(g);
     LLVMValueRef result = call_helper(g, helper);
     char kind = helpers[helper].signature[0];
@@ -105,7 +106,10 @@ static void make_routine(struct gen *g, enum helper helper)
     }
     if (kind == 't')
         trap_if(g, is_zero(g, result), TRAP_PENDING);
-    return_ints(g, kind == 'l' ? result : NULL);
+    if (kind == 'l')
+        LLVMBuildRet(g->builder, result);
+    else
+        LLVMBuildRetVoid(g->builder);
 }
 
 static LLVMValueRef cell_address(struct gen *g, LLVMValueRef cells, uint32_t index)
@@ -131,8 +135,8 @@ static void make_thunk(struct gen *g, uint32_t func, LLVMValueRef *values)
 {
     const struct wasm_functype *type = wasm_func_type(g->unit->module, func);
     char name[40];
-    snprintf(name, sizeof name, "t%u_%u", g->unit->index, func);
-    gen_define(g, gen_unit_function(g, CODE_THUNK, g->unit->index, func), name);
+    gen_unit_name(name, CODE_THUNK, g->unit->index, func, false);
+    gen_define(g, gen_unit_function(g, CODE_THUNK, g->unit->index, func, false), name);
     uint32_t count = type->param_count > type->result_count ? type->param_count : type->result_count;
     LLVMValueRef cells = LLVMBuildAlloca(g->builder, LLVMArrayType2(g->type[K_I64X2], count + !count), "");
     read_params(g, type, values);
@@ -142,7 +146,7 @@ static void make_thunk(struct gen *g, uint32_t func, LLVMValueRef *values)
     call_host(g, g->unit->funcs[func].off, cells);
     for (uint32_t i = 0; i < type->result_count; i++)
         values[i] = load(g, type_of(g, type->results[i]), cell_address(g, cells, i), 8, ACCESS_STORE);
-    LLVMBuildRet(g->builder, make_results(g, type, values));
+    return_values(g, type, values);
 }
 
 static void make_thunks(struct gen *g, LLVMValueRef *values)

@@ -98,7 +98,8 @@ static bool special(struct lines *lines, uint8_t opcode, struct err *err)
 {
     struct machine *machine = &lines->machine;
     machine->address += special_advance(lines, opcode);
-    machine->line += (uint32_t)(lines->header.line_base + (opcode - lines->header.opcode_base) % lines->header.line_range);
+    machine->line +=
+        (uint32_t)(lines->header.line_base + (opcode - lines->header.opcode_base) % lines->header.line_range);
     return add_row(lines, machine->line, err);
 }
 
@@ -108,20 +109,11 @@ static bool standard(struct lines *lines, uint8_t opcode, struct cursor *in, str
 {
     struct machine *machine = &lines->machine;
     switch (opcode) {
-    case STANDARD_COPY:
-        return add_row(lines, machine->line, err);
-    case STANDARD_PC:
-        machine->address += cursor_uleb(in) * lines->header.min_length;
-        return true;
-    case STANDARD_LINE:
-        machine->line += (uint32_t)cursor_sleb(in);
-        return true;
-    case STANDARD_CONST_PC:
-        machine->address += special_advance(lines, 255);
-        return true;
-    case STANDARD_FIXED_PC:
-        machine->address += cursor_fixed(in, 2);
-        return true;
+    case STANDARD_COPY: return add_row(lines, machine->line, err);
+    case STANDARD_PC: machine->address += cursor_uleb(in) * lines->header.min_length; return true;
+    case STANDARD_LINE: machine->line += (uint32_t)cursor_sleb(in); return true;
+    case STANDARD_CONST_PC: machine->address += special_advance(lines, 255); return true;
+    case STANDARD_FIXED_PC: machine->address += cursor_fixed(in, 2); return true;
     default:
         for (unsigned i = 0; i < lines->header.lengths[opcode]; i++)
             cursor_uleb(in);
@@ -134,9 +126,9 @@ static bool run(struct lines *lines, struct cursor in, struct err *err)
     begin_sequence(lines);
     while (in.at < in.end) {
         uint8_t opcode = (uint8_t)cursor_fixed(&in, 1);
-        bool done = opcode == 0                                ? extended(lines, &in, err)
+        bool done = opcode == 0                           ? extended(lines, &in, err)
                     : opcode >= lines->header.opcode_base ? special(lines, opcode, err)
-                                                               : standard(lines, opcode, &in, err);
+                                                          : standard(lines, opcode, &in, err);
         if (!done)
             return false;
     }
@@ -171,8 +163,10 @@ bool link_lines(const struct object *object, struct code *code, struct err *err)
     if (!section)
         return true;
     struct str bytes = object_contents(object, section);
-    struct lines lines = {.object = object, .start = (const uint8_t *)bytes.ptr,
-                          .section = (uint32_t)(section - object->sections), .code = code};
+    struct lines lines = {.object = object,
+                          .start = (const uint8_t *)bytes.ptr,
+                          .section = (uint32_t)(section - object->sections),
+                          .code = code};
     for (struct cursor in = cursor_of(bytes); in.at < in.end;) {
         uint64_t size = cursor_fixed(&in, 4);
         struct cursor table = in;

@@ -42,9 +42,9 @@ static const struct {
 } routines[] = {
     {"memcpy", 9, {0x48, 0x89, 0xf8, 0x48, 0x89, 0xd1, 0xf3, 0xa4, 0xc3}},
     {"memset", 14, {0x49, 0x89, 0xf8, 0x89, 0xf0, 0x48, 0x89, 0xd1, 0xf3, 0xaa, 0x4c, 0x89, 0xc0, 0xc3}},
-    {"memmove", 35, {0x48, 0x89, 0xf8, 0x48, 0x89, 0xd1, 0x49, 0x89, 0xf8, 0x49, 0x29, 0xf0, 0x49, 0x39, 0xd0, 0x72, 0x03,
-                     0xf3, 0xa4, 0xc3, 0x48, 0x83, 0xe9, 0x01, 0x72, 0x08, 0x8a, 0x14, 0x0e, 0x88, 0x14, 0x0f, 0xeb, 0xf2,
-                     0xc3}},
+    {"memmove", 35, {0x48, 0x89, 0xf8, 0x48, 0x89, 0xd1, 0x49, 0x89, 0xf8, 0x49, 0x29, 0xf0,
+                     0x49, 0x39, 0xd0, 0x72, 0x03, 0xf3, 0xa4, 0xc3, 0x48, 0x83, 0xe9, 0x01,
+                     0x72, 0x08, 0x8a, 0x14, 0x0e, 0x88, 0x14, 0x0f, 0xeb, 0xf2, 0xc3}},
 };
 
 static bool is_text(const Elf64_Shdr *section)
@@ -176,7 +176,8 @@ static bool define(struct linker *linker, const struct object *object)
         uint64_t size = object->sections[symbol->st_shndx].sh_size;
         if (symbol->st_value != 0 || symbol->st_size > size)
             return bad(linker, "a function does not fill its section");
-        if (!add_func(linker, object_symbol_name(object, symbol), object->placed[symbol->st_shndx], symbol->st_size, true))
+        if (!add_func(linker, object_symbol_name(object, symbol), object->placed[symbol->st_shndx], symbol->st_size,
+                      true))
             return false;
     }
     return true;
@@ -226,12 +227,12 @@ static bool resolve(struct linker *linker, const struct object *object, uint32_t
     return true;
 }
 
-#define EACH_PLACED(linker, call)                                                                                     \
-    for (size_t o = 0; o < (linker)->count; o++) {                                                                    \
-        const struct object *object = &(linker)->objects[o];                                                          \
-        for (uint32_t s = 0; s < object->section_count; s++)                                                          \
-            if (object->placed[s] != NOT_PLACED && !(call))                                                           \
-                return false;                                                                                         \
+#define EACH_PLACED(linker, call)                                                                                      \
+    for (size_t o = 0; o < (linker)->count; o++) {                                                                     \
+        const struct object *object = &(linker)->objects[o];                                                           \
+        for (uint32_t s = 0; s < object->section_count; s++)                                                           \
+            if (object->placed[s] != NOT_PLACED && !(call))                                                            \
+                return false;                                                                                          \
     }
 
 static bool resolve_all(struct linker *linker)
@@ -257,12 +258,13 @@ static bool address_of(struct linker *linker, const struct object *object, const
 }
 
 /* Both kinds are S + A - P in 32 bits: everything is in one blob, so that no call goes through a table. */
-static bool relocate_one(struct linker *linker, const struct object *object, uint32_t index, const Elf64_Rela *relocation)
+static bool relocate_one(struct linker *linker, const struct object *object, uint32_t index,
+                         const Elf64_Rela *relocation)
 {
     uint64_t type = ELF64_R_TYPE(relocation->r_info), target;
     if (type != R_X86_64_PC32 && type != R_X86_64_PLT32)
-        return err_set(linker->err, ERR_SYSTEM, "the generated code needs a relocation of kind %" PRIu64 ", which images do not have",
-                       type);
+        return err_set(linker->err, ERR_SYSTEM,
+                       "the generated code needs a relocation of kind %" PRIu64 ", which images do not have", type);
     if (!address_of(linker, object, object_symbol(object, relocation), &target))
         return false;
     if (relocation->r_offset > object->sections[index].sh_size - 4 || object->sections[index].sh_size < 4)
@@ -300,11 +302,11 @@ static bool define_all(struct linker *linker)
     return true;
 }
 
-#define BY(name, type, field)                                                                                         \
-    static int by_##name(const void *a, const void *b)                                                                \
-    {                                                                                                                 \
-        uint32_t left = ((const type *)a)->field, right = ((const type *)b)->field;                                   \
-        return (left > right) - (left < right);                                                                       \
+#define BY(name, type, field)                                                                                          \
+    static int by_##name(const void *a, const void *b)                                                                 \
+    {                                                                                                                  \
+        uint32_t left = ((const type *)a)->field, right = ((const type *)b)->field;                                    \
+        return (left > right) - (left < right);                                                                        \
     }
 BY(func, struct code_func, code_off)
 BY(site, struct code_site, code_off)

@@ -133,8 +133,8 @@ bool link_pads(const struct object *object, link_decode_fn *decode, void *decode
     if (!section || !object_find(object, ".gcc_except_table"))
         return true;
     struct str bytes = object_contents(object, section);
-    struct pads pads = {object, decode, decode_arg, code, (const uint8_t *)bytes.ptr,
-                        (uint32_t)(section - object->sections)};
+    struct pads pads = {
+        object, decode, decode_arg, code, (const uint8_t *)bytes.ptr, (uint32_t)(section - object->sections)};
     for (struct cursor in = cursor_of(bytes); in.at < in.end;) {
         uint64_t size = cursor_fixed(&in, 4);
         struct cursor record = in;

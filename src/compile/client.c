@@ -173,7 +173,7 @@ static bool cache_path(const uint8_t digest[32], const struct compile_options *o
     char *at = path + strlen(path);
     *at++ = '/';
     for (int i = 0; i < 32; i++)
-        at += sprintf(at, "%02x", key[i]);
+        at += snprintf(at, 3, "%02x", key[i]);
     memcpy(at, ".image", sizeof ".image");
     return true;
 }

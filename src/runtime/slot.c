@@ -259,17 +259,29 @@ static bool is_hot(const struct slot *slot, const uint8_t *page)
     return false;
 }
 
+/* Too many pages to follow: make everything writable at once, which also keeps the number of mappings that a
+ * guest can cause bounded. The slot is dropped at its release. */
+static bool open_all(struct slot *slot)
+{
+    const struct image *image = &slot->program->image;
+    const struct image_header *header = image->header;
+    slot->overflowed = true;
+    bool done = mprotect(base_of(slot) + header->fixed_size, header->mutable_size, PROT_READ | PROT_WRITE) == 0;
+    for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
+        const struct image_memory *memory = &image_memories(image)[i];
+        if (memory->owner && memory->min_bytes)
+            done = mprotect(base_of(slot) + memory->base_off, memory->min_bytes, PROT_READ | PROT_WRITE) == 0;
+    }
+    return done;
+}
+
 bool slot_first_write(struct slot *slot, uint64_t address)
 {
     uint64_t slot_off = (address - (uint64_t)slot->store) & ~(uint64_t)(IMAGE_PAGE - 1);
     uint8_t *page = (uint8_t *)base_of(slot) + slot_off;
-    if (!is_tracked(slot, slot_off) || is_hot(slot, page))
+    if (slot->overflowed || !is_tracked(slot, slot_off) || is_hot(slot, page))
         return false;
-    if (slot->overflowed || slot->hot_count >= SLOT_HOT_MAX) {
-        slot->overflowed = true;
-        return make_writable(page);
-    }
-    return add_hot(slot, slot_off);
+    return slot->hot_count < SLOT_HOT_MAX ? add_hot(slot, slot_off) : open_all(slot);
 }
 
 bool slot_grow(struct slot *slot, uint64_t low, uint64_t high)

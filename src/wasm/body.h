@@ -21,7 +21,8 @@ enum wasm_opcode {
  * The numbered ones stand together in rising order. */
 #define WASM_SHAPES(SHAPE)                                                                                             \
     SHAPE(NONE)                                                                                                        \
-    SHAPE(BLOCK) SHAPE(TRY) SHAPE(LABEL) SHAPE(LABELS) SHAPE(FUNC) SHAPE(TYPE) SHAPE(TYPE_TABLE) SHAPE(TYPE_FIELD)     \
+    SHAPE(BLOCK)                                                                                                       \
+    SHAPE(TRY) SHAPE(LABEL) SHAPE(LABELS) SHAPE(FUNC) SHAPE(TYPE) SHAPE(TYPE_TABLE) SHAPE(TYPE_FIELD)                  \
         SHAPE(TYPE_COUNT) SHAPE(TYPE_DATA) SHAPE(TYPE_ELEM) SHAPE(TYPE_TYPE) SHAPE(LOCAL) SHAPE(GLOBAL) SHAPE(TABLE)   \
             SHAPE(MEMORY) SHAPE(TAG) SHAPE(DATA) SHAPE(ELEM) SHAPE(DATA_MEMORY) SHAPE(ELEM_TABLE) SHAPE(MEMORY_MEMORY) \
                 SHAPE(TABLE_TABLE) SHAPE(MEM_0) SHAPE(MEM_1) SHAPE(MEM_2) SHAPE(MEM_3) SHAPE(MEM_4) SHAPE(MEMLANE_0)   \
@@ -53,9 +54,9 @@ struct wasm_op {
     enum wasm_opcode code;
     uint32_t offset; /* of the first opcode byte, in module->bytes */
     bool reachable;  /* false: code after a branch or in a block there; only the nesting matters. Of an
-                       else or end: whether control falls into it from above */
+                      else or end: whether control falls into it from above */
     uint32_t a, b;   /* indices in binary order: label, function, type, local, global, table,
-                      memory, field, segment, lane, tag (opcodes.def says which) */
+                    memory, field, segment, lane, tag (opcodes.def says which) */
     union {
         uint64_t bits;           /* i32.const (zero-extended), i64.const, f32.const, f64.const */
         uint8_t v128[16];        /* v128.const, i8x16.shuffle lanes */

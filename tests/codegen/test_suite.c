@@ -27,8 +27,8 @@ static const struct {
     const char *name;
     int first, last;
 } left_out[] = {
-    {"linking", 1, 10000},  {"linking0", 1, 10000}, {"linking1", 1, 10000}, {"linking3", 1, 10000}, {"load1", 20, 10000},
-    {"elem", 944, 1031},    {"imports4", 28, 10000}, {"table_grow", 118, 10000},
+    {"linking", 1, 10000}, {"linking0", 1, 10000}, {"linking1", 1, 10000},  {"linking3", 1, 10000},
+    {"load1", 20, 10000},  {"elem", 944, 1031},    {"imports4", 28, 10000}, {"table_grow", 118, 10000},
 };
 
 struct instance {
@@ -144,22 +144,27 @@ static int unit_for(struct instance *into, struct instance *from)
 static struct plan *make_plan(struct instance *instance)
 {
     struct plan *plan = ARENA_NEW(&instance->arena, struct plan);
-    const struct canon_options none = {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX,
-                                       WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, 0};
+    const struct canon_options none = {
+        WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, 0};
     uint32_t last = instance->unit_count - 1;
-    *plan = (struct plan){.units = instance->units, .unit_count = instance->unit_count,
-                          .import_count = suite.spectest->import_count};
+    *plan = (struct plan){
+        .units = instance->units, .unit_count = instance->unit_count, .import_count = suite.spectest->import_count};
     plan->imports = ARENA_ARRAY(&instance->arena, struct host_import, plan->import_count);
     for (uint32_t i = 0; i < plan->import_count; i++)
-        plan->imports[i] = (struct host_import){.kind = HOST_CORE, .name = suite.spectest->imports[i].name, .options = none,
-                                                .resource_type = WASM_NO_INDEX, .dtor_unit = WASM_NO_INDEX,
-                                                .dtor = WASM_NO_INDEX, .type = wasm_func_type(suite.spectest, i)};
+        plan->imports[i] = (struct host_import){.kind = HOST_CORE,
+                                                .name = suite.spectest->imports[i].name,
+                                                .options = none,
+                                                .resource_type = WASM_NO_INDEX,
+                                                .dtor_unit = WASM_NO_INDEX,
+                                                .dtor = WASM_NO_INDEX,
+                                                .type = wasm_func_type(suite.spectest, i)};
     plan->exports = ARENA_ARRAY(&instance->arena, struct plan_export, instance->module->export_count);
     for (uint32_t i = 0; i < instance->module->export_count; i++)
         if (instance->module->exports[i].kind == WASM_FUNC)
-            plan->exports[plan->export_count++] =
-                (struct plan_export){.name = instance->module->exports[i].name, .unit = last,
-                                     .func = instance->module->exports[i].index, .options = none};
+            plan->exports[plan->export_count++] = (struct plan_export){.name = instance->module->exports[i].name,
+                                                                       .unit = last,
+                                                                       .func = instance->module->exports[i].index,
+                                                                       .options = none};
     return plan;
 }
 
@@ -170,11 +175,17 @@ static bool write_image(const struct plan *plan, const struct geometry *geometry
     struct image_func *funcs = mem_alloc(code->funcs.count + 1, sizeof *funcs);
     for (size_t i = 0; i < code->funcs.count; i++) {
         const struct code_func *f = &code->funcs.items[i];
-        funcs[i] = (struct image_func){.code_off = f->code_off, .code_size = f->code_size, .unit = f->unit,
-                                       .func = f->func, .kind = f->kind, .frame_size = f->frame_size};
+        funcs[i] = (struct image_func){.code_off = f->code_off,
+                                       .code_size = f->code_size,
+                                       .unit = f->unit,
+                                       .func = f->func,
+                                       .kind = f->kind,
+                                       .frame_size = f->frame_size};
     }
-    struct code_parts parts = {code->text.data, code->text.size, code->exec_size, funcs, code->funcs.count,
-                               (const void *)code->sites.items, code->sites.count, (const void *)code->pads.items,
+    struct code_parts parts = {code->text.data,   code->text.size,
+                               code->exec_size,   funcs,
+                               code->funcs.count, (const void *)code->sites.items,
+                               code->sites.count, (const void *)code->pads.items,
                                code->pads.count};
     bool done = image_write(plan, geometry, &parts, source, 0, ret_image, err) &&
                 image_check(ret_image->data, ret_image->size, err);
@@ -325,9 +336,7 @@ static bool matches(json_t *expected, const union cell *cell)
     if (strcmp(type, "either") == 0) {
         size_t i;
         json_t *one;
-        json_array_foreach(json_object_get(expected, "values"), i, one)
-            if (matches(one, cell))
-                return true;
+        json_array_foreach(json_object_get(expected, "values"), i, one) if (matches(one, cell)) return true;
         return false;
     }
     if (strcmp(type, "v128") == 0)
@@ -369,8 +378,7 @@ static bool invoke(struct call *call, struct str field, json_t *args, struct err
     call->row = program_export(call->instance->program, STR(""), field);
     if (!call->row)
         return err_set(err, ERR_LINK, "no such export");
-    json_array_foreach(args, i, arg)
-        call->v[i] = cell_of(arg);
+    json_array_foreach(args, i, arg) call->v[i] = cell_of(arg);
     call->result_count = call->row->result_count;
     call->instance->slot->store->trap = 0;
     memset(&task, 0, sizeof task);
@@ -386,7 +394,8 @@ static bool get_global(struct call *call, struct str field, struct err *err)
     if (!export || export->kind != WASM_GLOBAL)
         return err_set(err, ERR_LINK, "no such global");
     const struct unit *unit = &instance->units[instance->unit_count - 1];
-    memcpy(call->v, (char *)instance->slot->store + unit->context + unit->globals[export->index].off, sizeof call->v[0]);
+    memcpy(call->v, (char *)instance->slot->store + unit->context + unit->globals[export->index].off,
+           sizeof call->v[0]);
     call->result_count = 1;
     return true;
 }
@@ -457,12 +466,12 @@ static void expect_values(json_t *command)
             report(command, false, "%s", err.message);
         return;
     }
-    json_array_foreach(json_object_get(command, "expected"), i, expected)
-        if (!matches(expected, &call.v[i])) {
-            report(command, false, "result %zu is 0x%llx %016llx", i, (unsigned long long)call.v[i].lanes[1],
-                   (unsigned long long)call.v[i].lanes[0]);
-            return;
-        }
+    json_array_foreach(json_object_get(command, "expected"), i, expected) if (!matches(expected, &call.v[i]))
+    {
+        report(command, false, "result %zu is 0x%llx %016llx", i, (unsigned long long)call.v[i].lanes[1],
+               (unsigned long long)call.v[i].lanes[0]);
+        return;
+    }
     report(command, true, "");
 }
 
@@ -481,7 +490,8 @@ static void expect_trap(json_t *command, const char *text)
     if (!done && err.kind == ERR_USAGE)
         suite.skipped++;
     else
-        report(command, !done && alike(err.message, text), "expected \"%s\", got \"%s\"", text, done ? "a result" : err.message);
+        report(command, !done && alike(err.message, text), "expected \"%s\", got \"%s\"", text,
+               done ? "a result" : err.message);
 }
 
 static void expect_no_instance(json_t *command)
@@ -547,8 +557,7 @@ static void run_file(const char *name)
     snprintf(suite.file, sizeof suite.file, "%s", name);
     json_t *commands = json_load_file(path, JSON_ALLOW_NUL, NULL);
     assert_non_null(commands);
-    json_array_foreach(json_object_get(commands, "commands"), index, command)
-        run_command(command);
+    json_array_foreach(json_object_get(commands, "commands"), index, command) run_command(command);
     json_decref(commands);
     drop_instances();
 }

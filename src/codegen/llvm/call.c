@@ -190,7 +190,8 @@ EMITTER(ref_func)
     if (place->link == FUNC_GUEST)
         return push(g, reference_there(g, callee_of(g, op->a, false)));
     if (place->link == FUNC_HOST)
-        return push(g, reference_here(g, gen_unit_function(g, CODE_THUNK, g->unit->index, op->a, false), g->unit->context));
+        return push(
+            g, reference_here(g, gen_unit_function(g, CODE_THUNK, g->unit->index, op->a, false), g->unit->context));
     LLVMValueRef function = gen_unit_function(g, CODE_FUNC, place->unit, place->func, false);
     return push(g, reference_here(g, function, g->units[place->unit].context));
 }

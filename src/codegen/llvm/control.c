@@ -46,8 +46,12 @@ bool control_push(struct gen *g, enum wasm_frame_kind kind, const struct wasm_fu
 {
     LLVMBasicBlockRef pad = unwind_block(g);
     struct control *outer = g->controls.count ? control_at(g, 0) : NULL;
-    struct control made = {.kind = kind, .type = *type, .height = (uint32_t)g->stack.count - params, .pad = pad,
-                           .pool = (uint32_t)g->pool.count, .phis = (uint32_t)g->pool.count};
+    struct control made = {.kind = kind,
+                           .type = *type,
+                           .height = (uint32_t)g->stack.count - params,
+                           .pad = pad,
+                           .pool = (uint32_t)g->pool.count,
+                           .phis = (uint32_t)g->pool.count};
     if (outer)
         made.dispatch = outer->dispatch, made.exception = outer->exception;
     made.end = gen_block(g);
@@ -109,7 +113,8 @@ EMITTER(loop)
         return false;
     struct control *loop = control_at(g, 0);
     branch_values(g, loop, g->stack.items + loop->height);
-    memcpy(g->stack.items + loop->height, g->pool.items + loop->phis, params * sizeof(LLVMValueRef));
+    if (params > 0)
+        memcpy(g->stack.items + loop->height, g->pool.items + loop->phis, params * sizeof(LLVMValueRef));
     LLVMPositionBuilderAtEnd(g->builder, loop->target);
     return true;
 }

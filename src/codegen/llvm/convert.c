@@ -23,7 +23,8 @@ struct range {
     bool inclusive;
 };
 
-static const struct range ranges[2][2][2] = { /* [from f64][to i64][signed] */
+static const struct range ranges[2][2][2] = {
+                                              /* [from f64][to i64][signed] */
     {{{-1.0, 0x1p32, false}, {-0x1p31, 0x1p31, true}}, {{-1.0, 0x1p64, false}, {-0x1p63, 0x1p63, true}}},
     {{{-1.0, 0x1p32, false}, {-0x1p31 - 1, 0x1p31, false}}, {{-1.0, 0x1p64, false}, {-0x1p63, 0x1p63, true}}},
 };

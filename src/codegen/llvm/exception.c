@@ -84,7 +84,8 @@ static bool test_clause(struct gen *g, const struct wasm_catch *clause, LLVMValu
     LLVMBasicBlockRef match = gen_block(g), next = gen_block(g);
     if (clause->kind < 2) {
         LLVMValueRef tag = load(g, g->i64, exception_pointer(g, exception), 8, ACCESS_STORE);
-        LLVMBuildCondBr(g->builder, LLVMBuildICmp(g->builder, LLVMIntEQ, tag, tag_address(g, clause->tag), ""), match, next);
+        LLVMBuildCondBr(g->builder, LLVMBuildICmp(g->builder, LLVMIntEQ, tag, tag_address(g, clause->tag), ""), match,
+                        next);
     } else {
         LLVMBuildBr(g->builder, match);
     }
@@ -157,8 +158,7 @@ EMITTER(try_table)
     if (op->block.catch_count == 0)
         return control_push(g, WASM_FRAME_TRY, &op->block.type, op->block.type.param_count);
     need_personality(g);
-    if (!make_handler(g, op, &handler) ||
-        !control_push(g, WASM_FRAME_TRY, &op->block.type, op->block.type.param_count))
+    if (!make_handler(g, op, &handler) || !control_push(g, WASM_FRAME_TRY, &op->block.type, op->block.type.param_count))
         return false;
     struct control *control = control_at(g, 0);
     control->pad = handler.pad;

@@ -81,7 +81,8 @@ EMITTER(float_extreme)
     LLVMValueRef other = as_type(g, first_of(g, row->arg, b, a), bits);
     LLVMOpcode join = row->arg == LLVMRealOLT ? LLVMOr : LLVMAnd;
     LLVMValueRef number = as_type(g, LLVMBuildBinOp(g->builder, join, one, other, ""), type);
-    LLVMValueRef sum = LLVMBuildFAdd(g->builder, is_neutral(a) ? opaque(g, a) : a, is_neutral(b) ? opaque(g, b) : b, "");
+    LLVMValueRef sum =
+        LLVMBuildFAdd(g->builder, is_neutral(a) ? opaque(g, a) : a, is_neutral(b) ? opaque(g, b) : b, "");
     LLVMValueRef unordered = LLVMBuildFCmp(g->builder, LLVMRealUNO, a, b, "");
     return push(g, LLVMBuildSelect(g->builder, unordered, sum, number, ""));
 }

@@ -57,7 +57,8 @@ static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_st
     if (!op->reachable && !is_structural(op->code))
         return true;
     if (!row->emit)
-        return err_at(err, ERR_UNSUPPORTED, op->offset, "the instruction %s is not supported yet", wasm_op_name(op->code));
+        return err_at(err, ERR_UNSUPPORTED, op->offset, "the instruction %s is not supported yet",
+                      wasm_op_name(op->code));
     g->offset = op->offset;
     LLVMSetCurrentDebugLocation2(g->builder, NULL);
     return row->emit(g, op, row);
@@ -100,8 +101,7 @@ static void reset(struct gen *g)
     g->locals.count = g->stack.count = g->pool.count = g->controls.count = 0;
 }
 
-bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
-              struct err *err)
+bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch, struct err *err)
 {
     static const struct wasm_visitor visitor = {begin, visit};
     char name[40];

@@ -116,8 +116,9 @@ static bool join(struct job *job, struct code *ret_code, struct err *err)
     for (size_t i = 0; i < job->parts.count; i++)
         objects[i] = (struct link_object){job->parts.items[i].object.data, job->parts.items[i].object.size};
     LLVMDisasmContextRef decoder = LLVMCreateDisasm("x86_64-unknown-linux-gnu", NULL, 0, NULL, NULL);
-    bool done = decoder ? link_objects(objects, job->parts.count, job->units, job->unit_count, decode, decoder, ret_code, err)
-                        : err_set(err, ERR_SYSTEM, "LLVM cannot decode x86-64");
+    bool done =
+        decoder ? link_objects(objects, job->parts.count, job->units, job->unit_count, decode, decoder, ret_code, err)
+                : err_set(err, ERR_SYSTEM, "LLVM cannot decode x86-64");
     if (decoder)
         LLVMDisasmDispose(decoder);
     mem_free(objects);

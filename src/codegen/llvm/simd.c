@@ -209,7 +209,8 @@ EMITTER(q15_multiply)
 EMITTER(average)
 {
     LLVMTypeRef type = g->type[row->kind], wide = wider(g, type);
-    LLVMValueRef right = extend(g, pop_as(g, row->kind), wide, false), left = extend(g, pop_as(g, row->kind), wide, false);
+    LLVMValueRef right = extend(g, pop_as(g, row->kind), wide, false),
+                 left = extend(g, pop_as(g, row->kind), wide, false);
     LLVMValueRef sum = LLVMBuildAdd(g->builder, LLVMBuildAdd(g->builder, left, right, ""), all_lanes(g, wide, 1), "");
     LLVMValueRef half = LLVMBuildLShr(g->builder, sum, all_lanes(g, wide, 1), "");
     return push(g, LLVMBuildTrunc(g->builder, half, type, ""));

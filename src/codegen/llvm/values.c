@@ -28,16 +28,11 @@ LLVMValueRef pop_as(struct gen *g, enum kind kind)
 LLVMTypeRef type_of(struct gen *g, wasm_valtype type)
 {
     switch (type) {
-    case WASM_I32:
-        return g->i32;
-    case WASM_F32:
-        return g->f32;
-    case WASM_F64:
-        return g->f64;
-    case WASM_V128:
-        return g->type[K_I64X2];
-    default:
-        return g->i64; /* i64 and references */
+    case WASM_I32: return g->i32;
+    case WASM_F32: return g->f32;
+    case WASM_F64: return g->f64;
+    case WASM_V128: return g->type[K_I64X2];
+    default: return g->i64; /* i64 and references */
     }
 }
 

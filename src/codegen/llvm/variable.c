@@ -53,7 +53,8 @@ static bool known_global(struct gen *g, const struct wasm_global *global, LLVMVa
     else if (global->type == WASM_F32)
         *ret_value = LLVMConstBitCast(LLVMConstInt(g->i32, (uint32_t)global->value.v[0], false), type);
     else
-        *ret_value = LLVMConstInt(type, global->type == WASM_I32 ? (uint32_t)global->value.v[0] : global->value.v[0], false);
+        *ret_value =
+            LLVMConstInt(type, global->type == WASM_I32 ? (uint32_t)global->value.v[0] : global->value.v[0], false);
     return true;
 }
 

@@ -1,0 +1,181 @@
+/* Slots: what an instance wrote is gone in the next one, whatever it wrote, and tracking has its bounds. */
+#include "compile/build.h"
+#include "runtime/task.h"
+#include "support/standin.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PAGES_64K 129u /* more than SLOT_HOT_MAX small pages */
+
+static struct program *program;
+static const struct image_memory *memory;
+static const struct image_table *table;
+
+static bool no_imports(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
+                       const void **ret_env, struct err *err)
+{
+    return err_set(err, ERR_LINK, "no imports here");
+}
+
+/* A module with a memory of 129 pages, "template" at 100000, a global that is 7 and a growable table. */
+static const uint8_t module[] = {
+    0,   'a', 's', 'm',  1,    0,    0,    0,                                   /* header */
+    4,   4,   1,   0x70, 0,    2,                                               /* table: 2 funcref */
+    5,   4,   1,   0,    0x81, 1,                                               /* memory: 129 */
+    6,   6,   1,   0x7f, 1,    0x41, 7,    0x0b,                                /* global: mut i32 7 */
+    11,  16,  1,   0,    0x41, 0xa0, 0x8d, 6,    0x0b, 8,                       /* data at 100000 */
+    't', 'e', 'm', 'p',  'l',  'a',  't',  'e',
+};
+
+static int load(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct buf image;
+    const struct compile_options options = {0};
+    buf_init(&image, 1 << 24);
+    if (!compile_build(module, sizeof module, &options, standin_generate, &image, &err))
+        fail_msg("%s", err.message);
+    int fd = memfd_create("slot", MFD_CLOEXEC);
+    assert_int_equal(write(fd, image.data, image.size), (ssize_t)image.size);
+    program = program_load(fd, "slot", no_imports, NULL, &err);
+    if (!program)
+        fail_msg("%s", err.message);
+    close(fd);
+    buf_free(&image);
+    memory = image_memories(&program->image);
+    table = image_tables(&program->image);
+    return 0;
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    program_unload(program);
+    return 0;
+}
+
+/* ---- what an instance does, on a guest stack so that the fault handler serves it ---- */
+
+struct work {
+    struct slot *slot;
+    void (*run)(struct slot *slot, char *bytes);
+};
+
+static void body(struct task *task)
+{
+    struct work *work = task->arg;
+    work->run(task->slot, (char *)task->slot->store + memory->base_off);
+}
+
+static void instance(void (*run)(struct slot *slot, char *bytes))
+{
+    struct err err = {0};
+    struct task task = {0};
+    assert_true(trap_install(&err));
+    struct slot *slot = slot_acquire(program, &err);
+    if (!slot)
+        fail_msg("%s", err.message);
+    struct work work = {slot, run};
+    assert_true(task_start(&task, slot, body, &work, NULL, &err));
+    assert_int_equal(task.state, TASK_DONE);
+    slot_release(slot);
+}
+
+static unsigned faults_seen;
+
+static void expect_fresh(struct slot *slot, char *bytes)
+{
+    faults_seen = slot->hot_count;
+    assert_int_equal(*(uint64_t *)((char *)slot->store + memory->size_off), (uint64_t)PAGES_64K << 16);
+    assert_int_equal(*(uint64_t *)((char *)slot->store + table->length_off), 2);
+    assert_memory_equal(bytes + 100000, "template", 8);
+    for (uint64_t at = 0; at < (uint64_t)PAGES_64K << 16; at += 8)
+        if (at < 100000 - 8 || at >= 100008)
+            assert_int_equal(*(uint64_t *)(bytes + at), 0);
+}
+
+static void write_here_and_there(struct slot *slot, char *bytes)
+{
+    memset(bytes, 0x5a, 10);
+    memset(bytes + 100000, 0x5a, 20);
+    memset(bytes + 65536 * 3 - 2, 0x5a, 4);
+    *(uint64_t *)((char *)slot->store + table->length_off) = 99;
+}
+
+static void written_pages_come_back(void **state)
+{
+    (void)state;
+    instance(expect_fresh);
+    instance(write_here_and_there);
+    instance(expect_fresh);
+    assert_int_equal(faults_seen, 5); /* four of the memory, one of the mutable part: all known by now */
+    instance(write_here_and_there);
+    instance(expect_fresh);
+    assert_int_equal(faults_seen, 5);
+    assert_int_equal(program->slot_count, 1);
+}
+
+static void write_everywhere(struct slot *slot, char *bytes)
+{
+    for (uint64_t at = 0; at < (uint64_t)PAGES_64K << 16; at += IMAGE_PAGE)
+        bytes[at] = 1;
+    assert_true(slot->overflowed);
+    assert_int_equal(slot->hot_count, SLOT_HOT_MAX);
+}
+
+static void more_pages_than_are_followed(void **state)
+{
+    (void)state;
+    instance(write_everywhere);
+    assert_int_equal(program->slot_count, 0); /* dropped, not restored */
+    instance(expect_fresh);
+}
+
+static void grow_and_write(struct slot *slot, char *bytes)
+{
+    uint64_t end = (uint64_t)PAGES_64K << 16, base = (uint64_t)bytes;
+    assert_true(slot_grow(slot, base + end, base + end + 65536));
+    assert_true(slot_grow(slot, base + end + 65536, base + end + 131072));
+    assert_int_equal(bytes[end + 70000], 0);
+    memset(bytes + end, 0x77, 131072);
+}
+
+static void grown_pages_are_dropped(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        instance(grow_and_write);
+    instance(expect_fresh);
+}
+
+static void new_slots_know_what_old_ones_learned(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    instance(write_here_and_there);
+    struct slot *first = slot_acquire(program, &err), *second = slot_acquire(program, &err);
+    assert_non_null(second);
+    assert_ptr_not_equal(first, second);
+    assert_true(second->hot_count >= 5);
+    slot_release(first);
+    slot_release(second);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(written_pages_come_back, load, unload),
+        cmocka_unit_test_setup_teardown(more_pages_than_are_followed, load, unload),
+        cmocka_unit_test_setup_teardown(grown_pages_are_dropped, load, unload),
+        cmocka_unit_test_setup_teardown(new_slots_know_what_old_ones_learned, load, unload),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

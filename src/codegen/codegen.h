@@ -48,6 +48,7 @@ void code_free(struct code *code);
 struct codegen_options {
     int opt_level;     /* 0..3 */
     const char *dump;  /* NULL, or a stage to print to stderr: "ir", "opt", "asm" */
+    unsigned threads;  /* at most so many; 0: one per processor this process may use. No effect on the result */
 };
 
 /* LLVM (codegen/llvm/): the optimizing generator; linked into the compiler child only. */

@@ -141,7 +141,9 @@ LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVM
 
 /* object.c: optimize the module and turn it into a relocatable object, appended to `ret_object`. The module is
  * used up. */
-bool object_init(LLVMTargetMachineRef *ret_machine, const struct codegen_options *options, struct err *err);
+/* Once per process, before there are threads. */
+void object_prepare(void);
+bool object_machine(LLVMTargetMachineRef *ret_machine, const struct codegen_options *options, struct err *err);
 bool object_make(struct gen *g, LLVMTargetMachineRef machine, const struct codegen_options *options,
                  struct buf *ret_object, struct err *err);
 

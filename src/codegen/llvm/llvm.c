@@ -8,14 +8,21 @@
 
 #include <llvm-c/Disassembler.h>
 
-#define PART_BYTES ((uint64_t)512 << 10) /* of Wasm code in one LLVM module */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#define PART_BYTES ((uint64_t)32 << 10) /* of Wasm code in one LLVM module; fixed, so that the result is */
+#define PART_FUNCS 4096u                /* ELF counts sections in 16 bits */
 #define PARTS_MAX 100000u
 #define OBJECT_MAX ((size_t)2 << 30)
+#define THREADS_MAX 64u
 
 /* Functions [first, end) of one unit; the glue has none. */
 struct part {
     uint32_t unit, first, end;
     struct buf object;
+    struct err err;
 };
 
 struct job {
@@ -23,6 +30,8 @@ struct job {
     uint32_t unit_count;
     const struct codegen_options *options;
     VEC(struct part) parts;
+    atomic_size_t next; /* part to take */
+    atomic_bool failed;
 };
 
 static struct part *add_part(struct job *job, uint32_t unit, uint32_t first)
@@ -41,7 +50,7 @@ static bool cut_unit(struct job *job, uint32_t unit, struct err *err)
     struct part *part = NULL;
     uint64_t bytes = 0;
     for (uint32_t i = module->imported_funcs; i < module->func_count; i++) {
-        if (!part || bytes + module->funcs[i].size > PART_BYTES) {
+        if (!part || bytes + module->funcs[i].size > PART_BYTES || i - part->first == PART_FUNCS) {
             part = add_part(job, unit, i);
             bytes = 0;
         }
@@ -78,25 +87,66 @@ static bool fill(struct job *job, struct part *part, struct gen *g, struct err *
     return done;
 }
 
-static bool compile_part(struct job *job, struct part *part, struct err *err)
+static bool compile_part(struct job *job, struct part *part, LLVMTargetMachineRef machine)
 {
     struct gen g;
-    LLVMTargetMachineRef machine;
-    if (!object_init(&machine, job->options, err))
-        return false;
+    struct err *err = &part->err;
     bool done = gen_init(&g, job->units, job->unit_count, err) && fill(job, part, &g, err) &&
                 object_make(&g, machine, job->options, &part->object, err);
     gen_free(&g);
-    LLVMDisposeTargetMachine(machine);
     return done;
+}
+
+/* A thread: takes part after part. After a failure nobody begins another. */
+static void *work(void *arg)
+{
+    struct job *job = arg;
+    LLVMTargetMachineRef machine = NULL;
+    for (size_t i; !job->failed && (i = atomic_fetch_add(&job->next, 1)) < job->parts.count;) {
+        struct part *part = &job->parts.items[i];
+        if ((!machine && !object_machine(&machine, job->options, &part->err)) || !compile_part(job, part, machine))
+            job->failed = true;
+    }
+    if (machine)
+        LLVMDisposeTargetMachine(machine);
+    return NULL;
+}
+
+static unsigned thread_count(const struct job *job)
+{
+    cpu_set_t set;
+    unsigned count = job->options->threads;
+    if (count == 0)
+        count = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+    if (count > job->parts.count)
+        count = (unsigned)job->parts.count;
+    /* Dumps would mix. */
+    return job->options->dump ? 1 : count > THREADS_MAX ? THREADS_MAX : count;
+}
+
+/* Parts are taken in order, so the first one that failed is the same however threads run: all before it are
+ * done or had no error. */
+static bool first_error(const struct job *job, struct err *err)
+{
+    for (size_t i = 0; i < job->parts.count; i++)
+        if (job->parts.items[i].err.kind) {
+            *err = job->parts.items[i].err;
+            break;
+        }
+    return false;
 }
 
 static bool compile(struct job *job, struct err *err)
 {
-    for (size_t i = 0; i < job->parts.count; i++)
-        if (!compile_part(job, &job->parts.items[i], err))
-            return false;
-    return true;
+    pthread_t threads[THREADS_MAX];
+    unsigned count = thread_count(job), made = 0;
+    object_prepare();
+    while (made + 1 < count && pthread_create(&threads[made], NULL, work, job) == 0)
+        made++;
+    work(job);
+    while (made > 0)
+        pthread_join(threads[--made], NULL);
+    return !job->failed || first_error(job, err);
 }
 
 static size_t decode(void *arg, const uint8_t *at, size_t left)

@@ -48,8 +48,7 @@ static int opt_level(const struct codegen_options *options)
     return options->opt_level < 0 ? 0 : options->opt_level > 3 ? 3 : options->opt_level;
 }
 
-/* Options that LLVM has only on the command line; process-wide. */
-static void set_options(void)
+void object_prepare(void)
 {
     static bool done;
     static const char *const options[] = {
@@ -59,19 +58,18 @@ static void set_options(void)
     if (!done)
         LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, "");
     done = true;
-}
-
-bool object_init(LLVMTargetMachineRef *ret_machine, const struct codegen_options *options, struct err *err)
-{
-    LLVMTargetRef target;
-    char *message = NULL;
-    set_options();
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
     LLVMInitializeX86AsmParser();
     LLVMInitializeX86Disassembler();
+}
+
+bool object_machine(LLVMTargetMachineRef *ret_machine, const struct codegen_options *options, struct err *err)
+{
+    LLVMTargetRef target;
+    char *message = NULL;
     if (LLVMGetTargetFromTriple(TRIPLE, &target, &message)) {
         err_set(err, ERR_SYSTEM, "LLVM: %s", message);
         LLVMDisposeMessage(message);

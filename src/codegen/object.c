@@ -10,7 +10,7 @@ struct str object_contents(const struct object *object, const Elf64_Shdr *sectio
 {
     if (section->sh_type == SHT_NOBITS || section->sh_offset > object->size ||
         section->sh_size > object->size - section->sh_offset)
-        return (struct str){NULL, 0};
+        return (struct str){"", 0};
     return (struct str){(const char *)object->bytes + section->sh_offset, section->sh_size};
 }
 
@@ -18,7 +18,7 @@ struct str object_contents(const struct object *object, const Elf64_Shdr *sectio
 static struct str name_at(struct str strings, uint64_t offset)
 {
     if (offset >= strings.len)
-        return (struct str){NULL, 0};
+        return (struct str){"", 0};
     struct str rest = str_slice(strings, offset, strings.len);
     return str_slice(rest, 0, str_find(rest, '\0'));
 }
@@ -102,7 +102,7 @@ static const Elf64_Shdr *relocation_section(const struct object *object, uint32_
 const Elf64_Rela *object_relocations(const struct object *object, uint32_t index, size_t *ret_count)
 {
     const Elf64_Shdr *section = relocation_section(object, index);
-    struct str bytes = section ? object_contents(object, section) : (struct str){NULL, 0};
+    struct str bytes = section ? object_contents(object, section) : (struct str){"", 0};
     *ret_count = bytes.len / sizeof(Elf64_Rela);
     return (const Elf64_Rela *)bytes.ptr;
 }

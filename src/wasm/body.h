@@ -19,17 +19,19 @@ enum wasm_opcode {
 
 /* The shapes of immediates; opcodes.def says what each means and where struct wasm_op holds it.
  * The numbered ones stand together in rising order. */
-#define WASM_SHAPES(SHAPE)                                                                                             \
-    SHAPE(NONE)                                                                                                        \
-    SHAPE(BLOCK)                                                                                                       \
-    SHAPE(TRY) SHAPE(LABEL) SHAPE(LABELS) SHAPE(FUNC) SHAPE(TYPE) SHAPE(TYPE_TABLE) SHAPE(TYPE_FIELD)                  \
-        SHAPE(TYPE_COUNT) SHAPE(TYPE_DATA) SHAPE(TYPE_ELEM) SHAPE(TYPE_TYPE) SHAPE(LOCAL) SHAPE(GLOBAL) SHAPE(TABLE)   \
-            SHAPE(MEMORY) SHAPE(TAG) SHAPE(DATA) SHAPE(ELEM) SHAPE(DATA_MEMORY) SHAPE(ELEM_TABLE) SHAPE(MEMORY_MEMORY) \
-                SHAPE(TABLE_TABLE) SHAPE(MEM_0) SHAPE(MEM_1) SHAPE(MEM_2) SHAPE(MEM_3) SHAPE(MEM_4) SHAPE(MEMLANE_0)   \
-                    SHAPE(MEMLANE_1) SHAPE(MEMLANE_2) SHAPE(MEMLANE_3) SHAPE(ATOMIC_0) SHAPE(ATOMIC_1) SHAPE(ATOMIC_2) \
-                        SHAPE(ATOMIC_3) SHAPE(FENCE) SHAPE(I32) SHAPE(I64) SHAPE(F32) SHAPE(F64) SHAPE(V128)           \
-                            SHAPE(SHUFFLE) SHAPE(LANE_16) SHAPE(LANE_8) SHAPE(LANE_4) SHAPE(LANE_2)                    \
-                                SHAPE(SELECT_TYPES) SHAPE(HEAP) SHAPE(CAST) SHAPE(CAST_NULL) SHAPE(BR_CAST)
+/* clang-format off */
+#define WASM_SHAPES(SHAPE) \
+    SHAPE(NONE) SHAPE(BLOCK) SHAPE(TRY) SHAPE(LABEL) SHAPE(LABELS) SHAPE(FUNC) SHAPE(TYPE) SHAPE(TYPE_TABLE) \
+    SHAPE(TYPE_FIELD) SHAPE(TYPE_COUNT) SHAPE(TYPE_DATA) SHAPE(TYPE_ELEM) SHAPE(TYPE_TYPE) SHAPE(LOCAL) \
+    SHAPE(GLOBAL) SHAPE(TABLE) SHAPE(MEMORY) SHAPE(TAG) SHAPE(DATA) SHAPE(ELEM) SHAPE(DATA_MEMORY) \
+    SHAPE(ELEM_TABLE) SHAPE(MEMORY_MEMORY) SHAPE(TABLE_TABLE) \
+    SHAPE(MEM_0) SHAPE(MEM_1) SHAPE(MEM_2) SHAPE(MEM_3) SHAPE(MEM_4) \
+    SHAPE(MEMLANE_0) SHAPE(MEMLANE_1) SHAPE(MEMLANE_2) SHAPE(MEMLANE_3) \
+    SHAPE(ATOMIC_0) SHAPE(ATOMIC_1) SHAPE(ATOMIC_2) SHAPE(ATOMIC_3) SHAPE(FENCE) \
+    SHAPE(I32) SHAPE(I64) SHAPE(F32) SHAPE(F64) SHAPE(V128) SHAPE(SHUFFLE) \
+    SHAPE(LANE_16) SHAPE(LANE_8) SHAPE(LANE_4) SHAPE(LANE_2) SHAPE(SELECT_TYPES) \
+    SHAPE(HEAP) SHAPE(CAST) SHAPE(CAST_NULL) SHAPE(BR_CAST)
+/* clang-format on */
 
 enum wasm_shape {
 #define SHAPE(name) SHAPE_##name,
@@ -53,10 +55,12 @@ struct wasm_catch {
 struct wasm_op {
     enum wasm_opcode code;
     uint32_t offset; /* of the first opcode byte, in module->bytes */
-    bool reachable;  /* false: code after a branch or in a block there; only the nesting matters. Of an
-                      else or end: whether control falls into it from above */
-    uint32_t a, b;   /* indices in binary order: label, function, type, local, global, table,
-                    memory, field, segment, lane, tag (opcodes.def says which) */
+    /* False: code after a branch or in a block there; only the nesting matters. Of an else or end: whether
+     * control falls into it from above. */
+    bool reachable;
+    /* Indices in binary order: label, function, type, local, global, table, memory, field, segment, lane, tag
+     * (opcodes.def says which). */
+    uint32_t a, b;
     union {
         uint64_t bits;           /* i32.const (zero-extended), i64.const, f32.const, f64.const */
         uint8_t v128[16];        /* v128.const, i8x16.shuffle lanes */

@@ -132,39 +132,35 @@ static inline wasm_valtype check_address(const struct wasm_limits *limits)
 
 /* Instructions whose signature is "*", by family. */
 typedef bool special_check(checker *s);
-#define SPECIALS_CONTROL(X)                                                                                            \
-    X(UNREACHABLE, unreachable)                                                                                        \
-    X(BLOCK, block)                                                                                                    \
-    X(LOOP, loop) X(IF, if) X(ELSE, else) X(END, end) X(THROW, throw) X(THROW_REF, throw_ref) X(BR, br)                \
-        X(BR_IF, br_if) X(BR_TABLE, br_table) X(RETURN, return) X(CALL, call) X(CALL_INDIRECT, call_indirect)          \
-            X(RETURN_CALL, return_call) X(RETURN_CALL_INDIRECT, return_call_indirect) X(CALL_REF, call_ref)            \
-                X(RETURN_CALL_REF, return_call_ref) X(TRY_TABLE, try_table)
-#define SPECIALS_DATA(X)                                                                                               \
-    X(DROP, drop)                                                                                                      \
-    X(SELECT, select)                                                                                                  \
-    X(SELECT_T, select_t) X(LOCAL_GET, local_get) X(LOCAL_SET, local_set) X(LOCAL_TEE, local_tee)                      \
-        X(GLOBAL_GET, global_get) X(GLOBAL_SET, global_set) X(TABLE_GET, table_get) X(TABLE_SET, table_set)            \
-            X(TABLE_INIT, table_init) X(TABLE_COPY, table_copy) X(TABLE_GROW, table_grow) X(TABLE_FILL, table_fill)    \
-                X(MEMORY_COPY, memory_copy)
-#define SPECIALS_REF(X)                                                                                                \
-    X(REF_NULL, ref_null)                                                                                              \
-    X(REF_IS_NULL, ref_is_null)                                                                                        \
-    X(REF_FUNC, ref_func) X(REF_EQ, ref_eq) X(REF_AS_NON_NULL, ref_as_non_null) X(BR_ON_NULL, br_on_null)              \
-        X(BR_ON_NON_NULL, br_on_non_null) X(REF_TEST, ref_test) X(REF_TEST_NULL, ref_test) X(REF_CAST, ref_cast)       \
-            X(REF_CAST_NULL, ref_cast) X(BR_ON_CAST, br_on_cast) X(BR_ON_CAST_FAIL, br_on_cast_fail)                   \
-                X(ANY_CONVERT_EXTERN, any_convert_extern) X(EXTERN_CONVERT_ANY, extern_convert_any)                    \
-                    X(REF_I31, ref_i31) X(I31_GET_S, i31_get) X(I31_GET_U, i31_get)
-#define SPECIALS_AGGREGATE(X)                                                                                          \
-    X(STRUCT_NEW, struct_new)                                                                                          \
-    X(STRUCT_NEW_DEFAULT, struct_new_default)                                                                          \
-    X(STRUCT_GET, struct_get) X(STRUCT_GET_S, struct_get_packed) X(STRUCT_GET_U, struct_get_packed)                    \
-        X(STRUCT_SET, struct_set) X(ARRAY_NEW, array_new) X(ARRAY_NEW_DEFAULT, array_new_default)                      \
-            X(ARRAY_NEW_FIXED, array_new_fixed) X(ARRAY_NEW_DATA, array_new_data) X(ARRAY_NEW_ELEM, array_new_elem)    \
-                X(ARRAY_GET, array_get) X(ARRAY_GET_S, array_get_packed) X(ARRAY_GET_U, array_get_packed)              \
-                    X(ARRAY_SET, array_set) X(ARRAY_LEN, array_len) X(ARRAY_FILL, array_fill)                          \
-                        X(ARRAY_COPY, array_copy) X(ARRAY_INIT_DATA, array_init_data)                                  \
-                            X(ARRAY_INIT_ELEM, array_init_elem)
+/* clang-format off */
+#define SPECIALS_CONTROL(X) \
+    X(UNREACHABLE, unreachable) X(BLOCK, block) X(LOOP, loop) X(IF, if) X(ELSE, else) X(END, end) \
+    X(THROW, throw) X(THROW_REF, throw_ref) X(BR, br) X(BR_IF, br_if) X(BR_TABLE, br_table) \
+    X(RETURN, return) X(CALL, call) X(CALL_INDIRECT, call_indirect) X(RETURN_CALL, return_call) \
+    X(RETURN_CALL_INDIRECT, return_call_indirect) X(CALL_REF, call_ref) X(RETURN_CALL_REF, return_call_ref) \
+    X(TRY_TABLE, try_table)
+#define SPECIALS_DATA(X) \
+    X(DROP, drop) X(SELECT, select) X(SELECT_T, select_t) X(LOCAL_GET, local_get) X(LOCAL_SET, local_set) \
+    X(LOCAL_TEE, local_tee) X(GLOBAL_GET, global_get) X(GLOBAL_SET, global_set) X(TABLE_GET, table_get) \
+    X(TABLE_SET, table_set) X(TABLE_INIT, table_init) X(TABLE_COPY, table_copy) X(TABLE_GROW, table_grow) \
+    X(TABLE_FILL, table_fill) X(MEMORY_COPY, memory_copy)
+#define SPECIALS_REF(X) \
+    X(REF_NULL, ref_null) X(REF_IS_NULL, ref_is_null) X(REF_FUNC, ref_func) X(REF_EQ, ref_eq) \
+    X(REF_AS_NON_NULL, ref_as_non_null) X(BR_ON_NULL, br_on_null) X(BR_ON_NON_NULL, br_on_non_null) \
+    X(REF_TEST, ref_test) X(REF_TEST_NULL, ref_test) X(REF_CAST, ref_cast) X(REF_CAST_NULL, ref_cast) \
+    X(BR_ON_CAST, br_on_cast) X(BR_ON_CAST_FAIL, br_on_cast_fail) X(ANY_CONVERT_EXTERN, any_convert_extern) \
+    X(EXTERN_CONVERT_ANY, extern_convert_any) X(REF_I31, ref_i31) X(I31_GET_S, i31_get) \
+    X(I31_GET_U, i31_get)
+#define SPECIALS_AGGREGATE(X) \
+    X(STRUCT_NEW, struct_new) X(STRUCT_NEW_DEFAULT, struct_new_default) X(STRUCT_GET, struct_get) \
+    X(STRUCT_GET_S, struct_get_packed) X(STRUCT_GET_U, struct_get_packed) X(STRUCT_SET, struct_set) \
+    X(ARRAY_NEW, array_new) X(ARRAY_NEW_DEFAULT, array_new_default) X(ARRAY_NEW_FIXED, array_new_fixed) \
+    X(ARRAY_NEW_DATA, array_new_data) X(ARRAY_NEW_ELEM, array_new_elem) X(ARRAY_GET, array_get) \
+    X(ARRAY_GET_S, array_get_packed) X(ARRAY_GET_U, array_get_packed) X(ARRAY_SET, array_set) \
+    X(ARRAY_LEN, array_len) X(ARRAY_FILL, array_fill) X(ARRAY_COPY, array_copy) \
+    X(ARRAY_INIT_DATA, array_init_data) X(ARRAY_INIT_ELEM, array_init_elem)
 #define SPECIALS(X) SPECIALS_CONTROL(X) SPECIALS_DATA(X) SPECIALS_REF(X) SPECIALS_AGGREGATE(X)
+/* clang-format on */
 
 /* The tables of the families; each function checks s->op, whose plain indices are in range. */
 #define SPECIAL(code, name) special_check check_##name;

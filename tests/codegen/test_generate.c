@@ -167,8 +167,8 @@ static void the_same_input_gives_the_same_bytes(void **state)
 static void what_is_missing_is_named(void **state)
 {
     (void)state;
-    static const uint8_t bytes[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0,
-                                    0x41, 0, 0xfb, 0x1c, 0x1a, 0x0b};
+    static const uint8_t bytes[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1,    4, 1,    0x60, 0,    0,   3,
+                                    2, 1,   0,   10,  9, 1, 7, 0, 0x41, 0, 0xfb, 0x1c, 0x1a, 0x0b};
     static struct fixture local;
     struct err err = {0};
     struct code code;

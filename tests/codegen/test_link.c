@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 /* push rbp; mov rbp, rsp; sub rsp, 32; call X; add rsp, 32; pop rbp; ret */
-static const uint8_t caller[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x20, 0xe8, 0, 0, 0, 0,
-                                 0x48, 0x83, 0xc4, 0x20, 0x5d, 0xc3};
+static const uint8_t caller[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x20, 0xe8, 0,
+                                 0,    0,    0,    0x48, 0x83, 0xc4, 0x20, 0x5d, 0xc3};
 #define CALL_AT 9
 
 enum { SECTIONS = 6, SYMBOLS = 4 };
@@ -40,7 +40,10 @@ static void section(struct made *made, int index, uint32_t type, const void *at,
 /* A function f0_0 that calls `callee` (undefined) through a relocation of kind `kind`. */
 static struct made make(const char *callee, uint32_t kind)
 {
-    struct made made = {.header = {.e_type = ET_REL, .e_machine = EM_X86_64, .e_shnum = SECTIONS, .e_shstrndx = STRTAB,
+    struct made made = {.header = {.e_type = ET_REL,
+                                   .e_machine = EM_X86_64,
+                                   .e_shnum = SECTIONS,
+                                   .e_shstrndx = STRTAB,
                                    .e_shoff = offsetof(struct made, sections)}};
     memcpy(made.header.e_ident, ELFMAG "\x02\x01\x01", 7);
     memcpy(made.text, caller, sizeof caller);
@@ -57,8 +60,10 @@ static struct made make(const char *callee, uint32_t kind)
     made.sections[CONSTANTS].sh_name = NAME_CONSTANTS;
     made.sections[RELA].sh_info = TEXT;
     made.sections[SYMTAB].sh_link = STRTAB;
-    made.symbols[1] = (Elf64_Sym){.st_name = NAME_FUNC, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
-                                  .st_shndx = TEXT, .st_size = sizeof caller};
+    made.symbols[1] = (Elf64_Sym){.st_name = NAME_FUNC,
+                                  .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+                                  .st_shndx = TEXT,
+                                  .st_size = sizeof caller};
     made.symbols[2] = (Elf64_Sym){.st_name = NAME_CALLEE, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE)};
     made.symbols[3] = (Elf64_Sym){.st_info = ELF64_ST_INFO(STB_LOCAL, STT_SECTION), .st_shndx = CONSTANTS};
     made.rela = (Elf64_Rela){.r_offset = CALL_AT, .r_info = ELF64_R_INFO(2, kind), .r_addend = -4};
@@ -67,8 +72,8 @@ static struct made make(const char *callee, uint32_t kind)
 
 static const struct wasm_type type = {.hash = 0x1122334455667788};
 static struct wasm_func func;
-static const struct wasm_module module = {.types = (struct wasm_type *)&type, .type_count = 1, .funcs = &func,
-                                          .func_count = 1};
+static const struct wasm_module module = {
+    .types = (struct wasm_type *)&type, .type_count = 1, .funcs = &func, .func_count = 1};
 static const struct unit unit = {.module = &module};
 static struct err err;
 
@@ -155,7 +160,8 @@ static void nothing_else_does(void **state)
     (void)state;
     struct made made = make("fmod", R_X86_64_PLT32);
     refused(&made, "\"fmod\"");
-    static const uint32_t kinds[] = {R_X86_64_64, R_X86_64_32S, R_X86_64_GOTPCREL, R_X86_64_REX_GOTPCRELX, R_X86_64_TPOFF32};
+    static const uint32_t kinds[] = {R_X86_64_64, R_X86_64_32S, R_X86_64_GOTPCREL, R_X86_64_REX_GOTPCRELX,
+                                     R_X86_64_TPOFF32};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         made = make("f0_0", kinds[i]);
         refused(&made, "a relocation of kind");
@@ -217,11 +223,11 @@ static void prologues(void **state)
     static const uint8_t none[] = {0x55, 0x48, 0x89, 0xe5, 0xc3};
     static const uint8_t word[] = {0x55, 0x48, 0x89, 0xe5, 0x50, 0xc3};
     static const uint8_t large[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x81, 0xec, 0x40, 1, 0, 0, 0xc3};
-    static const uint8_t pages[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x81, 0xec, 0, 0x10, 0, 0, 0x48, 0xc7, 4, 0x24, 0, 0,
-                                    0, 0, 0x48, 0x83, 0xec, 0x10, 0xc3};
-    static const uint8_t loop[] = {0x55, 0x48, 0x89, 0xe5, 0x49, 0x89, 0xe3, 0x49, 0x81, 0xeb, 0, 0x80, 1, 0,
-                                   0x48, 0x81, 0xec, 0, 0x10, 0, 0, 0x48, 0xc7, 4, 0x24, 0, 0, 0, 0, 0x4c, 0x39, 0xdc,
-                                   0x75, 0xec, 0x48, 0x81, 0xec, 0xa0, 6, 0, 0, 0xc3};
+    static const uint8_t pages[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x81, 0xec, 0,    0x10, 0,    0,    0x48,
+                                    0xc7, 4,    0x24, 0,    0,    0,    0,    0x48, 0x83, 0xec, 0x10, 0xc3};
+    static const uint8_t loop[] = {0x55, 0x48, 0x89, 0xe5, 0x49, 0x89, 0xe3, 0x49, 0x81, 0xeb, 0,    0x80, 1, 0,
+                                   0x48, 0x81, 0xec, 0,    0x10, 0,    0,    0x48, 0xc7, 4,    0x24, 0,    0, 0,
+                                   0,    0x4c, 0x39, 0xdc, 0x75, 0xec, 0x48, 0x81, 0xec, 0xa0, 6,    0,    0, 0xc3};
     assert_int_equal(link_frame_size(none, sizeof none), 0);
     assert_int_equal(link_frame_size(word, sizeof word), 8);
     assert_int_equal(link_frame_size(large, sizeof large), 0x140);

@@ -19,29 +19,29 @@
 #include <llvm-c/TargetMachine.h>
 
 /* KIND(name, lanes, element): what values emitters work on; lanes 0 is a scalar. */
-#define KINDS(KIND)                                                                                                   \
-    KIND(I8, 0, i8)                                                                                                   \
-    KIND(I16, 0, i16)                                                                                                 \
-    KIND(I32, 0, i32)                                                                                                 \
-    KIND(I64, 0, i64)                                                                                                 \
-    KIND(F32, 0, f32)                                                                                                 \
-    KIND(F64, 0, f64)                                                                                                 \
-    KIND(I8X16, 16, i8)                                                                                               \
-    KIND(I16X8, 8, i16)                                                                                               \
-    KIND(I32X4, 4, i32)                                                                                               \
-    KIND(I64X2, 2, i64)                                                                                               \
-    KIND(F32X4, 4, f32)                                                                                               \
-    KIND(F64X2, 2, f64)                                                                                               \
-    KIND(I8X8, 8, i8)                                                                                                 \
-    KIND(I16X4, 4, i16)                                                                                               \
-    KIND(I32X2, 2, i32)                                                                                               \
+#define KINDS(KIND)                                                                                                    \
+    KIND(I8, 0, i8)                                                                                                    \
+    KIND(I16, 0, i16)                                                                                                  \
+    KIND(I32, 0, i32)                                                                                                  \
+    KIND(I64, 0, i64)                                                                                                  \
+    KIND(F32, 0, f32)                                                                                                  \
+    KIND(F64, 0, f64)                                                                                                  \
+    KIND(I8X16, 16, i8)                                                                                                \
+    KIND(I16X8, 8, i16)                                                                                                \
+    KIND(I32X4, 4, i32)                                                                                                \
+    KIND(I64X2, 2, i64)                                                                                                \
+    KIND(F32X4, 4, f32)                                                                                                \
+    KIND(F64X2, 2, f64)                                                                                                \
+    KIND(I8X8, 8, i8)                                                                                                  \
+    KIND(I16X4, 4, i16)                                                                                                \
+    KIND(I32X2, 2, i32)                                                                                                \
     KIND(F32X2, 2, f32)
 
 enum kind {
 #define KIND(name, lanes, element) K_##name,
     KINDS(KIND)
 #undef KIND
-    KIND_COUNT
+        KIND_COUNT
 };
 
 /* What an access may alias with: one TBAA type each. */
@@ -81,6 +81,7 @@ struct gen {
 
     const struct unit *units;
     uint32_t unit_count;
+    uint32_t helpers; /* bit per helper that was called */
     /* The function being translated. */
     const struct unit *unit;
     const struct wasm_functype *func_type;
@@ -133,8 +134,8 @@ LLVMBasicBlockRef gen_block(struct gen *g);
 bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
               struct err *err);
 
-/* glue.c: thunks of host imports and the routines that call helpers. */
-bool gen_glue(struct gen *g);
+/* glue.c: thunks of host imports, and the routines that call `helpers` (a bit each). */
+bool gen_glue(struct gen *g, uint32_t helpers);
 /* Call helper `helper` with up to six integers (i32 or i64); gives its result as an i64. A failing helper
  * traps inside. */
 LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVMValueRef *args);

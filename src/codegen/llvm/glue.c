@@ -8,7 +8,7 @@
 
 static const struct {
     const char *name, *signature;
-} helpers[] = {
+} helper_rows[] = {
 #define HELPER(name, signature) {"r_" #name, signature},
 #include "image/helpers.def"
 #undef HELPER
@@ -19,10 +19,10 @@ static const struct {
 static LLVMTypeRef routine_type(struct gen *g, enum helper helper)
 {
     LLVMTypeRef params[GUEST_PARAMS] = {g->ptr};
-    unsigned count = (unsigned)strlen(helpers[helper].signature) - 2;
+    unsigned count = (unsigned)strlen(helper_rows[helper].signature) - 2;
     for (unsigned i = 1; i < count; i++)
         params[i] = g->i64;
-    return LLVMFunctionType(helpers[helper].signature[0] == 'l' ? g->i64 : g->none, params, count, false);
+    return LLVMFunctionType(helper_rows[helper].signature[0] == 'l' ? g->i64 : g->none, params, count, false);
 }
 
 LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVMValueRef *args)
@@ -30,8 +30,9 @@ LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVM
     LLVMValueRef all[GUEST_PARAMS] = {g->context};
     for (unsigned i = 0; i < count; i++)
         all[1 + i] = widen(g, args[i]);
+    g->helpers |= (uint32_t)1 << helper;
     LLVMTypeRef type = routine_type(g, helper);
-    LLVMValueRef routine = gen_function(g, helpers[helper].name, type);
+    LLVMValueRef routine = gen_function(g, helper_rows[helper].name, type);
     bool throws = helper == HELPER_throw_exception || helper == HELPER_rethrow_exception;
     return throws ? call_guest(g, type, routine, all, count + 1) : call_plain(g, type, routine, all, count + 1);
 }
@@ -75,7 +76,7 @@ static LLVMValueRef c_arg(struct gen *g, char letter, unsigned index)
 
 static LLVMValueRef call_helper(struct gen *g, enum helper helper)
 {
-    const char *signature = helpers[helper].signature, *params = signature + 2;
+    const char *signature = helper_rows[helper].signature, *params = signature + 2;
     unsigned count = (unsigned)strlen(params);
     LLVMTypeRef types[GUEST_PARAMS] = {g->ptr};
     LLVMValueRef args[GUEST_PARAMS] = {g->context};
@@ -96,10 +97,10 @@ static LLVMValueRef is_zero(struct gen *g, LLVMValueRef value)
 
 static void make_routine(struct gen *g, enum helper helper)
 {
-    gen_define(g, gen_function(g, helpers[helper].name, routine_type(g, helper)), helpers[helper].name);
+    gen_define(g, gen_function(g, helper_rows[helper].name, routine_type(g, helper)), helper_rows[helper].name);
     leave(g);
     LLVMValueRef result = call_helper(g, helper);
-    char kind = helpers[helper].signature[0];
+    char kind = helper_rows[helper].signature[0];
     if (helper == HELPER_throw_exception || helper == HELPER_rethrow_exception) {
         trap_now(g, TRAP_PENDING); /* does not return */
         return;
@@ -156,14 +157,17 @@ static void make_thunks(struct gen *g, LLVMValueRef *values)
             make_thunk(g, i, values);
 }
 
-bool gen_glue(struct gen *g)
+_Static_assert(HELPER_COUNT <= 32, "a bit per helper");
+
+bool gen_glue(struct gen *g, uint32_t helpers)
 {
     LLVMValueRef *values = mem_alloc(CONTEXT_SPILL + CONTEXT_INT_REGS + CONTEXT_VEC_REGS, sizeof *values);
     if (!values)
         return err_memory(g->err);
     g->offset = 0;
     for (unsigned i = 0; i < HELPER_COUNT; i++)
-        make_routine(g, i);
+        if (helpers >> i & 1)
+            make_routine(g, i);
     for (uint32_t i = 0; i < g->unit_count; i++) {
         g->unit = &g->units[i];
         make_thunks(g, values);

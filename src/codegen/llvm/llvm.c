@@ -18,7 +18,8 @@
 #define OBJECT_MAX ((size_t)2 << 30)
 #define THREADS_MAX 64u
 
-/* Functions [first, end) of one unit; the glue has none. */
+/* Functions [first, end) of one unit. The first part is the glue, made last: by then it is known which
+ * helpers are called. */
 struct part {
     uint32_t unit, first, end;
     struct buf object;
@@ -31,7 +32,9 @@ struct job {
     const struct codegen_options *options;
     VEC(struct part) parts;
     atomic_size_t next; /* part to take */
+    size_t end;         /* behind the last one */
     atomic_bool failed;
+    atomic_uint helpers; /* that the parts call, a bit each */
 };
 
 static struct part *add_part(struct job *job, uint32_t unit, uint32_t first)
@@ -62,7 +65,6 @@ static bool cut_unit(struct job *job, uint32_t unit, struct err *err)
     return true;
 }
 
-/* The glue is the first part. */
 static bool cut(struct job *job, struct err *err)
 {
     if (!add_part(job, 0, 0))
@@ -76,7 +78,7 @@ static bool cut(struct job *job, struct err *err)
 static bool fill(struct job *job, struct part *part, struct gen *g, struct err *err)
 {
     if (part == job->parts.items)
-        return gen_glue(g);
+        return gen_glue(g, job->helpers);
     struct wasm_body_scratch *scratch = wasm_body_scratch_new(err);
     if (!scratch)
         return false;
@@ -93,6 +95,7 @@ static bool compile_part(struct job *job, struct part *part, LLVMTargetMachineRe
     struct err *err = &part->err;
     bool done = gen_init(&g, job->units, job->unit_count, err) && fill(job, part, &g, err) &&
                 object_make(&g, machine, job->options, &part->object, err);
+    atomic_fetch_or(&job->helpers, g.helpers);
     gen_free(&g);
     return done;
 }
@@ -102,7 +105,7 @@ static void *work(void *arg)
 {
     struct job *job = arg;
     LLVMTargetMachineRef machine = NULL;
-    for (size_t i; !job->failed && (i = atomic_fetch_add(&job->next, 1)) < job->parts.count;) {
+    for (size_t i; !job->failed && (i = atomic_fetch_add(&job->next, 1)) < job->end;) {
         struct part *part = &job->parts.items[i];
         if ((!machine && !object_machine(&machine, job->options, &part->err)) || !compile_part(job, part, machine))
             job->failed = true;
@@ -141,11 +144,18 @@ static bool compile(struct job *job, struct err *err)
     pthread_t threads[THREADS_MAX];
     unsigned count = thread_count(job), made = 0;
     object_prepare();
+    job->next = 1;
+    job->end = job->parts.count;
     while (made + 1 < count && pthread_create(&threads[made], NULL, work, job) == 0)
         made++;
     work(job);
     while (made > 0)
         pthread_join(threads[--made], NULL);
+    if (!job->failed) {
+        job->end = 1;
+        job->next = 0;
+        work(job);
+    }
     return !job->failed || first_error(job, err);
 }
 

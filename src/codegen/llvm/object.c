@@ -19,18 +19,18 @@
  * their own compiler, and every function is kept), no idioms that become library calls, fewer repetitions.
  * Half the time of default<O2> for code of the same speed. */
 #define INSTCOMBINE "instcombine<max-iterations=1;no-use-loop-info;no-verify-fixpoint>"
-#define SIMPLIFY                                                                                                      \
-    "simplifycfg,early-cse<memssa>,jump-threading,correlated-propagation,simplifycfg<switch-range-to-icmp>,"          \
-    INSTCOMBINE ",simplifycfg<switch-range-to-icmp>,reassociate,"                                                     \
-    "loop-mssa(loop-instsimplify,loop-simplifycfg,licm<no-allowspeculation>,loop-rotate,licm<allowspeculation>,"      \
-    "simple-loop-unswitch<no-nontrivial;trivial>),"                                                                   \
-    "simplifycfg<switch-range-to-icmp>," INSTCOMBINE ",loop(indvars,loop-deletion,loop-unroll-full),"                 \
-    "gvn,sccp,bdce," INSTCOMBINE ",adce,dse,loop-mssa(licm<allowspeculation>),"                                       \
+#define SIMPLIFY                                                                                                       \
+    "simplifycfg,early-cse<memssa>,jump-threading,correlated-propagation,simplifycfg<switch-range-to-icmp>"            \
+    "," INSTCOMBINE ",simplifycfg<switch-range-to-icmp>,reassociate,"                                                  \
+    "loop-mssa(loop-instsimplify,loop-simplifycfg,licm<no-allowspeculation>,loop-rotate,licm<allowspeculation>,"       \
+    "simple-loop-unswitch<no-nontrivial;trivial>),"                                                                    \
+    "simplifycfg<switch-range-to-icmp>," INSTCOMBINE ",loop(indvars,loop-deletion,loop-unroll-full),"                  \
+    "gvn,sccp,bdce," INSTCOMBINE ",adce,dse,loop-mssa(licm<allowspeculation>),"                                        \
     "simplifycfg<switch-range-to-icmp;hoist-common-insts;sink-common-insts>," INSTCOMBINE
-#define VECTORIZE                                                                                                     \
-    "loop(loop-rotate,loop-deletion),loop-vectorize,loop-load-elim," INSTCOMBINE ","                                  \
-    "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops;hoist-common-insts;"         \
-    "sink-common-insts>,slp-vectorizer,vector-combine," INSTCOMBINE ",loop-unroll<O2>," INSTCOMBINE ","               \
+#define VECTORIZE                                                                                                      \
+    "loop(loop-rotate,loop-deletion),loop-vectorize,loop-load-elim," INSTCOMBINE ","                                   \
+    "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops;hoist-common-insts;"          \
+    "sink-common-insts>,slp-vectorizer,vector-combine," INSTCOMBINE ",loop-unroll<O2>," INSTCOMBINE ","                \
     "loop-mssa(licm<allowspeculation>),instsimplify,div-rem-pairs,simplifycfg<speculate-unpredictables>"
 
 static const char *const pipelines[] = {
@@ -52,8 +52,7 @@ void object_prepare(void)
 {
     static bool done;
     static const char *const options[] = {
-        "mayfly",
-        "-enable-shrink-wrap=false", /* every function has its frame from its first instruction on */
+        "mayfly", "-enable-shrink-wrap=false", /* every function has its frame from its first instruction on */
     };
     if (!done)
         LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, "");
@@ -75,8 +74,8 @@ bool object_machine(LLVMTargetMachineRef *ret_machine, const struct codegen_opti
         LLVMDisposeMessage(message);
         return false;
     }
-    LLVMTargetMachineRef machine = LLVMCreateTargetMachine(target, TRIPLE, CPU, "", levels[opt_level(options)],
-                                                           LLVMRelocPIC, LLVMCodeModelSmall);
+    LLVMTargetMachineRef machine =
+        LLVMCreateTargetMachine(target, TRIPLE, CPU, "", levels[opt_level(options)], LLVMRelocPIC, LLVMCodeModelSmall);
     if (!machine)
         return err_set(err, ERR_SYSTEM, "LLVM cannot generate code for " TRIPLE);
     *ret_machine = machine;

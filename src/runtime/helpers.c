@@ -5,7 +5,9 @@
 #include "runtime/exception.h"
 #include "runtime/task.h"
 
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 /* The context's own image and slot: in a store of several images they are not the store's. */
 static struct image image_of(const struct context *context)
@@ -235,6 +237,19 @@ static void help_throw_exception(struct context *context, uint64_t tag, const un
 static void help_rethrow_exception(struct context *context, uint64_t exception)
 {
     exception_rethrow(context->store, exception, (uint64_t)__builtin_return_address(0));
+}
+
+/* Blocks the thread like any other guest code that runs for long. A trap while one store has one thread: nobody
+ * could wake it. */
+static uint32_t help_memory_wait(struct context *context, uint64_t timeout_ns)
+{
+    const uint64_t second = 1000000000;
+    if ((int64_t)timeout_ns < 0)
+        return trap(context, TRAP_ENDLESS_WAIT);
+    struct timespec rest = {(time_t)(timeout_ns / second), (long)(timeout_ns % second)};
+    while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
+        continue;
+    return 1;
 }
 
 const void *const helper_table[] = {

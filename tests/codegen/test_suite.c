@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #define SUITE SOURCE_DIR "/../shared/conformance/core"
+#define THREADS SOURCE_DIR "/../shared/conformance/threads"
 #define UNITS_MAX 24
 #define VALUES_MAX 64
 
@@ -44,6 +45,7 @@ struct instance {
 };
 
 static struct {
+    const char *dir;
     char file[128];
     VEC(struct instance *) instances;
     struct instance *current;
@@ -237,18 +239,14 @@ static bool instantiate(struct instance *instance, struct err *err)
     return started || err_set(err, ERR_TRAP, "%s", trap_text(task.report.trap));
 }
 
-/* 1: made; 0: failed with `err`; -1: cannot be linked here. */
-static int make_instance(json_t *command, struct err *err)
+/* 1: made; 0: failed with `err`; -1: cannot be linked here. Takes over `bytes`. */
+static int instance_of(uint8_t *bytes, size_t size, const char *name, struct err *err)
 {
-    char path[512];
-    size_t size;
-    const char *name = json_string_value(json_object_get(command, "name"));
     struct instance *instance = mem_alloc(1, sizeof *instance);
-    snprintf(path, sizeof path, "%s/%s", SUITE, json_string_value(json_object_get(command, "filename")));
     snprintf(instance->name, sizeof instance->name, "%s", name ? name : "");
     *(struct instance **)VEC_PUSH(&suite.instances, 100000) = instance;
     arena_init(&instance->arena, (size_t)1 << 30);
-    instance->bytes = read_file(path, &size);
+    instance->bytes = bytes;
     if (!wasm_load(instance->bytes, size, &instance->arena, &instance->module, err))
         return 0;
     if (!add_unit(instance, NULL, suite.spectest) || !add_unit(instance, instance, instance->module))
@@ -257,6 +255,15 @@ static int make_instance(json_t *command, struct err *err)
         return 0;
     suite.current = instance;
     return 1;
+}
+
+static int make_instance(json_t *command, struct err *err)
+{
+    char path[512];
+    size_t size;
+    snprintf(path, sizeof path, "%s/%s", suite.dir, json_string_value(json_object_get(command, "filename")));
+    uint8_t *bytes = read_file(path, &size);
+    return instance_of(bytes, size, json_string_value(json_object_get(command, "name")), err);
 }
 
 static void drop_instances(void)
@@ -553,7 +560,7 @@ static void run_file(const char *name)
     char path[512];
     size_t index;
     json_t *command;
-    snprintf(path, sizeof path, "%s/%s.json", SUITE, name);
+    snprintf(path, sizeof path, "%s/%s.json", suite.dir, name);
     snprintf(suite.file, sizeof suite.file, "%s", name);
     json_t *commands = json_load_file(path, JSON_ALLOW_NUL, NULL);
     assert_non_null(commands);
@@ -590,39 +597,88 @@ static void run_all(DIR *dir)
     }
 }
 
-static void official_suite(void **state)
+static void check_suite(const char *dir_name, const char *only)
 {
-    (void)state;
-    struct err err = {0};
-    size_t size;
-    struct arena arena;
-    DIR *dir = opendir(SUITE);
+    DIR *dir = opendir(dir_name);
     if (!dir) {
-        print_message("skipped: no official suite at ../shared/conformance/core\n");
+        print_message("skipped: no official suite at %s\n", dir_name);
         return;
     }
-    arena_init(&arena, (size_t)1 << 20);
-    uint8_t *bytes = read_file(SOURCE_DIR "/tests/codegen/fixtures/spectest.wasm", &size);
-    assert_true(wasm_load(bytes, size, &arena, &suite.spectest, &err));
-    assert_true(trap_install(&err));
-    const char *only = getenv("SUITE_FILE");
-    suite.opt_level = getenv("SUITE_OPT") ? atoi(getenv("SUITE_OPT")) : 2;
+    suite.dir = dir_name;
+    suite.passed = suite.failed = suite.skipped = suite.unsupported = 0;
     if (only)
         run_file(only);
     else
         run_all(dir);
     closedir(dir);
-    mem_free(bytes);
-    arena_free(&arena);
     print_message("%u passed, %u failed, %u skipped, %u modules use instructions that are not supported yet\n",
                   suite.passed, suite.failed, suite.skipped, suite.unsupported);
     assert_int_equal(suite.failed, 0);
+}
+
+static void official_suite(void **state)
+{
+    (void)state;
+    check_suite(SUITE, getenv("SUITE_FILE"));
+}
+
+static void official_atomics(void **state)
+{
+    (void)state;
+    check_suite(THREADS, "atomic");
+    check_suite(THREADS, "memory");
+}
+
+static const uint8_t waits[] = {
+    0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00,                                     /* module */
+    0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7f,                                           /* type 0: () -> i32 */
+    0x03, 0x04, 0x03, 0x00, 0x00, 0x00,                                                 /* three functions */
+    0x05, 0x04, 0x01, 0x03, 0x01, 0x01,                                                 /* a shared memory */
+    0x07, 0x0d, 0x03, 0x01, 'd',  0x00, 0x00, 0x01, 't',  0x00, 0x01, 0x01, 'e',  0x00,
+    0x02, 0x0a, 0x29, 0x03, /* memory.atomic.wait32 of 0 */
+    0x0c, 0x00, 0x41, 0x00, 0x41, 0x01, 0x42, 0x7f, 0xfe, 0x01, 0x02, 0x00, 0x0b, /* for 1, for ever */
+    0x0d, 0x00, 0x41, 0x00, 0x41, 0x00, 0x42, 0xe8, 0x07, 0xfe, 0x01, 0x02, 0x00, 0x0b, /* for 0, a microsecond */
+    0x0c, 0x00, 0x41, 0x00, 0x41, 0x00, 0x42, 0x7f, 0xfe, 0x01, 0x02, 0x00, 0x0b, /* for 0, for ever */
+};
+
+/* What a wait gives where nobody else can run: differs, timed out, and a trap instead of hanging. */
+static void waiting(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    uint8_t *bytes = mem_alloc(sizeof waits, 1);
+    assert_non_null(bytes);
+    memcpy(bytes, waits, sizeof waits);
+    assert_int_equal(instance_of(bytes, sizeof waits, NULL, &err), 1);
+    struct call call = {.instance = suite.current};
+    assert_true(invoke(&call, STR("d"), NULL, &err));
+    assert_int_equal(call.v[0].u32, 1);
+    assert_true(invoke(&call, STR("t"), NULL, &err));
+    assert_int_equal(call.v[0].u32, 2);
+    assert_false(invoke(&call, STR("e"), NULL, &err));
+    assert_int_equal(task.report.trap, TRAP_ENDLESS_WAIT);
+    drop_instances();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(official_suite),
+        cmocka_unit_test(official_atomics),
+        cmocka_unit_test(waiting),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    struct err err = {0};
+    size_t size;
+    struct arena arena;
+    arena_init(&arena, (size_t)1 << 20);
+    uint8_t *bytes = read_file(SOURCE_DIR "/tests/codegen/fixtures/spectest.wasm", &size);
+    suite.opt_level = getenv("SUITE_OPT") ? atoi(getenv("SUITE_OPT")) : 2;
+    int failed = 1;
+    if (wasm_load(bytes, size, &arena, &suite.spectest, &err) && trap_install(&err))
+        failed = cmocka_run_group_tests(tests, NULL, NULL);
+    else
+        print_message("%s\n", err.message);
+    mem_free(bytes);
+    arena_free(&arena);
+    return failed;
 }

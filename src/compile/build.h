@@ -12,6 +12,7 @@ struct compile_options {
     int opt_level;    /* 0..3 */
     bool open;        /* a core module whose imports are linked at run time */
     const char *dump; /* NULL, or a stage that the generator prints to standard error */
+    uint32_t cpu_seconds; /* processor time of the child, 0: half an hour. No effect on the image */
 };
 
 /* The part of the options that decides the image's bytes, as recorded in its header. */

@@ -20,7 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHILD_CPU_SECONDS 1800
+#define CPU_SECONDS_DEFAULT 1800u
+#define CPU_SECONDS_GRACE 5u /* between the signal that names the limit and the one that cannot be caught */
 #define SOURCE_SIZE_MAX ((off_t)1 << 30)
 
 /* The compiler stands beside this program, or in ../libexec/mayfly. */
@@ -41,10 +42,10 @@ static bool compiler_path(char path[PATH_MAX], struct err *err)
 }
 
 /* Runs in the forked child: descriptors 0 and 1, limits, exec. Only async-signal-safe calls. */
-static void become_compiler(const char *path, char *const *argv, int source_fd, int result_fd)
+static void become_compiler(const char *path, char *const *argv, int source_fd, int result_fd, uint32_t cpu_seconds)
 {
     static char *const no_environment[] = {NULL};
-    const struct rlimit cpu = {CHILD_CPU_SECONDS, CHILD_CPU_SECONDS};
+    const struct rlimit cpu = {cpu_seconds, (rlim_t)cpu_seconds + CPU_SECONDS_GRACE};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CPU, &cpu);
     if (dup2(source_fd, 0) >= 0 && dup2(result_fd, 1) >= 0 && close_range(3, ~0u, 0) == 0)
@@ -52,12 +53,20 @@ static void become_compiler(const char *path, char *const *argv, int source_fd, 
     _exit(127);
 }
 
-static bool wait_for(pid_t child, struct err *err)
+static bool over_time(uint32_t cpu_seconds, struct err *err)
+{
+    err_set(err, ERR_LIMIT, "compiling took more than %u seconds of processor time", cpu_seconds);
+    return err_remedy(err, "a lower optimization level (-O0) is faster; nothing was stored");
+}
+
+static bool wait_for(pid_t child, uint32_t cpu_seconds, struct err *err)
 {
     int status;
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
             return err_errno(err, "cannot wait for the compiler");
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+        return over_time(cpu_seconds, err);
     if (WIFSIGNALED(status)) {
         err_set(err, ERR_SYSTEM, "the compiler was killed by signal %d (%s)", WTERMSIG(status),
                 strsignal(WTERMSIG(status)));
@@ -78,14 +87,15 @@ static bool spawn(int source_fd, int result_fd, const struct compile_options *op
         argv[count++] = "--dump";
         argv[count++] = (char *)options->dump;
     }
+    uint32_t cpu_seconds = options->cpu_seconds ? options->cpu_seconds : CPU_SECONDS_DEFAULT;
     if (!compiler_path(path, err))
         return false;
     pid_t child = fork();
     if (child < 0)
         return err_errno(err, "cannot start the compiler");
     if (child == 0)
-        become_compiler(path, argv, source_fd, result_fd);
-    return wait_for(child, err);
+        become_compiler(path, argv, source_fd, result_fd, cpu_seconds);
+    return wait_for(child, cpu_seconds, err);
 }
 
 /* The child's answer: the image in a memfd of its own, checked whole. */

@@ -9,11 +9,6 @@
 
 #include "compile/build.h"
 
-struct compile_limits {
-    uint32_t cpu_seconds;   /* of the child */
-    uint64_t memory_bytes;  /* of its address space; 0: none */
-};
-
 /* Compile the file open at `source_fd` and return a descriptor of the image (a memfd), or -1. */
 int compile_run(int source_fd, const struct compile_options *options, struct err *err);
 

@@ -1,0 +1,199 @@
+/* What the parent's side of compiling promises: the same bytes every time, an image that does not fit is refused with
+ * the reason and in the cache made again, and a compile that takes too long ends with a message that says so. */
+#include "compile/client.h"
+
+#include "image/format.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SOURCE SOURCE_DIR "/tests/codegen/fixtures/mixed.wasm"
+#define IMAGE_MAX (1u << 20)
+
+static char folder[] = "/tmp/mayfly-client-XXXXXX";
+static const struct compile_options plain = {.opt_level = 1, .open = true};
+static struct err err;
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) && setenv("XDG_CACHE_HOME", folder, 1) == 0 ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    char command[sizeof folder + 16];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static size_t read_image(int fd, uint8_t *bytes)
+{
+    ssize_t size = pread(fd, bytes, IMAGE_MAX, 0);
+    assert_true(size > 0);
+    close(fd);
+    return (size_t)size;
+}
+
+static int open_image(const char *path, bool *ret_cached)
+{
+    err = (struct err){0};
+    int fd = compile_open(path, &plain, ret_cached, &err);
+    if (fd < 0)
+        print_message("%s: %s\n", path, err.message);
+    return fd;
+}
+
+static void the_same_source_gives_the_same_image(void **state)
+{
+    (void)state;
+    static uint8_t one[IMAGE_MAX], other[IMAGE_MAX];
+    for (int level = 0; level <= 3; level++) {
+        struct compile_options options = {.opt_level = level, .open = true};
+        int source = open(SOURCE, O_RDONLY);
+        size_t size = read_image(compile_run(source, &options, &err), one);
+        assert_int_equal(read_image(compile_run(source, &options, &err), other), size);
+        assert_memory_equal(one, other, size);
+        assert_int_equal(((struct image_header *)one)->options, compile_options_word(&options));
+        close(source);
+    }
+}
+
+/* The one image in the cache. */
+static void cached_path(char path[256])
+{
+    char command[128];
+    snprintf(command, sizeof command, "ls %s/mayfly/*.image", folder);
+    FILE *list = popen(command, "r");
+    assert_non_null(list);
+    assert_non_null(fgets(path, 256, list));
+    assert_int_equal(fgetc(list), EOF);
+    pclose(list);
+    path[strcspn(path, "\n")] = '\0';
+}
+
+static void flip(const char *path, size_t offset)
+{
+    uint8_t byte;
+    assert_int_equal(chmod(path, 0600), 0);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &byte, 1, (off_t)offset), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)offset), 1);
+    close(fd);
+}
+
+static void the_cache_makes_bad_images_again(void **state)
+{
+    (void)state;
+    static uint8_t first[IMAGE_MAX], again[IMAGE_MAX];
+    bool cached = true;
+    char path[256];
+    size_t size = read_image(open_image(SOURCE, &cached), first);
+    assert_false(cached);
+    read_image(open_image(SOURCE, &cached), again);
+    assert_true(cached);
+    cached_path(path);
+    flip(path, offsetof(struct image_header, engine));
+    assert_int_equal(read_image(open_image(SOURCE, &cached), again), size);
+    assert_false(cached);
+    assert_memory_equal(first, again, size);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(truncate(path, (off_t)size - 4096), 0);
+    assert_int_equal(read_image(open_image(SOURCE, &cached), again), size);
+    assert_false(cached);
+    assert_memory_equal(first, again, size);
+}
+
+static void refused(const char *path, const char *words)
+{
+    assert_int_equal(open_image(path, NULL), -1);
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    if (!strstr(err.message, words))
+        fail_msg("\"%s\" does not say \"%s\"", err.message, words);
+}
+
+static void a_given_image_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    static uint8_t bytes[IMAGE_MAX];
+    char path[64];
+    size_t size = read_image(open_image(SOURCE, NULL), bytes);
+    snprintf(path, sizeof path, "%s/given.image", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(write(fd, bytes, size), (ssize_t)size);
+    close(fd);
+    close(open_image(path, NULL));
+    flip(path, size / 2);
+    refused(path, "damaged");
+    flip(path, size / 2);
+    flip(path, offsetof(struct image_header, engine));
+    refused(path, "another version");
+    flip(path, offsetof(struct image_header, engine));
+    assert_int_equal(truncate(path, (off_t)size - 1), 0);
+    refused(path, "size");
+}
+
+static void put_leb(struct buf *out, uint32_t value)
+{
+    uint8_t bytes[5];
+    for (unsigned i = 0; i < 5; i++)
+        bytes[i] = (uint8_t)((value >> 7 * i & 0x7f) | (i < 4 ? 0x80 : 0));
+    buf_append(out, bytes, sizeof bytes);
+}
+
+/* (module (memory 1) (func (param i32) ...)): a body that takes LLVM minutes, `count` times x = load(x) + x. */
+static int long_source(uint32_t count)
+{
+    static const uint8_t head[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 5, 1, 0x60, 1, 0x7f, 0, 3, 2, 1, 0, 5, 3, 1, 0, 1};
+    static const uint8_t step[] = {0x20, 0, 0x28, 2, 0, 0x20, 0, 0x6a, 0x21, 0};
+    struct buf out;
+    buf_init(&out, (size_t)16 << 20);
+    buf_append(&out, head, sizeof head);
+    buf_append(&out, "\x0a", 1);
+    put_leb(&out, 1 + 5 + 2 + count * (uint32_t)sizeof step);
+    buf_append(&out, "\x01", 1);
+    put_leb(&out, 2 + count * (uint32_t)sizeof step);
+    buf_append(&out, "\0", 1);
+    for (uint32_t i = 0; i < count; i++)
+        buf_append(&out, step, sizeof step);
+    buf_append(&out, "\x0b", 1);
+    int fd = memfd_create("source", MFD_CLOEXEC);
+    assert_false(out.failed);
+    assert_int_equal(write(fd, out.data, out.size), (ssize_t)out.size);
+    buf_free(&out);
+    return fd;
+}
+
+static void too_long_a_compile_says_so(void **state)
+{
+    (void)state;
+    struct compile_options options = {.opt_level = 2, .cpu_seconds = 1};
+    int source = long_source(600000);
+    err = (struct err){0};
+    assert_int_equal(compile_run(source, &options, &err), -1);
+    if (err.kind != ERR_LIMIT || !strstr(err.message, "more than 1 seconds"))
+        fail_msg("\"%s\"", err.message);
+    close(source);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_source_gives_the_same_image),
+        cmocka_unit_test(the_cache_makes_bad_images_again),
+        cmocka_unit_test(a_given_image_is_refused_with_the_reason),
+        cmocka_unit_test(too_long_a_compile_says_so),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

@@ -21,7 +21,7 @@ void buf_free(struct buf *buf)
 
 static bool reserve(struct buf *buf, size_t size)
 {
-    if (size <= buf->capacity - buf->size)
+    if (buf->data && size <= buf->capacity - buf->size) /* storage even for nothing: NULL means failure */
         return true;
     if (size > buf->max - buf->size)
         return false;

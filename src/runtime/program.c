@@ -70,10 +70,11 @@ static bool refuse_at_start(struct store *store, const void *env, union cell *v)
 
 bool program_start(struct slot *slot)
 {
+    static const uint8_t no_types[1];
     const struct image *image = &slot->program->image;
     bool done = true;
     for (uint64_t i = 0; done && i < image_starts_count(image); i++)
-        done = guest_call(slot->store, image_starts(image)[i].funcref, NULL, 0, 0, NULL);
+        done = guest_call(slot->store, image_starts(image)[i].funcref, no_types, 0, 0, NULL);
     return done;
 }
 
@@ -139,7 +140,8 @@ static bool first_start(struct program *program, struct err *err)
     bool done = task_start(&task, slot, run_starts, &returned, NULL, err);
     if (done && !returned)
         done = start_failed(program, &task, err);
-    program->start_each_time |= done && (slot->grown_count || slot->overflowed);
+    /* An exception that start functions kept lies in this slot and dies with it. */
+    program->start_each_time |= done && (slot->grown_count || slot->overflowed || slot->exceptions.used);
     if (done && !program->start_each_time)
         done = take_snapshot(program, slot, err);
     slot_destroy(slot);

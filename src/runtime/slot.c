@@ -259,7 +259,8 @@ static bool is_hot(const struct slot *slot, const uint8_t *page)
     return false;
 }
 
-/* Too many pages to follow: make everything writable at once, which also keeps the number of mappings that a
+/* Too many pages to follow, or too many mappings for one more (the fault may be the host's own write, which
+ * cannot trap): make everything writable at once, which also keeps the number of mappings that a
  * guest can cause bounded. The slot is dropped at its release. */
 static bool open_all(struct slot *slot)
 {
@@ -281,7 +282,7 @@ bool slot_first_write(struct slot *slot, uint64_t address)
     uint8_t *page = (uint8_t *)base_of(slot) + slot_off;
     if (slot->overflowed || !is_tracked(slot, slot_off) || is_hot(slot, page))
         return false;
-    return slot->hot_count < SLOT_HOT_MAX ? add_hot(slot, slot_off) : open_all(slot);
+    return add_hot(slot, slot_off) || open_all(slot);
 }
 
 bool slot_grow(struct slot *slot, uint64_t low, uint64_t high)

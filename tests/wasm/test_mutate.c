@@ -1,10 +1,11 @@
 /* Hostile bytes: truncated and mutated modules, and allocations that fail. Whatever comes out, it must
  * be an answer with a complete error, and nothing may be read or written out of bounds (run under
- * AddressSanitizer to see that). The seed is printed; MUTATE_SEED repeats a run, MUTATE_ROUNDS
- * lengthens it. */
+ * AddressSanitizer to see that). The seed is printed; MUTATE_SEED repeats a run, MUTATE_COUNT lengthens it;
+ * input N of a run has the seed MUTATE_SEED + N. */
 #include "wasm/build.h"
 
 #include "base/alloc.h"
+#include "support/mutate.h"
 
 #include <sys/mman.h>
 #include <time.h>
@@ -37,19 +38,12 @@ static struct buf rich_module(void)
     return b;
 }
 
-static uint64_t seed;
-
-static uint32_t dice(uint32_t sides)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 11) % sides;
-}
-
 static unsigned valid, refused;
 
-#define ROOM ((size_t)1 << 16)
+#define ROOM ((size_t)4 << 20)
+#define MEMORY_MAX ((size_t)256 << 20) /* of one input */
+
+static size_t most_memory;
 
 /* A copy that ends where memory ends, so that reading past it faults. */
 static const uint8_t *at_the_edge(const uint8_t *bytes, size_t size)
@@ -69,9 +63,10 @@ static void feed(const uint8_t *bytes, size_t size)
     struct err err = {0};
     struct arena arena;
     struct wasm_module *module;
-    arena_init(&arena, BUILD_MAX);
+    arena_init(&arena, MEMORY_MAX);
     bool loaded =
         wasm_load(at_the_edge(bytes, size), size, &arena, &module, &err) && build_bodies(module, NULL, NULL, &err);
+    most_memory = arena.used > most_memory ? arena.used : most_memory;
     arena_free(&arena);
     valid += loaded;
     refused += !loaded;
@@ -95,37 +90,57 @@ static void truncated(void **state)
     buf_free(&b);
 }
 
-static void mutate(struct buf *b)
+/* Small modules at every byte; of larger ones the head, then a stride that differs from run to run. */
+static void truncated_real(void **state)
 {
-    static const uint8_t interesting[] = {0x00, 0x01, 0x0b, 0x40, 0x60, 0x63, 0x64, 0x70, 0x7f, 0x80, 0xfb, 0xfd, 0xff};
-    for (uint32_t i = 0; i <= dice(3); i++) {
-        uint8_t *byte = &b->data[8 + dice((uint32_t)b->size - 8)];
-        switch (dice(3)) {
-        case 0: *byte ^= (uint8_t)(1u << dice(8)); break;
-        case 1: *byte = interesting[dice(sizeof interesting)]; break;
-        default: *byte = b->data[8 + dice((uint32_t)b->size - 8)]; break;
-        }
+    struct corpus corpus = {0};
+    struct dice dice = dice_of(mutate_seed());
+    uint32_t whole_below = mutate_count(512, 65536), stride = mutate_count(20011, 1009);
+    corpus_fill(&corpus, SOURCE_DIR, ROOM / 2);
+    for (uint32_t i = 0; i < corpus.count; i++) {
+        const struct corpus_entry *entry = &corpus.entries[i];
+        for (size_t size = 0; size < entry->size; size += size < whole_below ? 1 : 1 + dice_roll(&dice, stride))
+            feed(entry->bytes, size);
     }
+    corpus_free(&corpus);
+}
+
+static double seconds_since(const struct timespec *start)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
 static void mutated(void **state)
 {
-    const char *given = getenv("MUTATE_SEED"), *rounds = getenv("MUTATE_ROUNDS");
-    uint64_t first = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) | 1;
-    unsigned long count = rounds ? strtoul(rounds, NULL, 0) : 30000;
-    print_message("MUTATE_SEED=%llu\n", (unsigned long long)first);
-    seed = first;
-    struct buf original = rich_module();
+    struct corpus corpus = {0};
+    struct buf rich = rich_module();
+    uint64_t first = mutate_seed(), slowest_seed = 0;
+    double slowest = 0;
+    uint32_t count = mutate_count(12000, 100000);
+    for (int i = 0; i < 16; i++)
+        corpus_add(&corpus, rich.data, rich.size, ROOM);
+    corpus_fill(&corpus, SOURCE_DIR, (size_t)512 << 10);
     valid = refused = 0;
-    for (unsigned long i = 0; i < count; i++) {
-        struct buf copy = build_new();
-        buf_append(&copy, original.data, original.size);
-        mutate(&copy);
-        feed(copy.data, copy.size);
-        buf_free(&copy);
+    for (uint32_t i = 0; i < count; i++) {
+        struct timespec start;
+        struct dice dice = dice_of(first + i);
+        size_t size;
+        uint8_t *bytes = mutate_any(&corpus, &dice, &size);
+        assert_non_null(bytes);
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        feed(bytes, size);
+        double took = seconds_since(&start);
+        if (took > slowest)
+            slowest = took, slowest_seed = first + i;
+        free(bytes);
     }
-    print_message("%u valid, %u refused\n", valid, refused);
-    buf_free(&original);
+    print_message("%u valid, %u refused; slowest %.1f ms (MUTATE_SEED=%llu MUTATE_COUNT=1), most memory %zu KiB\n",
+                  valid, refused, slowest * 1e3, (unsigned long long)slowest_seed, most_memory >> 10);
+    assert_true(most_memory <= MEMORY_MAX);
+    corpus_free(&corpus);
+    buf_free(&rich);
 }
 
 /* The Nth allocation fails, for every N until none does. */
@@ -151,10 +166,8 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole),
-        cmocka_unit_test(truncated),
-        cmocka_unit_test(mutated),
-        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(whole),   cmocka_unit_test(truncated),     cmocka_unit_test(truncated_real),
+        cmocka_unit_test(mutated), cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

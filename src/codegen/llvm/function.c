@@ -96,9 +96,12 @@ static bool makes_tail_calls(const struct wasm_module *module, uint32_t func, st
     return true;
 }
 
-static void reset(struct gen *g)
+/* Empty, but with storage: emitters point at ranges of these arrays, empty ranges too. */
+static bool reset(struct gen *g, struct err *err)
 {
+    bool stored = (g->stack.items || VEC_PUSH(&g->stack, 1)) && (g->pool.items || VEC_PUSH(&g->pool, 1));
     g->locals.count = g->stack.count = g->pool.count = g->controls.count = 0;
+    return stored || err_memory(err);
 }
 
 bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch, struct err *err)
@@ -111,7 +114,8 @@ bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm
     g->unit = unit;
     g->func_type = wasm_func_type(unit->module, func);
     g->err = err;
-    reset(g);
+    if (!reset(g, err))
+        return false;
     gen_define(g, gen_unit_function(g, CODE_FUNC, unit->index, func, g->wide), name);
     return wasm_body_read(unit->module, func, scratch, &visitor, g, err);
 }

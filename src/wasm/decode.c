@@ -677,7 +677,7 @@ bool wasm_load(const uint8_t *bytes, size_t size, struct arena *arena, struct wa
 {
     struct wasm_module *module;
     if (!wasm_decode(bytes, size, arena, &module, err) || !wasm_validate(module, err) ||
-        !wasm_read_names(module, arena, err))
+        !wasm_read_names(module, arena, err) || !wasm_read_hints(module, arena, err))
         return false;
     *ret_module = module;
     return true;

@@ -12,5 +12,7 @@ bool wasm_decode(const uint8_t *bytes, size_t size, struct arena *arena, struct 
 bool wasm_validate(struct wasm_module *module, struct err *err);
 /* The custom section `name` (section 7.4.1): what is wrong there is left out, so false means memory. */
 bool wasm_read_names(struct wasm_module *module, struct arena *arena, struct err *err);
+/* The custom section `metadata.code.branch_hint`, likewise. */
+bool wasm_read_hints(struct wasm_module *module, struct arena *arena, struct err *err);
 
 #endif

@@ -115,6 +115,12 @@ struct wasm_custom {
     uint32_t start, size;
 };
 
+/* Which way the `if` or `br_if` at offset `at` of module->bytes usually goes. */
+struct wasm_branch_hint {
+    uint32_t at;
+    bool taken; /* the condition is usually true */
+};
+
 struct wasm_module {
     const uint8_t *bytes;
     size_t size;
@@ -137,6 +143,8 @@ struct wasm_module {
     bool has_data_count;
     struct str *func_names; /* func_count entries from the name section (empty where unnamed), or NULL */
     struct str name;
+    const struct wasm_branch_hint *branch_hints; /* in the order of `at` */
+    uint32_t branch_hint_count;
 };
 
 /* Decode and validate everything but function bodies. Errors carry the byte offset. */
@@ -147,6 +155,9 @@ static inline const struct wasm_functype *wasm_func_type(const struct wasm_modul
 {
     return &module->types[module->funcs[func].type].func;
 }
+
+/* The hint for the instruction at offset `at` of module->bytes, or NULL. */
+const struct wasm_branch_hint *wasm_branch_hint(const struct wasm_module *module, uint32_t at);
 
 /* Subtyping (section 3.3): is a value of type `sub` one of type `super`? */
 bool wasm_subtype(const struct wasm_module *module, wasm_valtype sub, wasm_valtype super);

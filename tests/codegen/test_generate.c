@@ -28,15 +28,20 @@ static bool load(struct fixture *f, size_t size, struct err *err)
            layout_compute(f->plan->units, 1, 0, &f->arena, &geometry, err);
 }
 
+static void load_file(struct fixture *f, const char *path)
+{
+    struct err err = {0};
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t size = fread(f->bytes, 1, sizeof f->bytes, file);
+    fclose(file);
+    assert_true(load(f, size, &err));
+}
+
 static int load_mixed(void **state)
 {
     (void)state;
-    struct err err = {0};
-    FILE *file = fopen(SOURCE_DIR "/tests/codegen/fixtures/mixed.wasm", "rb");
-    assert_non_null(file);
-    size_t size = fread(fixture.bytes, 1, sizeof fixture.bytes, file);
-    fclose(file);
-    assert_true(load(&fixture, size, &err));
+    load_file(&fixture, SOURCE_DIR "/tests/codegen/fixtures/mixed.wasm");
     return 0;
 }
 
@@ -185,6 +190,39 @@ static void what_is_missing_is_named(void **state)
     arena_free(&local.arena);
 }
 
+/* The import that the first call in the code of `func` goes to. */
+static uint32_t first_call(const struct code *code, const struct code_func *func)
+{
+    for (uint32_t at = func->code_off; at + 5 <= func->code_off + func->code_size; at++) {
+        int32_t distance;
+        memcpy(&distance, code->text.data + at + 1, sizeof distance);
+        for (size_t i = 0; i < code->funcs.count && code->text.data[at] == 0xe8; i++)
+            if (code->funcs.items[i].kind == CODE_THUNK && code->funcs.items[i].code_off == at + 5 + (uint32_t)distance)
+                return code->funcs.items[i].func;
+    }
+    fail_msg("function %u calls nothing", func->func);
+    return 0;
+}
+
+/* What usually runs comes first. */
+static void hints_order_the_code(void **state)
+{
+    (void)state;
+    static struct fixture hinted;
+    struct err err = {0};
+    struct code code;
+    struct codegen_options options = {.opt_level = 2, .threads = 1};
+    load_file(&hinted, SOURCE_DIR "/tests/codegen/fixtures/hints.wasm");
+    code_init(&code);
+    assert_true(codegen_llvm(hinted.plan->units, 1, &options, &code, &err));
+    assert_int_equal(first_call(&code, find_func(&code, 2)), 0);
+    assert_int_equal(first_call(&code, find_func(&code, 3)), 1);
+    assert_int_equal(first_call(&code, find_func(&code, 4)), 1);
+    assert_int_equal(first_call(&code, find_func(&code, 5)), 0);
+    code_free(&code);
+    arena_free(&hinted.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +231,7 @@ int main(void)
         cmocka_unit_test(calls_in_handlers_have_pads),
         cmocka_unit_test(the_same_input_gives_the_same_bytes),
         cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(hints_order_the_code),
     };
     return cmocka_run_group_tests(tests, load_mixed, drop);
 }

@@ -193,12 +193,56 @@ static void name_section(void **state)
     unload(&l);
 }
 
+/* Offsets count from the start of the body; the third hint goes backwards, which ends the reading. */
+static void branch_hints(void **state)
+{
+    struct buf b = build_module();
+    SECTION(&b, 1, 1, 0x60, 1, 0x7f, 0);
+    SECTION(&b, 3, 1, 0);
+    SECTION(&b, 0, 25, 'm', 'e', 't', 'a', 'd', 'a', 't', 'a', '.', 'c', 'o', 'd', 'e', '.', 'b', 'r', 'a', 'n', 'c',
+            'h', '_', 'h', 'i', 'n', 't', 1, 0, 3, 3, 1, 1, 8, 1, 0, 8, 1, 1);
+    SECTION(&b, 10, 1, 12, 0, 0x20, 0, 0x04, 0x40, 0x0b, 0x20, 0, 0x0d, 0, 0x01, 0x0b);
+    struct loaded l = load(b);
+    uint32_t body = l.module->funcs[0].body;
+    assert_int_equal(l.module->branch_hint_count, 2);
+    assert_int_equal(l.module->bytes[body + 3], 0x04);
+    assert_true(wasm_branch_hint(l.module, body + 3)->taken);
+    assert_int_equal(l.module->bytes[body + 8], 0x0d);
+    assert_false(wasm_branch_hint(l.module, body + 8)->taken);
+    assert_null(wasm_branch_hint(l.module, body + 4));
+    assert_null(wasm_branch_hint(l.module, body + 9));
+    unload(&l);
+}
+
+/* Whatever stands there, the module loads: a function or an offset that does not exist, an unknown value, an end in
+ * the middle, counts without contents. */
+static void branch_hints_are_not_trusted(void **state)
+{
+    static const uint8_t wrong[][6] = {{1, 1, 1, 1, 1, 1}, {1, 0, 1, 2, 1, 1},          {1, 0, 1, 0, 1, 2},
+                                       {1, 0, 1, 0, 2, 0}, {0xff, 0xff, 0xff, 0, 0, 0}, {1, 0, 0xff, 0x7f, 0x80, 0x80}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct buf b = build_module(), section = build_new();
+        SECTION(&b, 1, 1, 0x60, 0, 0);
+        SECTION(&b, 3, 1, 0);
+        BYTES(&section, 25);
+        buf_append(&section, "metadata.code.branch_hint", 25);
+        buf_append(&section, wrong[i], sizeof wrong[i]);
+        build_section(&b, 0, section);
+        SECTION(&b, 10, 1, 2, 0, 0x0b);
+        struct loaded l = load(b);
+        assert_int_equal(l.module->branch_hint_count, 0);
+        unload(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(headers),  cmocka_unit_test(sections),     cmocka_unit_test(section_order),
-        cmocka_unit_test(entries),  cmocka_unit_test(lengths),      cmocka_unit_test(index_spaces),
-        cmocka_unit_test(segments), cmocka_unit_test(name_section),
+        cmocka_unit_test(headers),       cmocka_unit_test(sections),
+        cmocka_unit_test(section_order), cmocka_unit_test(entries),
+        cmocka_unit_test(lengths),       cmocka_unit_test(index_spaces),
+        cmocka_unit_test(segments),      cmocka_unit_test(name_section),
+        cmocka_unit_test(branch_hints),  cmocka_unit_test(branch_hints_are_not_trusted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

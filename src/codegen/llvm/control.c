@@ -97,6 +97,16 @@ bool control_push_dead(struct gen *g, enum wasm_frame_kind kind)
     return true;
 }
 
+/* A conditional branch with the module's own hint, where it has one for this instruction. */
+static void branch_hinted(struct gen *g, const struct wasm_op *op, LLVMValueRef condition, LLVMBasicBlockRef then,
+                          LLVMBasicBlockRef otherwise)
+{
+    LLVMValueRef branch = LLVMBuildCondBr(g->builder, condition, then, otherwise);
+    const struct wasm_branch_hint *hint = wasm_branch_hint(g->unit->module, op->offset);
+    if (hint)
+        LLVMSetMetadata(branch, g->md_prof, hint->taken ? g->usual_node : g->rare_node);
+}
+
 EMITTER(block)
 {
     if (!op->reachable)
@@ -133,7 +143,7 @@ EMITTER(if)
             return false;
     LLVMBasicBlockRef then = gen_block(g);
     control->otherwise = gen_block(g);
-    LLVMBuildCondBr(g->builder, condition, then, control->otherwise);
+    branch_hinted(g, op, condition, then, control->otherwise);
     LLVMPositionBuilderAtEnd(g->builder, then);
     return true;
 }
@@ -237,32 +247,32 @@ EMITTER(return)
 }
 
 /* Go to `to` if `condition`, else on. */
-static void branch_if(struct gen *g, struct control *to, LLVMValueRef condition)
+static void branch_if(struct gen *g, const struct wasm_op *op, struct control *to, LLVMValueRef condition)
 {
     LLVMBasicBlockRef next = gen_block(g);
     add_edge(g, to, top_values(g, to));
-    LLVMBuildCondBr(g->builder, condition, to->target, next);
+    branch_hinted(g, op, condition, to->target, next);
     LLVMPositionBuilderAtEnd(g->builder, next);
 }
 
 EMITTER(br_if)
 {
     LLVMValueRef condition = to_bool(g, pop(g));
-    branch_if(g, control_at(g, op->a), condition);
+    branch_if(g, op, control_at(g, op->a), condition);
     return true;
 }
 
 EMITTER(br_on_null)
 {
     LLVMValueRef reference = pop(g);
-    branch_if(g, control_at(g, op->a), LLVMBuildICmp(g->builder, LLVMIntEQ, reference, const_i64(g, 0), ""));
+    branch_if(g, op, control_at(g, op->a), LLVMBuildICmp(g->builder, LLVMIntEQ, reference, const_i64(g, 0), ""));
     return push(g, reference);
 }
 
 EMITTER(br_on_non_null)
 {
     LLVMValueRef reference = g->stack.items[g->stack.count - 1];
-    branch_if(g, control_at(g, op->a), LLVMBuildICmp(g->builder, LLVMIntNE, reference, const_i64(g, 0), ""));
+    branch_if(g, op, control_at(g, op->a), LLVMBuildICmp(g->builder, LLVMIntNE, reference, const_i64(g, 0), ""));
     pop(g);
     return true;
 }

@@ -74,7 +74,7 @@ struct gen {
     LLVMTypeRef type[KIND_COUNT];
     LLVMTypeRef results, proto;  /* of every guest function, as the machine sees it: "wide" */
     LLVMTypeRef landing;         /* {ptr, i32} */
-    LLVMValueRef tbaa[ACCESS_COUNT], empty_node, rare_node;
+    LLVMValueRef tbaa[ACCESS_COUNT], empty_node, rare_node, usual_node; /* the latter two: branch weights */
     unsigned md_tbaa, md_invariant, md_prof;
     LLVMAttributeRef attributes[10];
     unsigned attribute_count;

@@ -94,6 +94,8 @@ static void make_metadata(struct gen *g)
     g->empty_node = node(g, NULL, 0);
     LLVMMetadataRef rare[] = {text(g, "branch_weights"), number(g->i32, 1), number(g->i32, 2000)};
     g->rare_node = node(g, rare, 3);
+    LLVMMetadataRef usual[] = {rare[0], rare[2], rare[1]};
+    g->usual_node = node(g, usual, 3);
 }
 
 /* Line tables carry the Wasm offset of each instruction: line number = offset. */

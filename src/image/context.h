@@ -1,8 +1,8 @@
 /* What guest code sees of its store: one contiguous block of memory, laid out at compile time.
  *
  *     slot base = store          struct store            host-owned, never restored
- *       + ...                    struct context, one per core instance, 64-byte aligned, with its
- *                                import words behind it; written once when the slot is made
+ *       + ...                    struct context, one per core instance, aligned to CONTEXT_ALIGN,
+ *                                with its import words behind it; written once when the slot is made
  *       + fixed_size   (page)    mutable part: memory sizes, globals, tables, segment flags, handle
  *                                tables; no absolute address in it, so a restore is a plain copy
  *       + ...          (page)    linear memories, each with its guard region
@@ -14,7 +14,7 @@
  * A function reference is 64 bits and holds no absolute address either:
  *
  *     bits 0..31   code offset from the image base of the callee (never 0 for a function)
- *     bits 32..63  callee's context, in units of 64 bytes from the store base
+ *     bits 32..63  callee's context, in units of CONTEXT_ALIGN bytes from the store base
  *     0            null
  *
  * A table of function references holds {reference, type hash} per entry, other tables {reference, 0}.
@@ -41,7 +41,8 @@ union cell {
 /* Parameters beyond six integers and eight vectors, and results beyond two and two, travel in
  * store->spill, in order, one cell each; a function type has at most CONTEXT_SPILL of either. */
 #define CONTEXT_SPILL 1000
-#define CONTEXT_ALIGN 64u
+#define CONTEXT_SHIFT 10 /* of contexts, and how far references count in: 32 bits reach 4 TiB of a store */
+#define CONTEXT_ALIGN (1u << CONTEXT_SHIFT)
 #define CONTEXT_INT_REGS 6
 #define CONTEXT_VEC_REGS 8
 #define CONTEXT_RESULT_INT_REGS 2

@@ -105,22 +105,82 @@ static bool fill_hot(struct slot *slot, struct err *err)
     return true;
 }
 
-/* Reserve addresses: anywhere, or above `first` within reach of its function references. */
-static void *reserve(uint64_t size, const struct slot *first)
+/* Too many pages to follow, or too many mappings for one more (the fault may be the host's own write, which
+ * cannot trap): make everything writable at once, which also keeps the number of mappings that a
+ * guest can cause bounded. The slot is dropped at its release. */
+static bool open_all(struct slot *slot)
 {
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    if (!first)
-        return mmap(NULL, size, PROT_NONE, flags, -1, 0);
-    uint64_t low = (uint64_t)first->store, reach = ((uint64_t)CONTEXT_ALIGN << 32) - size;
-    for (uint64_t at = low + first->program->image.header->slot_size; at - low < reach; at += (uint64_t)1 << 30) {
-        void *base = mmap((void *)at, size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, 0);
-        if (base != MAP_FAILED)
-            return base;
+    const struct image *image = &slot->program->image;
+    const struct image_header *header = image->header;
+    slot->overflowed = true;
+    bool done = mprotect(base_of(slot) + header->fixed_size, header->mutable_size, PROT_READ | PROT_WRITE) == 0;
+    for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
+        const struct image_memory *memory = &image_memories(image)[i];
+        if (memory->owner && memory->min_bytes)
+            done = mprotect(base_of(slot) + memory->base_off, memory->min_bytes, PROT_READ | PROT_WRITE) == 0;
     }
-    return MAP_FAILED;
+    return done;
 }
 
-static struct slot *slot_create(struct program *program, const struct slot *first, struct err *err)
+/* Addresses of a store of several images are given back all at once. */
+static void drop(struct slot *slot)
+{
+    arena_free(&slot->exceptions);
+    if (!slot->region)
+        munmap(slot->store, slot->program->image.header->slot_size);
+    slot->program->slot_count--;
+    mem_free(slot);
+}
+
+/* Function references count contexts from the store in 32 bits, so all slots of a store lie within that reach. */
+#define REGION_SIZE ((uint64_t)CONTEXT_ALIGN << 32)
+
+static struct slot_region *region_make(struct err *err)
+{
+    struct slot_region *region = mem_alloc(1, sizeof *region);
+    if (!region) {
+        err_memory(err);
+        return NULL;
+    }
+    void *low = mmap(NULL, REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (low == MAP_FAILED) {
+        err_errno(err, "cannot reserve the addresses of a store");
+        mem_free(region);
+        return NULL;
+    }
+    *region = (struct slot_region){(uint64_t)low, (uint64_t)low, (uint64_t)low + REGION_SIZE};
+    return region;
+}
+
+static void region_free(struct slot_region *region)
+{
+    munmap((void *)region->low, region->high - region->low);
+    mem_free(region);
+}
+
+/* Reserve addresses: anywhere, or the next ones of the store's region, inaccessible whatever lay there. */
+static void *reserve(uint64_t size, struct slot_region *region, struct err *err)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    if (region && size > region->high - region->next) {
+        err_set(err, ERR_LIMIT, "the instances of one store reserve more than 2^42 bytes of addresses");
+        return MAP_FAILED;
+    }
+    void *at = region ? (void *)region->next : NULL;
+    void *base = mmap(at, size, PROT_NONE, flags | (region ? MAP_FIXED : 0), -1, 0);
+    if (base == MAP_FAILED)
+        err_errno(err, "cannot reserve %llu bytes of addresses for a slot", (unsigned long long)size);
+    return base;
+}
+
+static bool fill(struct slot *slot, struct store *store, struct err *err)
+{
+    return fill_fixed(slot, store, err) && map_template(slot, err) && fill_snapshot(slot, err) && fill_hot(slot, err);
+}
+
+/* A slot in the pool (no region), the first of a region, or one joined to `first`. */
+static struct slot *slot_create(struct program *program, const struct slot *first, struct slot_region *region,
+                                struct err *err)
 {
     struct slot *slot = mem_alloc(1, sizeof *slot);
     if (!slot) {
@@ -128,30 +188,55 @@ static struct slot *slot_create(struct program *program, const struct slot *firs
         return NULL;
     }
     uint64_t size = program->image.header->slot_size;
-    void *base = reserve(size, first);
-    slot->program = program;
-    slot->store = base;
-    arena_init(&slot->exceptions, SLOT_EXCEPTION_BYTES);
+    void *base = reserve(size, region, err);
     if (base == MAP_FAILED) {
-        err_errno(err, "cannot reserve %llu bytes of addresses for a slot", (unsigned long long)size);
         mem_free(slot);
         return NULL;
     }
+    slot->program = program;
+    slot->store = base;
+    slot->region = region;
+    arena_init(&slot->exceptions, SLOT_EXCEPTION_BYTES);
     program->slot_count++;
-    if (fill_fixed(slot, first ? first->store : base, err) && map_template(slot, err) && fill_snapshot(slot, err) &&
-        fill_hot(slot, err))
+    if (fill(slot, first ? first->store : base, err))
         return slot;
-    slot_destroy(slot);
+    drop(slot);
+    return NULL;
+}
+
+/* A slot of a store of several images is never restored: nothing needs to know what it writes. */
+static bool settle(struct slot *slot, struct err *err)
+{
+    if (!open_all(slot))
+        return err_errno(err, "cannot make a slot writable");
+    slot->region->next += slot->program->image.header->slot_size;
+    return true;
+}
+
+struct slot *slot_open(struct program *program, struct err *err)
+{
+    struct slot_region *region = region_make(err);
+    struct slot *slot = region ? slot_create(program, NULL, region, err) : NULL;
+    if (slot && settle(slot, err))
+        return slot;
+    if (slot)
+        drop(slot);
+    if (region)
+        region_free(region);
     return NULL;
 }
 
 struct slot *slot_join(struct slot *first, struct program *program, struct err *err)
 {
-    struct slot *slot = slot_create(program, first, err);
-    if (slot) {
-        slot->joined = first->joined;
-        first->joined = slot;
+    struct slot *slot = slot_create(program, first, first->region, err);
+    if (!slot)
+        return NULL;
+    if (!settle(slot, err)) {
+        drop(slot);
+        return NULL;
     }
+    slot->joined = first->joined;
+    first->joined = slot;
     return slot;
 }
 
@@ -170,19 +255,21 @@ void slot_link_func(struct slot *slot, const struct slot *first, uint64_t slot_o
 
 void slot_destroy(struct slot *slot)
 {
-    if (slot->joined)
-        slot_destroy(slot->joined);
-    arena_free(&slot->exceptions);
-    munmap(slot->store, slot->program->image.header->slot_size);
-    slot->program->slot_count--;
-    mem_free(slot);
+    struct slot_region *region = slot->region;
+    while (slot) {
+        struct slot *joined = slot->joined;
+        drop(slot);
+        slot = joined;
+    }
+    if (region)
+        region_free(region);
 }
 
 struct slot *slot_acquire(struct program *program, struct err *err)
 {
     struct slot *slot = program->free_slots;
     if (!slot)
-        return slot_create(program, NULL, err);
+        return slot_create(program, NULL, NULL, err);
     program->free_slots = slot->next;
     return slot;
 }
@@ -259,23 +346,6 @@ static bool is_hot(const struct slot *slot, const uint8_t *page)
     return false;
 }
 
-/* Too many pages to follow, or too many mappings for one more (the fault may be the host's own write, which
- * cannot trap): make everything writable at once, which also keeps the number of mappings that a
- * guest can cause bounded. The slot is dropped at its release. */
-static bool open_all(struct slot *slot)
-{
-    const struct image *image = &slot->program->image;
-    const struct image_header *header = image->header;
-    slot->overflowed = true;
-    bool done = mprotect(base_of(slot) + header->fixed_size, header->mutable_size, PROT_READ | PROT_WRITE) == 0;
-    for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
-        const struct image_memory *memory = &image_memories(image)[i];
-        if (memory->owner && memory->min_bytes)
-            done = mprotect(base_of(slot) + memory->base_off, memory->min_bytes, PROT_READ | PROT_WRITE) == 0;
-    }
-    return done;
-}
-
 bool slot_first_write(struct slot *slot, uint64_t address)
 {
     uint64_t slot_off = (address - (uint64_t)slot->store) & ~(uint64_t)(IMAGE_PAGE - 1);
@@ -289,10 +359,12 @@ bool slot_grow(struct slot *slot, uint64_t low, uint64_t high)
 {
     uint32_t last = slot->grown_count - 1;
     bool extends = slot->grown_count && slot->grown[last].high == low;
-    if (!extends && slot->grown_count >= SLOT_GROWN_MAX)
+    if (!slot->region && !extends && slot->grown_count >= SLOT_GROWN_MAX)
         return false;
     if (low < high && mprotect((void *)low, high - low, PROT_READ | PROT_WRITE) != 0)
         return false;
+    if (slot->region) /* never restored: nothing to remember */
+        return true;
     if (extends) {
         slot->grown[last].high = high;
         return true;

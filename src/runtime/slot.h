@@ -23,6 +23,11 @@
 #define SLOT_GROWN_MAX 16u
 #define SLOT_EXCEPTION_BYTES ((size_t)4 << 20) /* live and dead exceptions of one instance */
 
+/* Addresses for the slots of a store of several images, handed out from below. */
+struct slot_region {
+    uint64_t low, next, high;
+};
+
 struct slot_page {
     uint8_t *page;
     const uint8_t *source; /* NULL: zero */
@@ -33,6 +38,7 @@ struct slot {
     struct program *program;
     struct slot *next;
     struct slot *joined; /* further slots of the same store, of other images: see slot_join */
+    struct slot_region *region; /* of the store, where it takes several images */
     uint32_t hot_count, learned; /* hot[0 .. learned) are known to the program */
     bool overflowed;             /* more pages written than hot[] holds: remap at release */
     uint32_t grown_count;
@@ -49,9 +55,12 @@ struct slot *slot_acquire(struct program *program, struct err *err);
 void slot_release(struct slot *slot);
 void slot_destroy(struct slot *slot);
 
-/* A store of several images: a slot for `program` whose contexts belong to the store of `first`. It lives and
- * is destroyed with `first`, which must not go back to its program's pool. Its function references are
- * relative to the store of `first`, so it lies above it, within reach of 32 bits of CONTEXT_ALIGN. */
+/* The first slot of a store that takes several images: it stands at the low end of a reservation of its own. It
+ * never goes back to its program's pool; slot_destroy ends it and all slots joined to it. */
+struct slot *slot_open(struct program *program, struct err *err);
+/* A slot for `program` whose contexts belong to the store of `first`, which slot_open made, and which lives and
+ * dies with it. Its function references are relative to the store of `first`, so it lies above it, within reach
+ * of 32 bits of CONTEXT_ALIGN. */
 struct slot *slot_join(struct slot *first, struct program *program, struct err *err);
 
 /* Link an import of a joined or first slot at run time: `words` at `slot_off` get function `funcref` (relative

@@ -295,7 +295,7 @@ static int set_up(void **state)
         for (int side = 0; side < SIDES; side++)
             world.programs[side] = build(&world.units[side], 1, world.how->generate[side]);
     }
-    OK(world.slots[CALLEE] = slot_acquire(world.programs[CALLEE], &err), err);
+    OK(world.slots[CALLEE] = slot_open(world.programs[CALLEE], &err), err);
     world.slots[CALLER] = world.slots[CALLEE];
     for (int side = 0; side < SIDES; side++)
         world.contexts[side] = world.units[side].context;

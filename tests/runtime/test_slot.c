@@ -169,6 +169,30 @@ static void new_slots_know_what_old_ones_learned(void **state)
     slot_release(second);
 }
 
+/* More than any reservation of a memory times 256 would have room for below 2^38. */
+static void many_slots_of_one_store(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct slot *first = slot_open(program, &err);
+    assert_non_null(first);
+    for (int i = 0; i < 600; i++) {
+        struct slot *slot = slot_join(first, program, &err);
+        if (!slot)
+            fail_msg("%d: %s", i, err.message);
+        *((char *)slot->store + memory->base_off + 5) = 1; /* writable without a fault */
+        const struct context *context = (void *)((char *)slot->store + image_units(&program->image)[0].context);
+        assert_ptr_equal(context->store, first->store);
+        assert_true((uint64_t)context - (uint64_t)first->store < (uint64_t)CONTEXT_ALIGN << 32);
+        assert_ptr_equal(slot_of(first, (uint64_t)slot->store + memory->base_off + 5), slot);
+    }
+    while (slot_join(first, program, &err))
+        continue;
+    assert_int_equal(err.kind, ERR_LIMIT);
+    slot_destroy(first);
+    assert_int_equal(program->slot_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(more_pages_than_are_followed, load, unload),
         cmocka_unit_test_setup_teardown(grown_pages_are_dropped, load, unload),
         cmocka_unit_test_setup_teardown(new_slots_know_what_old_ones_learned, load, unload),
+        cmocka_unit_test_setup_teardown(many_slots_of_one_store, load, unload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,7 +306,7 @@ static bool call_indirect(struct standin *s, const struct wasm_op *op, struct er
     load(s, RAX, RBP, -16);
     EMIT(s, 0x48, 0x89, 0xc1);       /* mov rcx, rax */
     EMIT(s, 0x48, 0xc1, 0xe9, 32);   /* shr rcx, 32 */
-    EMIT(s, 0x48, 0xc1, 0xe1, 6);    /* shl rcx, 6 */
+    EMIT(s, 0x48, 0xc1, 0xe1, CONTEXT_SHIFT);
     EMIT(s, 0x49, 0x01, 0xcc);       /* add r12, rcx */
     EMIT(s, 0x89, 0xc0);             /* mov eax, eax */
     mem(s, 0x03, RAX, R12, offsetof(struct context, code_base)); /* add rax, [code base] */

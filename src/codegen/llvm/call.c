@@ -29,14 +29,12 @@ static struct callee callee_of(struct gen *g, uint32_t func, bool wide)
 static struct callee callee_of_reference(struct gen *g, LLVMValueRef reference)
 {
     LLVMValueRef units = LLVMBuildLShr(g->builder, reference, const_i64(g, 32), "");
-    LLVMValueRef offset = LLVMBuildShl(g->builder, units, const_i64(g, 6), "");
+    LLVMValueRef offset = LLVMBuildShl(g->builder, units, const_i64(g, CONTEXT_SHIFT), "");
     LLVMValueRef context = LLVMBuildGEP2(g->builder, g->i8, store_base(g), &offset, 1, "");
     LLVMValueRef low = LLVMBuildTrunc(g->builder, reference, g->i32, "");
     LLVMValueRef code = LLVMBuildAdd(g->builder, code_base(g, context), widen(g, low), "");
     return (struct callee){LLVMBuildIntToPtr(g->builder, code, g->ptr, ""), context};
 }
-
-_Static_assert(CONTEXT_ALIGN == 64, "references count contexts in units of 1 << 6");
 
 static bool push_results(struct gen *g, const struct wasm_functype *type, LLVMValueRef result)
 {
@@ -180,7 +178,7 @@ static LLVMValueRef reference_there(struct gen *g, struct callee callee)
     LLVMValueRef base = LLVMBuildPtrToInt(g->builder, store_base(g), g->i64, "");
     LLVMValueRef offset = LLVMBuildSub(g->builder, code, code_base(g, callee.context), "");
     LLVMValueRef distance = LLVMBuildSub(g->builder, context, base, "");
-    LLVMValueRef high = LLVMBuildShl(g->builder, distance, const_i64(g, 32 - 6), "");
+    LLVMValueRef high = LLVMBuildShl(g->builder, distance, const_i64(g, 32 - CONTEXT_SHIFT), "");
     return LLVMBuildOr(g->builder, offset, high, "");
 }
 

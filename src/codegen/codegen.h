@@ -12,10 +12,10 @@
 #include "base/vec.h"
 #include "image/unit.h"
 
-/* A function in the blob. kind: 0 a defined function, 1 the thunk of host import `func`, 2 other
- * (library routines). The eight bytes before code_off hold the type hash (0 for kind 2). Entry points
- * are aligned to 16. */
-enum code_func_kind { CODE_FUNC, CODE_THUNK, CODE_ROUTINE };
+/* A function in the blob: a defined function, the thunk of host import `func`, other (library routines), or the
+ * late initializers of a unit (image/late.h), without parameters and results, for units that have some. The eight
+ * bytes before code_off hold the type hash (0 for the last two kinds). Entry points are aligned to 16. */
+enum code_func_kind { CODE_FUNC, CODE_THUNK, CODE_ROUTINE, CODE_INIT };
 struct code_func {
     uint32_t code_off, code_size;
     uint32_t unit, func;

@@ -120,7 +120,7 @@ static bool end_text(struct linker *linker)
     return true;
 }
 
-/* f<unit>_<func>, t<unit>_<func>, or with capitals: kind and numbers; false for routines. */
+/* f<unit>_<func>, t<unit>_<func>, or with capitals, i<unit>_0: kind and numbers; false for routines. */
 static bool parse_name(const struct linker *linker, struct str name, struct code_func *func)
 {
     char kind, rest, text[48];
@@ -129,10 +129,10 @@ static bool parse_name(const struct linker *linker, struct str name, struct code
         return false;
     memcpy(text, name.ptr, name.len);
     text[name.len] = '\0';
-    if (sscanf(text, "%c%" SCNu32 "_%" SCNu32 "%c", &kind, &unit, &index, &rest) != 3 || !strchr("fFtT", kind) ||
-        unit >= linker->unit_count || index >= linker->units[unit].module->func_count)
+    if (sscanf(text, "%c%" SCNu32 "_%" SCNu32 "%c", &kind, &unit, &index, &rest) != 3 || !strchr("fFtTi", kind) ||
+        unit >= linker->unit_count || (kind != 'i' && index >= linker->units[unit].module->func_count))
         return false;
-    func->kind = (kind | 0x20) == 'f' ? CODE_FUNC : CODE_THUNK;
+    func->kind = kind == 'i' ? CODE_INIT : (kind | 0x20) == 'f' ? CODE_FUNC : CODE_THUNK;
     func->unit = unit;
     func->func = index;
     return true;
@@ -140,7 +140,7 @@ static bool parse_name(const struct linker *linker, struct str name, struct code
 
 static uint64_t hash_of(const struct linker *linker, const struct code_func *func)
 {
-    if (func->kind == CODE_ROUTINE)
+    if (func->kind == CODE_ROUTINE || func->kind == CODE_INIT)
         return 0;
     const struct wasm_module *module = linker->units[func->unit].module;
     return module->types[module->funcs[func->func].type].hash;

@@ -1,9 +1,10 @@
 /* Joins relocatable x86-64 ELF objects, as a generator of ours makes them, into one position-independent blob.
  *
  * Symbols tell what a function is: f<unit>_<func> a defined function, t<unit>_<func> the thunk of an imported
- * one, anything else a routine. F and T are other names for f and t: for one function with two types. Only kinds of
- * relocations that need no work at load time are accepted, and only sections that code reaches are kept: text, then
- * constants. Line tables become code->sites (the line number is the Wasm offset), exception tables become code->pads.
+ * one, i<unit>_0 a unit's late initializers, anything else a routine. F and T are other names for f and t: for one
+ * function with two types. Only kinds of relocations that need no work at load time are accepted, and only sections
+ * that code reaches are kept: text, then constants. Line tables become code->sites (the line number is the Wasm
+ * offset), exception tables become code->pads.
  *
  * The objects come from a compiler that a hostile module may have misled, so nothing in them is trusted. */
 #ifndef MAYFLY_CODEGEN_LINK_H

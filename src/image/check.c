@@ -6,6 +6,7 @@
 #include "image/format.h"
 
 #include "base/sha256.h"
+#include "wasm/limits.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -128,6 +129,17 @@ static bool units_ok(const struct image *image)
     return true;
 }
 
+static bool types_ok(const struct image *image)
+{
+    uint64_t count = image_types_count(image);
+    for (uint64_t i = 0; i < count; i++) {
+        const struct image_type *type = &image_types(image)[i];
+        if ((i && type->hash <= type[-1].hash) || (type->super >= count && type->super != WASM_NO_INDEX))
+            return false;
+    }
+    return true;
+}
+
 static bool memories_ok(const struct image *image)
 {
     const struct image_header *h = image->header;
@@ -168,7 +180,9 @@ static bool segments_ok(const struct image *image)
         }
         for (uint32_t i = 0; i < unit->elem_count; i++) {
             const struct image_segment *s = &image_segments(image)[unit->elem_first + i];
-            if (!inside(s->first, s->count, 1, image_entries_count(image)) || !mutable_ok(image, s->flag_off, 1))
+            bool there = s->late ? mutable_ok(image, s->first, s->count * sizeof(struct table_entry))
+                                 : inside(s->first, s->count, 1, image_entries_count(image));
+            if (!there || s->count > IMAGE_SIZE_MAX || !mutable_ok(image, s->flag_off, 1))
                 return false;
         }
     }
@@ -273,9 +287,9 @@ static const struct {
     bool (*ok)(const struct image *image);
     const char *what;
 } checks[] = {
-    {units_ok, "core instances"}, {memories_ok, "memories"},       {tables_ok, "tables"},
-    {segments_ok, "segments"},    {words_ok, "import words"},      {imports_ok, "imports"},
-    {exports_ok, "exports"},      {code_tables_ok, "code tables"}, {runs_ok, "template pages"},
+    {units_ok, "core instances"},    {types_ok, "types"},         {memories_ok, "memories"}, {tables_ok, "tables"},
+    {segments_ok, "segments"},       {words_ok, "import words"},  {imports_ok, "imports"},   {exports_ok, "exports"},
+    {code_tables_ok, "code tables"}, {runs_ok, "template pages"},
 };
 
 bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)
@@ -302,6 +316,31 @@ bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)
         if (!checks[i].ok(&image))
             return damaged(err, checks[i].what);
     return true;
+}
+
+static uint64_t type_row(const struct image *image, uint64_t hash)
+{
+    const struct image_type *types = image_types(image);
+    uint64_t low = 0, high = image_types_count(image);
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (types[middle].hash < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < image_types_count(image) && types[low].hash == hash ? low : WASM_NO_INDEX;
+}
+
+bool image_subtype(const struct image *image, uint64_t sub, uint64_t super)
+{
+    uint64_t row = type_row(image, sub);
+    for (unsigned depth = 0; row != WASM_NO_INDEX && depth <= WASM_MAX_SUBTYPE_DEPTH; depth++) {
+        if (image_types(image)[row].hash == super)
+            return true;
+        row = image_types(image)[row].super;
+    }
+    return sub == super;
 }
 
 const struct image_func *image_find_func(const struct image *image, uint32_t code_off)

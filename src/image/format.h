@@ -27,6 +27,7 @@
 /* SECTION(name, element type) */
 #define IMAGE_SECTIONS(SECTION)                                                                                        \
     SECTION(units, struct image_unit)                                                                                  \
+    SECTION(types, struct image_type)                                                                                  \
     SECTION(memories, struct image_memory)                                                                             \
     SECTION(tables, struct image_table)                                                                                \
     SECTION(segments, struct image_segment)                                                                            \
@@ -84,6 +85,13 @@ struct image_unit {
     uint32_t elem_first, elem_count;
 };
 
+/* A type that some unit defines, sorted by hash: what is needed to tell subtypes (wasm_type_hash in wasm/module.h). */
+struct image_type {
+    uint64_t hash;
+    uint32_t super; /* row of the declared supertype, or WASM_NO_INDEX */
+    uint32_t kind;  /* enum wasm_comptype_kind */
+};
+
 /* One row per memory of a unit's index space; rows of imported memories repeat the owner's places. */
 struct image_memory {
     uint64_t base_off, size_off; /* from the slot base */
@@ -99,9 +107,12 @@ struct image_table {
 };
 
 /* A data or element segment: `first` and `count` index bytes or entries; `flag_off` is its "dropped"
- * byte in the mutable part, from the slot base. */
+ * byte in the mutable part, from the slot base. Entries that the instance makes (image/late.h) lie in the mutable
+ * part: `first` is then their place from the slot base. */
+enum image_late { IMAGE_LATE_NO, IMAGE_LATE_REFS, IMAGE_LATE_FUNCS };
 struct image_segment {
     uint64_t first, count, flag_off;
+    uint32_t late, reserved; /* enum image_late */
 };
 
 /* Words of the fixed part that hold something absolute, written when a slot is made. */
@@ -144,9 +155,10 @@ struct image_start {
     uint64_t funcref;
 };
 
+enum image_func_kind { IMAGE_FUNC, IMAGE_FUNC_THUNK, IMAGE_FUNC_ROUTINE, IMAGE_FUNC_INIT };
 struct image_func {
     uint32_t code_off, code_size; /* from the image base */
-    uint32_t unit, func, kind, frame_size;
+    uint32_t unit, func, kind, frame_size; /* kind: enum image_func_kind, which is code_func_kind of codegen/ */
     struct image_string name;
 };
 
@@ -195,6 +207,9 @@ bool image_check_header(const struct image_header *header, uint64_t size, struct
 
 /* Check a whole image, digest included. */
 bool image_check(const uint8_t *bytes, uint64_t size, struct err *err);
+
+/* Is the type with hash `sub` of this image a subtype of the one with hash `super`, which may be another image's? */
+bool image_subtype(const struct image *image, uint64_t sub, uint64_t super);
 
 /* The function whose code contains `code_off` (from the image base), or NULL. */
 const struct image_func *image_find_func(const struct image *image, uint32_t code_off);

@@ -46,10 +46,11 @@ static bool make_arrays(struct layout *layout, struct unit *unit, struct err *er
     unit->tables = ARENA_ARRAY(arena, struct table_place, module->table_count);
     unit->globals = ARENA_ARRAY(arena, struct place, module->global_count);
     unit->tags = ARENA_ARRAY(arena, struct place, module->tag_count);
+    unit->elems = ARENA_ARRAY(arena, struct place, module->elem_count);
     struct geometry *geometry = layout->geometry;
     geometry->memory_reserve[unit->index] = ARENA_ARRAY(arena, uint64_t, module->memory_count);
     geometry->table_capacity[unit->index] = ARENA_ARRAY(arena, uint64_t, module->table_count);
-    bool made = unit->funcs && unit->memories && unit->tables && unit->globals && unit->tags &&
+    bool made = unit->funcs && unit->memories && unit->tables && unit->globals && unit->tags && unit->elems &&
                 geometry->memory_reserve[unit->index] && geometry->table_capacity[unit->index];
     return made || err_memory(err);
 }
@@ -142,6 +143,15 @@ static bool place_tables(struct layout *layout, bool inline_, struct err *err)
     return true;
 }
 
+/* Element segments whose entries the instance makes. */
+static void place_items(struct layout *layout, struct unit *unit)
+{
+    const struct wasm_module *module = unit->module;
+    for (uint32_t i = 0; i < module->elem_count; i++)
+        if (unit->late.items[i])
+            unit->elems[i] = here(unit, take(layout, module->elems[i].count * sizeof(struct table_entry), 16));
+}
+
 static bool place_memories(struct layout *layout, struct unit *unit, struct err *err)
 {
     const struct wasm_module *module = unit->module;
@@ -230,6 +240,8 @@ static bool resolve_unit(struct layout *layout, struct unit *unit, struct err *e
 static bool begin(struct layout *layout, struct err *err)
 {
     struct geometry *geometry = layout->geometry;
+    if (!types_collect(layout->units, layout->count, layout->arena, &geometry->types, err))
+        return false;
     geometry->segment_flags = ARENA_ARRAY(layout->arena, uint64_t, layout->count);
     geometry->memory_reserve = ARENA_ARRAY(layout->arena, uint64_t *, layout->count);
     geometry->table_capacity = ARENA_ARRAY(layout->arena, uint64_t *, layout->count);
@@ -237,7 +249,8 @@ static bool begin(struct layout *layout, struct err *err)
         return err_memory(err);
     for (uint32_t i = 0; i < layout->count; i++) {
         layout->units[i].index = i;
-        if (!make_arrays(layout, &layout->units[i], err))
+        if (!make_arrays(layout, &layout->units[i], err) ||
+            !late_find(layout->units, &layout->units[i], layout->arena, err))
             return false;
     }
     return true;
@@ -261,6 +274,7 @@ bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, 
     EACH_UNIT(&layout, place_small(&layout, unit))
     if (!place_tables(&layout, true, err))
         return false;
+    EACH_UNIT(&layout, place_items(&layout, unit))
     geometry.handles_off = take(&layout, (uint64_t)handle_tables * CONTEXT_HANDLE_TABLE_BYTES, CONTEXT_ALIGN);
     if (!place_tables(&layout, false, err))
         return false;

@@ -106,51 +106,31 @@ uint64_t template_funcref(const struct plan *plan, const struct template_code *c
     return FUNCREF_MAKE(code->code_off(code->arg, place->unit, place->func, 0), owner->context);
 }
 
-/* The value of a constant expression of `unit`; false when it is not known before run time. */
-static bool const_value(struct building *b, const struct unit *unit, struct wasm_expr expr, union cell *ret_value)
+/* The value of a constant expression of `unit` that is not late. */
+static union cell const_value(struct building *b, const struct unit *unit, struct wasm_expr expr)
 {
     struct wasm_const value = wasm_const_eval(unit->module, expr);
-    union cell cell = {.lanes = {value.v[0], value.v[1]}};
-    switch (value.kind) {
-    case WASM_CONST_BITS: break;
-    case WASM_CONST_NULL: cell = (union cell){.lanes = {0, 0}}; break;
-    case WASM_CONST_FUNC:
-        cell = (union cell){.lanes = {template_funcref(b->plan, b->code, unit->index, value.index), 0}};
-        if (cell.u64 == 0)
-            return false;
-        break;
-    case WASM_CONST_GLOBAL:
-        if (unit->globals[value.index].kind != PLACE_HERE)
-            return false;
+    union cell cell = {.lanes = {0, 0}};
+    if (value.kind == WASM_CONST_BITS)
+        cell = (union cell){.lanes = {value.v[0], value.v[1]}};
+    else if (value.kind == WASM_CONST_FUNC)
+        cell.u64 = template_funcref(b->plan, b->code, unit->index, value.index);
+    else if (value.kind == WASM_CONST_GLOBAL)
         get(b->template, slot_off(unit, unit->globals[value.index]), &cell, sizeof cell);
-        break;
-    default: return false;
-    }
-    *ret_value = cell;
-    return true;
-}
-
-static bool unknown(const struct wasm_expr *expr, const char *what, struct err *err)
-{
-    return err_at(err, ERR_UNSUPPORTED, expr->start, "%s depends on an import that is linked at run time", what);
+    return cell;
 }
 
 static bool build_globals(struct building *b, const struct unit *unit, struct err *err)
 {
     const struct wasm_module *module = unit->module;
     for (uint32_t i = module->imported_globals; i < module->global_count; i++) {
-        union cell cell;
-        if (!const_value(b, unit, module->globals[i].init, &cell))
-            return unknown(&module->globals[i].init, "a global's initial value", err);
+        if (unit->late.globals[i])
+            continue;
+        union cell cell = const_value(b, unit, module->globals[i].init);
         if (!put(b->template, slot_off(unit, unit->globals[i]), &cell, sizeof cell, err))
             return false;
     }
     return true;
-}
-
-static bool is_func_table(const struct wasm_module *module, wasm_valtype type)
-{
-    return wasm_subtype(module, type, WASM_FUNCREF);
 }
 
 static uint64_t func_hash(const struct unit *unit, uint32_t func)
@@ -159,44 +139,27 @@ static uint64_t func_hash(const struct unit *unit, uint32_t func)
 }
 
 /* One table entry from a constant expression. */
-static bool expr_entry(struct building *b, const struct unit *unit, struct wasm_expr expr,
-                       struct table_entry *ret_entry, struct err *err)
+static struct table_entry expr_entry(struct building *b, const struct unit *unit, struct wasm_expr expr)
 {
-    union cell cell;
     struct wasm_const value = wasm_const_eval(unit->module, expr);
-    if (!const_value(b, unit, expr, &cell))
-        return unknown(&expr, "an element", err);
-    *ret_entry = (struct table_entry){cell.u64, value.kind == WASM_CONST_FUNC ? func_hash(unit, value.index) : 0};
-    if (value.kind == WASM_CONST_GLOBAL && cell.u64 &&
-        is_func_table(unit->module, unit->module->globals[value.index].type))
-        return unknown(&expr, "an element that is a function held by a global", err);
-    return true;
+    uint64_t hash = value.kind == WASM_CONST_FUNC ? func_hash(unit, value.index) : 0;
+    return (struct table_entry){const_value(b, unit, expr).u64, hash};
 }
 
-static bool entries_of(struct building *b, uint32_t unit_index, uint32_t elem_index, struct table_entry *entries,
-                       struct err *err)
+static void entries_of(struct building *b, const struct unit *unit, uint32_t elem_index, struct table_entry *entries)
 {
-    const struct unit *unit = &b->plan->units[unit_index];
     const struct wasm_elem *elem = &unit->module->elems[elem_index];
-    for (uint32_t i = 0; i < elem->count; i++) {
-        if (!elem->funcs) {
-            if (!expr_entry(b, unit, elem->exprs[i], &entries[i], err))
-                return false;
-            continue;
-        }
-        uint64_t reference = template_funcref(b->plan, b->code, unit_index, elem->funcs[i]);
-        if (!reference)
-            return unknown(&elem->offset, "an element", err);
-        entries[i] = (struct table_entry){reference, func_hash(unit, elem->funcs[i])};
-    }
-    return true;
+    for (uint32_t i = 0; i < elem->count; i++)
+        entries[i] = elem->funcs ? (struct table_entry){template_funcref(b->plan, b->code, unit->index, elem->funcs[i]),
+                                                        func_hash(unit, elem->funcs[i])}
+                                 : expr_entry(b, unit, elem->exprs[i]);
 }
 
-bool template_entries(const struct plan *plan, const struct template_code *code, uint32_t unit, uint32_t elem,
-                      struct table_entry *ret_entries, struct err *err)
+void template_entries(struct template *template, const struct plan *plan, const struct template_code *code,
+                      uint32_t unit, uint32_t elem, struct table_entry *ret_entries)
 {
-    struct building b = {NULL, plan, NULL, code};
-    return entries_of(&b, unit, elem, ret_entries, err);
+    struct building b = {template, plan, NULL, code};
+    entries_of(&b, &plan->units[unit], elem, ret_entries);
 }
 
 static bool build_table(struct building *b, const struct unit *unit, uint32_t index, struct err *err)
@@ -205,11 +168,9 @@ static bool build_table(struct building *b, const struct unit *unit, uint32_t in
     uint64_t length = table->limits.min, at = slot_off(unit, unit->tables[index].entries);
     if (!put(b->template, slot_off(unit, unit->tables[index].length), &length, sizeof length, err))
         return false;
-    if (!table->has_init)
+    if (!table->has_init || unit->late.tables[index])
         return true;
-    struct table_entry entry;
-    if (!expr_entry(b, unit, table->init, &entry, err))
-        return false;
+    struct table_entry entry = expr_entry(b, unit, table->init);
     for (uint64_t i = 0; entry.reference && i < length; i++)
         if (!put(b->template, at + i * sizeof entry, &entry, sizeof entry, err))
             return false;
@@ -225,10 +186,8 @@ static bool drop_segment(struct building *b, const struct unit *unit, uint32_t n
 static bool build_elem(struct building *b, const struct unit *unit, uint32_t index, struct err *err)
 {
     const struct wasm_elem *elem = &unit->module->elems[index];
-    union cell offset;
+    union cell offset = const_value(b, unit, elem->offset);
     uint64_t length;
-    if (!const_value(b, unit, elem->offset, &offset) || unit->tables[elem->table].entries.kind != PLACE_HERE)
-        return unknown(&elem->offset, "an element segment", err);
     if (!unit->module->tables[elem->table].limits.is_64)
         offset.u64 = offset.u32;
     get(b->template, slot_off(unit, unit->tables[elem->table].length), &length, sizeof length);
@@ -240,8 +199,8 @@ static bool build_elem(struct building *b, const struct unit *unit, uint32_t ind
     if (!entries && elem->count)
         return err_memory(err);
     uint64_t at = slot_off(unit, unit->tables[elem->table].entries) + offset.u64 * sizeof *entries;
-    bool done = entries_of(b, unit->index, index, entries, err) &&
-                put(b->template, at, entries, elem->count * sizeof *entries, err);
+    entries_of(b, unit, index, entries);
+    bool done = put(b->template, at, entries, elem->count * sizeof *entries, err);
     mem_free(entries);
     return done && drop_segment(b, unit, unit->module->data_count + index, err);
 }
@@ -250,10 +209,8 @@ static bool build_data(struct building *b, const struct unit *unit, uint32_t ind
 {
     const struct wasm_data *data = &unit->module->datas[index];
     const struct memory_place *memory = &unit->memories[data->memory];
-    union cell offset;
+    union cell offset = const_value(b, unit, data->offset);
     uint64_t size;
-    if (!const_value(b, unit, data->offset, &offset) || memory->base.kind != PLACE_HERE)
-        return unknown(&data->offset, "a data segment", err);
     if (!unit->module->memories[data->memory].limits.is_64)
         offset.u64 = offset.u32;
     get(b->template, slot_off(unit, memory->size), &size, sizeof size);
@@ -270,14 +227,15 @@ static bool build_segments(struct building *b, const struct unit *unit, struct e
 {
     const struct wasm_module *module = unit->module;
     for (uint32_t i = 0; i < module->elem_count && !b->template->trap; i++) {
-        bool active = module->elems[i].mode == WASM_ACTIVE, declared = module->elems[i].mode == WASM_DECLARED;
+        bool active = module->elems[i].mode == WASM_ACTIVE && !unit->late.elems[i],
+             declared = module->elems[i].mode == WASM_DECLARED;
         if (active && !build_elem(b, unit, i, err))
             return false;
         if (declared && !drop_segment(b, unit, module->data_count + i, err))
             return false;
     }
     for (uint32_t i = 0; i < module->data_count && !b->template->trap; i++)
-        if (module->datas[i].mode == WASM_ACTIVE && !build_data(b, unit, i, err))
+        if (module->datas[i].mode == WASM_ACTIVE && !unit->late.datas[i] && !build_data(b, unit, i, err))
             return false;
     return true;
 }

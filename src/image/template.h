@@ -2,7 +2,8 @@
  *
  * Everything that instantiation does before start functions run is done here once, at compile time
  * (core specification, section 4.7.2 "Instantiation"): constant expressions are evaluated, active
- * segments copied. What would trap there is reported in `trap`; nothing after it is applied.
+ * segments copied, but for what is late (late.h). What would trap there is reported in `trap`; nothing after
+ * it is applied.
  */
 #ifndef MAYFLY_IMAGE_TEMPLATE_H
 #define MAYFLY_IMAGE_TEMPLATE_H
@@ -39,8 +40,8 @@ uint64_t template_next(const struct template *template, uint64_t slot_off);
 /* The reference to function `func` of `unit`, seen from outside; 0 for functions linked at run time. */
 uint64_t template_funcref(const struct plan *plan, const struct template_code *code, uint32_t unit, uint32_t func);
 
-/* The table entries of an element segment (module->elems[elem].count of them). */
-bool template_entries(const struct plan *plan, const struct template_code *code, uint32_t unit, uint32_t elem,
-                      struct table_entry *ret_entries, struct err *err);
+/* The table entries of an element segment (module->elems[elem].count of them) whose items are not late. */
+void template_entries(struct template *template, const struct plan *plan, const struct template_code *code,
+                      uint32_t unit, uint32_t elem, struct table_entry *ret_entries);
 
 #endif

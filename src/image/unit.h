@@ -9,7 +9,8 @@
 #define MAYFLY_IMAGE_UNIT_H
 
 #include "image/context.h"
-#include "wasm/module.h"
+#include "image/late.h"
+#include "image/types.h"
 
 /* Offsets are in bytes, signed, relative to the unit's context. */
 enum place_kind {
@@ -55,6 +56,9 @@ struct unit {
     struct table_place *tables;     /* module->table_count */
     struct place *globals;          /* module->global_count; a cell each */
     struct place *tags;             /* module->tag_count; the address identifies the tag */
+    struct place *elems;            /* module->elem_count; entries of segments whose items are late */
+    uint32_t *types;                /* module->type_count; rows of the image's type table */
+    struct late late;               /* what the template does not hold */
     /* Who satisfies each import, set before layout_compute; one per module->imports. */
     struct unit_import *imports;
 };
@@ -88,6 +92,7 @@ struct geometry {
     uint64_t *segment_flags;
     /* Per unit and defined memory or table: bytes or entries that are reserved. */
     uint64_t **memory_reserve, **table_capacity;
+    struct type_table types;
 };
 struct arena;
 bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, struct arena *arena,

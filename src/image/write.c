@@ -18,6 +18,7 @@ struct writer {
     struct image_header header;
     uint64_t *func_index; /* code_off by unit's first function + func: see locate */
     uint64_t *unit_first;
+    uint64_t *inits; /* code_off of each unit's function of late initializers, 0: none */
     struct template_code code;
     struct template template;
     uint32_t mem_first, table_first;
@@ -52,6 +53,18 @@ static uint64_t locate(void *arg, uint32_t unit, uint32_t func, uint32_t kind)
     return w->func_index[at];
 }
 
+static void index_function(struct writer *w, const struct image_func *func)
+{
+    uint64_t code_off = w->header.code_offset + func->code_off;
+    if (func->unit >= w->plan->unit_count)
+        return;
+    uint32_t count = w->plan->units[func->unit].module->func_count;
+    if (func->kind == IMAGE_FUNC_INIT)
+        w->inits[func->unit] = code_off;
+    else if (func->kind <= IMAGE_FUNC_THUNK && func->func < count)
+        w->func_index[w->unit_first[func->unit] + (uint64_t)func->kind * count + func->func] = code_off;
+}
+
 static bool index_functions(struct writer *w, struct err *err)
 {
     uint64_t total = 0;
@@ -61,16 +74,11 @@ static bool index_functions(struct writer *w, struct err *err)
         total += 2 * (uint64_t)w->plan->units[i].module->func_count;
     }
     w->func_index = mem_alloc(total, sizeof *w->func_index);
-    if (!w->unit_first || !w->func_index)
+    w->inits = mem_alloc(w->plan->unit_count, sizeof *w->inits);
+    if (!w->unit_first || !w->func_index || !w->inits)
         return err_memory(err);
-    for (uint64_t i = 0; i < w->parts->func_count; i++) {
-        const struct image_func *func = &w->parts->funcs[i];
-        if (func->kind <= 1 && func->unit < w->plan->unit_count &&
-            func->func < w->plan->units[func->unit].module->func_count)
-            w->func_index[w->unit_first[func->unit] +
-                          (uint64_t)func->kind * w->plan->units[func->unit].module->func_count + func->func] =
-                w->header.code_offset + func->code_off;
-    }
+    for (uint64_t i = 0; i < w->parts->func_count; i++)
+        index_function(w, &w->parts->funcs[i]);
     w->code = (struct template_code){locate, w};
     return true;
 }
@@ -135,9 +143,9 @@ static void add_table(struct writer *w, const struct unit *unit, uint32_t index)
 static void add_data(struct writer *w, const struct unit *unit, uint32_t index)
 {
     const struct wasm_data *data = &unit->module->datas[index];
-    bool passive = data->mode == WASM_PASSIVE;
+    bool used = data->mode == WASM_PASSIVE || unit->late.datas[index];
     struct image_segment row = {.first = w->sections[IMAGE_bytes].size,
-                                .count = passive ? data->size : 0,
+                                .count = used ? data->size : 0,
                                 .flag_off = w->geometry->segment_flags[unit->index] + index};
     buf_append(&w->sections[IMAGE_bytes], unit->module->bytes + data->start, row.count);
     ADD(w, segments, row);
@@ -146,17 +154,30 @@ static void add_data(struct writer *w, const struct unit *unit, uint32_t index)
 static bool add_elem(struct writer *w, const struct unit *unit, uint32_t index, struct err *err)
 {
     const struct wasm_elem *elem = &unit->module->elems[index];
-    bool passive = elem->mode == WASM_PASSIVE;
-    struct image_segment row = {.first = count_of(w, IMAGE_entries),
-                                .count = passive ? elem->count : 0,
-                                .flag_off = w->geometry->segment_flags[unit->index] + unit->module->data_count + index};
+    bool used = elem->mode == WASM_PASSIVE || unit->late.elems[index], late = unit->late.items[index];
+    struct image_segment row = {.first = late ? slot_off(unit, unit->elems[index]) : count_of(w, IMAGE_entries),
+                                .count = used ? elem->count : 0,
+                                .flag_off = w->geometry->segment_flags[unit->index] + unit->module->data_count + index,
+                                .late = late ? IMAGE_LATE_REFS : IMAGE_LATE_NO};
+    if (late && wasm_subtype(unit->module, elem->type, WASM_FUNCREF))
+        row.late = IMAGE_LATE_FUNCS;
     ADD(w, segments, row);
-    if (!passive || elem->count == 0)
+    if (!used || late || elem->count == 0)
         return true;
     struct table_entry *entries = buf_extend(&w->sections[IMAGE_entries], elem->count * sizeof *entries);
     if (!entries)
         return err_memory(err);
-    return template_entries(w->plan, &w->code, unit->index, index, entries, err);
+    template_entries(&w->template, w->plan, &w->code, unit->index, index, entries);
+    return true;
+}
+
+static void add_types(struct writer *w)
+{
+    for (uint32_t i = 0; i < w->geometry->types.count; i++) {
+        const struct type_row *type = &w->geometry->types.rows[i];
+        struct image_type row = {type->hash, type->super, type->module->types[type->index].kind};
+        ADD(w, types, row);
+    }
 }
 
 /* Words of the fixed part: the context itself, and one per import that the host satisfies. */
@@ -197,6 +218,10 @@ static bool add_unit(struct writer *w, const struct unit *unit, struct err *err)
         if (!add_elem(w, unit, i, err))
             return false;
     add_words(w, unit);
+    if (unit->late.any) {
+        struct image_start init = {FUNCREF_MAKE(w->inits[unit->index], unit->context)};
+        ADD(w, starts, init);
+    }
     if (module->start != WASM_NO_INDEX) {
         struct image_start start = {template_funcref(w->plan, &w->code, unit->index, module->start)};
         ADD(w, starts, start);
@@ -224,7 +249,7 @@ static struct image_canon canon_of(struct writer *w, const struct canon_options 
 }
 
 /* A core signature as type codes (references all as 0x70: only their register class matters here). */
-static uint32_t add_types(struct writer *w, const struct wasm_functype *type)
+static uint32_t add_signature(struct writer *w, const struct wasm_functype *type)
 {
     uint32_t first = (uint32_t)w->sections[IMAGE_bytes].size;
     for (uint32_t i = 0; i < type->param_count + type->result_count; i++) {
@@ -240,7 +265,7 @@ static void add_import(struct writer *w, const struct host_import *import)
     struct image_import row = {.kind = import->kind,
                                .param_count = import->type->param_count,
                                .result_count = import->type->result_count,
-                               .types_first = add_types(w, import->type),
+                               .types_first = add_signature(w, import->type),
                                .interface = add_string(w, import->interface),
                                .name = add_string(w, import->name),
                                .signature = add_string(w, import->signature),
@@ -259,7 +284,7 @@ static void add_export(struct writer *w, const struct plan_export *export)
                                .funcref = template_funcref(w->plan, &w->code, export->unit, export->func),
                                .param_count = type->param_count,
                                .result_count = type->result_count,
-                               .types_first = add_types(w, type),
+                               .types_first = add_signature(w, type),
                                .canon = canon_of(w, &export->options, export->handle_table)};
     ADD(w, exports, row);
 }
@@ -289,6 +314,7 @@ static void add_code_tables(struct writer *w)
 
 static bool fill_sections(struct writer *w, struct err *err)
 {
+    add_types(w);
     for (uint32_t i = 0; i < w->plan->unit_count; i++)
         if (!add_unit(w, &w->plan->units[i], err))
             return false;
@@ -400,5 +426,6 @@ bool image_write(const struct plan *plan, const struct geometry *geometry, const
     template_free(&w.template);
     mem_free(w.func_index);
     mem_free(w.unit_first);
+    mem_free(w.inits);
     return done;
 }

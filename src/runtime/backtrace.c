@@ -69,7 +69,10 @@ int trap_describe_frame(const struct trap_report *report, uint32_t index, char *
     if (!func)
         return snprintf(text, size, "%3u: ? (code offset 0x%x)", index, code_off);
     struct str name = image_str(&program->image, func->name);
-    if (func->kind == 1)
+    if (func->kind == IMAGE_FUNC_INIT)
+        return snprintf(text, size, "%3u: <initializers of core instance %u, wasm offset 0x%x>", index, func->unit,
+                        site);
+    if (func->kind == IMAGE_FUNC_THUNK)
         return snprintf(text, size, "%3u: <import %u of core instance %u>", index, func->func, func->unit);
     if (name.len)
         return snprintf(text, size, "%3u: %.*s (core instance %u, wasm offset 0x%x)", index, STR_ARG(name), func->unit,

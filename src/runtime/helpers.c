@@ -136,12 +136,17 @@ static void help_elem_drop(struct context *context, uint32_t elem)
     drop(context, unit_of(context)->elem_first + elem);
 }
 
+static const struct context *callee_of(const struct context *context, uint64_t reference)
+{
+    return (const void *)((const char *)context->store + FUNCREF_CONTEXT(reference));
+}
+
 /* A reference as a table holds it: functions with their type hash, which stands before their code. */
-static struct table_entry entry_of(const struct context *context, const struct image_table *row, uint64_t reference)
+static struct table_entry entry_of(const struct context *context, bool is_func, uint64_t reference)
 {
     struct table_entry entry = {reference, 0};
-    if (row->is_func && reference) {
-        const struct context *callee = (const void *)((char *)context->store + FUNCREF_CONTEXT(reference));
+    if (is_func && reference) {
+        const struct context *callee = callee_of(context, reference);
         memcpy(&entry.type_hash, (const char *)callee->code_base + FUNCREF_CODE(reference) - 8, 8);
     }
     return entry;
@@ -161,14 +166,14 @@ static uint32_t help_table_set(struct context *context, uint32_t table, uint64_t
     const struct image_table *row = table_row(context, table);
     if (index >= table_length(context, row))
         return trap(context, TRAP_TABLE_BOUNDS);
-    table_entries(context, row)[index] = entry_of(context, row, reference);
+    table_entries(context, row)[index] = entry_of(context, row->is_func, reference);
     return 1;
 }
 
 static void fill(const struct context *context, const struct image_table *row, uint64_t from, uint64_t length,
                  uint64_t reference)
 {
-    struct table_entry entry = entry_of(context, row, reference);
+    struct table_entry entry = entry_of(context, row->is_func, reference);
     for (uint64_t i = 0; i < length; i++)
         table_entries(context, row)[from + i] = entry;
 }
@@ -207,6 +212,14 @@ static uint32_t help_table_copy(struct context *context, uint32_t to_table, uint
     return 1;
 }
 
+/* Where a segment's entries lie: in the image, or in the slot when the instance made them. */
+static const struct table_entry *segment_entries(const struct context *context, struct image_segment segment)
+{
+    struct image image = image_of(context);
+    return segment.late ? (const struct table_entry *)at(context, segment.first)
+                        : image_entries(&image) + segment.first;
+}
+
 static uint32_t help_table_init(struct context *context, uint32_t table, uint32_t elem, uint64_t to, uint64_t from,
                                 uint64_t length)
 {
@@ -214,19 +227,31 @@ static uint32_t help_table_init(struct context *context, uint32_t table, uint32_
     struct image_segment segment = segment_of(context, unit_of(context)->elem_first + elem);
     if (!within(to, length, table_length(context, row)) || !within(from, length, segment.count))
         return trap(context, TRAP_TABLE_BOUNDS);
-    struct image image = image_of(context);
-    memcpy(table_entries(context, row) + to, image_entries(&image) + segment.first + from,
+    memcpy(table_entries(context, row) + to, segment_entries(context, segment) + from,
            length * sizeof(struct table_entry));
     return 1;
 }
 
-/* The entry's type hash is not the expected one: null, or another type. Declared subtypes of the expected
- * type come with the types of garbage collection. */
+static void help_elem_set(struct context *context, uint32_t elem, uint64_t index, uint64_t reference)
+{
+    struct image image = image_of(context);
+    const struct image_segment *segment = &image_segments(&image)[unit_of(context)->elem_first + elem];
+    struct table_entry *entries = (struct table_entry *)at(context, segment->first);
+    if (segment->late && index < segment->count)
+        entries[index] = entry_of(context, segment->late == IMAGE_LATE_FUNCS, reference);
+}
+
+/* The entry's type hash is not the expected one: null, a subtype, or another type. */
 static uint32_t help_indirect_slow(struct context *context, uint32_t table, uint64_t index, uint64_t expected)
 {
     const struct image_table *row = table_row(context, table);
-    bool null = index < table_length(context, row) && table_entries(context, row)[index].reference == 0;
-    return trap(context, null ? TRAP_UNINITIALIZED_ELEMENT : TRAP_INDIRECT_TYPE);
+    if (index >= table_length(context, row))
+        return trap(context, TRAP_UNDEFINED_ELEMENT);
+    struct table_entry entry = table_entries(context, row)[index];
+    if (entry.reference == 0)
+        return trap(context, TRAP_UNINITIALIZED_ELEMENT);
+    struct image image = image_of(callee_of(context, entry.reference));
+    return image_subtype(&image, entry.type_hash, expected) || trap(context, TRAP_INDIRECT_TYPE);
 }
 
 static void help_throw_exception(struct context *context, uint64_t tag, const union cell *values, uint32_t count)

@@ -134,6 +134,9 @@ LLVMBasicBlockRef gen_block(struct gen *g);
 bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
               struct err *err);
 
+/* init.c: the functions that do what the template leaves to instantiation. */
+bool gen_inits(struct gen *g, struct wasm_body_scratch *scratch, struct err *err);
+
 /* glue.c: thunks of host imports, and the routines that call `helpers` (a bit each). */
 bool gen_glue(struct gen *g, uint32_t helpers);
 /* Call helper `helper` with up to six integers (i32 or i64); gives its result as an i64. A failing helper
@@ -200,6 +203,10 @@ void range_helper(struct gen *g, enum helper helper, uint32_t first, uint32_t se
 /* table.c: the index, checked against the table's length and masked. */
 LLVMValueRef table_index(struct gen *g, uint32_t table, LLVMValueRef index, enum trap trap);
 LLVMValueRef table_entry(struct gen *g, uint32_t table, LLVMValueRef index);
+
+/* function.c */
+bool emit_op(struct gen *g, const struct wasm_op *op);
+bool gen_reset(struct gen *g, struct err *err); /* for a new function */
 
 /* control.c */
 bool control_push(struct gen *g, enum wasm_frame_kind kind, const struct wasm_functype *type, uint32_t params);

@@ -50,18 +50,20 @@ static bool is_structural(enum wasm_opcode code)
            code == OP_TRY_TABLE;
 }
 
-static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err)
+bool emit_op(struct gen *g, const struct wasm_op *op)
 {
-    struct gen *g = arg;
     const struct row *row = &emit_rows[op->code];
-    if (!op->reachable && !is_structural(op->code))
-        return true;
     if (!row->emit)
-        return err_at(err, ERR_UNSUPPORTED, op->offset, "the instruction %s is not supported yet",
+        return err_at(g->err, ERR_UNSUPPORTED, op->offset, "the instruction %s is not supported yet",
                       wasm_op_name(op->code));
     g->offset = op->offset;
     LLVMSetCurrentDebugLocation2(g->builder, NULL);
     return row->emit(g, op, row);
+}
+
+static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err)
+{
+    return (!op->reachable && !is_structural(op->code)) || emit_op(arg, op);
 }
 
 static bool is_tail_call(enum wasm_opcode code)
@@ -97,7 +99,7 @@ static bool makes_tail_calls(const struct wasm_module *module, uint32_t func, st
 }
 
 /* Empty, but with storage: emitters point at ranges of these arrays, empty ranges too. */
-static bool reset(struct gen *g, struct err *err)
+bool gen_reset(struct gen *g, struct err *err)
 {
     bool stored = (g->stack.items || VEC_PUSH(&g->stack, 1)) && (g->pool.items || VEC_PUSH(&g->pool, 1));
     g->locals.count = g->stack.count = g->pool.count = g->controls.count = 0;
@@ -114,7 +116,7 @@ bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm
     g->unit = unit;
     g->func_type = wasm_func_type(unit->module, func);
     g->err = err;
-    if (!reset(g, err))
+    if (!gen_reset(g, err))
         return false;
     gen_define(g, gen_unit_function(g, CODE_FUNC, unit->index, func, g->wide), name);
     return wasm_body_read(unit->module, func, scratch, &visitor, g, err);

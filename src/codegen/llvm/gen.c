@@ -153,8 +153,8 @@ LLVMValueRef gen_function(struct gen *g, const char *name, LLVMTypeRef type)
 
 void gen_unit_name(char name[40], enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide)
 {
-    static const char letters[2][2] = {{'f', 'F'}, {'t', 'T'}};
-    snprintf(name, 40, "%c%u_%u", letters[kind == CODE_THUNK][wide], unit, func);
+    static const char letters[][2] = {[CODE_FUNC] = {'f', 'F'}, [CODE_THUNK] = {'t', 'T'}, [CODE_INIT] = {'i', 'i'}};
+    snprintf(name, 40, "%c%u_%u", letters[kind][wide], unit, func);
 }
 
 LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide)

@@ -18,8 +18,8 @@
 #define OBJECT_MAX ((size_t)2 << 30)
 #define THREADS_MAX 64u
 
-/* Functions [first, end) of one unit. The first part is the glue, made last: by then it is known which
- * helpers are called. */
+/* Functions [first, end) of one unit. The first part is late initializers and the glue, made last: by then it is known
+ * which helpers are called. */
 struct part {
     uint32_t unit, first, end;
     struct buf object;
@@ -77,12 +77,10 @@ static bool cut(struct job *job, struct err *err)
 
 static bool fill(struct job *job, struct part *part, struct gen *g, struct err *err)
 {
-    if (part == job->parts.items)
-        return gen_glue(g, job->helpers);
     struct wasm_body_scratch *scratch = wasm_body_scratch_new(err);
     if (!scratch)
         return false;
-    bool done = true;
+    bool done = part != job->parts.items || (gen_inits(g, scratch, err) && gen_glue(g, g->helpers | job->helpers));
     for (uint32_t i = part->first; i < part->end && done; i++)
         done = gen_body(g, &job->units[part->unit], i, scratch, err);
     wasm_body_scratch_free(scratch);

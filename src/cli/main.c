@@ -19,10 +19,14 @@ static const struct option {
     const char *command, *name, *short_name, *value;
     size_t field;
     const char *help;
+    bool list;
 } option_rows[] = {
 #define OPTION(command, name, short_name, value, field, help)                                                          \
-    {#command, name, short_name, value, offsetof(struct cli_options, field), help},
+    {#command, name, short_name, value, offsetof(struct cli_options, field), help, false},
+#define LIST(command, name, short_name, value, field, help)                                                            \
+    {#command, name, short_name, value, offsetof(struct cli_options, field), help, true},
 #include "cli/options.def"
+#undef LIST
 #undef OPTION
 };
 
@@ -116,6 +120,21 @@ static const struct option *find_option(const char *command, const char *text, c
     return NULL;
 }
 
+/* False after a usage error. */
+static bool keep(const struct option *row, struct cli_options *options, const char *value)
+{
+    void *field = (char *)options + row->field;
+    if (!row->list) {
+        *(const char **)field = row->value ? value : "";
+        return true;
+    }
+    struct cli_list *list = field;
+    if (list->count == CLI_LIST_MAX)
+        return cli_usage(row->command, "%s more than %u times", row->name, CLI_LIST_MAX), false;
+    list->items[list->count++] = value;
+    return true;
+}
+
 /* Returns the number of arguments used, 0 after a usage error. */
 static int take_option(const struct command *command, struct cli_options *options, char **argv)
 {
@@ -134,8 +153,13 @@ static int take_option(const struct command *command, struct cli_options *option
         cli_usage(command->name, "%s needs %s", row->name, row->value);
         return 0;
     }
-    *(const char **)((char *)options + row->field) = row->value ? value : "";
-    return used;
+    return keep(row, options, value) ? used : 0;
+}
+
+/* What follows the file belongs to the guest, whatever it looks like. */
+static bool takes_args(const struct command *command)
+{
+    return strstr(command->arguments, "[ARGS]") != NULL;
 }
 
 static int run(const struct command *command, char **argv)
@@ -154,8 +178,12 @@ static int run(const struct command *command, char **argv)
         if (!used)
             return CLI_USAGE;
         argv += used;
+        if (options.file && takes_args(command)) {
+            options.args = argv;
+            break;
+        }
     }
-    if (!options.file && strcmp(command->arguments, "FILE") == 0)
+    if (!options.file && strncmp(command->arguments, "FILE", 4) == 0)
         return cli_usage(command->name, "'%s' needs a file", command->name);
     return command->run(&options);
 }

@@ -1,0 +1,139 @@
+/* mayfly run: a command of WASI 0.1 as a process. Nothing is granted that was not asked for: the guest sees its
+ * arguments, the variables named by --env and the standard streams. Exit codes are in cli.h. */
+#include "cli/cli.h"
+
+#include "base/alloc.h"
+#include "runtime/backtrace.h"
+#include "wasi/preview1.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct run {
+    struct program *program;
+    const struct image_export *start;
+    struct slot *slot;
+    struct task task;
+    struct preview1 *process;
+    bool returned;
+};
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool find_start(struct run *run, struct err *err)
+{
+    run->start = program_export(run->program, STR(""), STR("_start"));
+    if (run->start && run->start->param_count == 0 && run->start->result_count == 0)
+        return true;
+    err_set(err, ERR_LINK, "the module exports no function _start without parameters and results");
+    return err_remedy(err, "build it as a command, not as a library or reactor");
+}
+
+static bool refuse_components(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
+                              const void **ret_env, struct err *err)
+{
+    if (!image->header->component)
+        return preview1_resolve(arg, image, import, ret_fn, ret_env, err);
+    err_set(err, ERR_UNSUPPORTED, "a component, and 'run' takes core modules");
+    return err_remedy(err, "serve it with 'mayfly up', or build a module for WASI 0.1 (wasm32-wasip1)");
+}
+
+static bool load(struct run *run, const struct cli_options *options, const struct compile_options *compile,
+                 struct err *err)
+{
+    int image_fd = compile_open(options->file, compile, NULL, err);
+    if (image_fd < 0)
+        return false;
+    run->program = program_load(image_fd, base_name(options->file), refuse_components, NULL, err);
+    close(image_fd);
+    return run->program && find_start(run, err);
+}
+
+/* NAME=VALUE as it is, NAME with the value that this process has; one that it lacks is left out. Strings live as long
+ * as the process. */
+static bool take_env(struct preview1 *process, const struct cli_list *wanted, const char **ret_items, struct err *err)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        const char *item = wanted->items[i], *value = strchr(item, '=') ? NULL : getenv(item);
+        if (strchr(item, '=')) {
+            ret_items[count++] = item;
+        } else if (value) {
+            size_t size = strlen(item) + strlen(value) + 2;
+            char *text = mem_alloc(1, size);
+            if (!text)
+                return err_memory(err);
+            snprintf(text, size, "%s=%s", item, value);
+            ret_items[count++] = text;
+        }
+    }
+    process->env = (struct preview1_strings){ret_items, count};
+    return true;
+}
+
+static void body(struct task *task)
+{
+    struct run *run = task->arg;
+    if (run->program->start_each_time && !program_start(run->slot))
+        return;
+    run->returned = guest_call(task->slot->store, run->start->funcref, NULL, 0, 0, NULL);
+}
+
+static void print_trap(const struct trap_report *report)
+{
+    char line[256];
+    fprintf(stderr, "trap: %s%s%s\n", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
+    for (uint32_t i = 0; i < report->frame_count; i++) {
+        trap_describe_frame(report, i, line, sizeof line);
+        fprintf(stderr, "%s\n", line);
+    }
+}
+
+static int exit_code(const struct run *run)
+{
+    if (run->process->exited)
+        return (int)(run->process->exit_code & 255);
+    if (run->returned)
+        return 0;
+    print_trap(&run->task.report);
+    return CLI_TRAPPED;
+}
+
+static bool execute(struct run *run, struct err *err)
+{
+    run->slot = slot_acquire(run->program, err);
+    if (!run->slot)
+        return false;
+    preview1_begin(run->process, run->slot->store, &run->program->image);
+    return task_start(&run->task, run->slot, body, run, run->process, err);
+}
+
+/* The system takes the memory back when the process ends; only a loaded program must not outlive its slots. */
+int cli_run(const struct cli_options *options)
+{
+    static struct preview1 process;
+    static const char *args[CLI_ARGS_MAX + 1], *env[CLI_LIST_MAX];
+    struct run run = {.process = &process};
+    struct compile_options compile;
+    struct err err = {0};
+    uint32_t count = 0;
+    if (!cli_compile_options("run", options, &compile))
+        return CLI_USAGE;
+    args[count++] = base_name(options->file);
+    for (char **at = options->args; at && *at && count <= CLI_ARGS_MAX; at++)
+        args[count++] = *at;
+    process.args = (struct preview1_strings){args, count};
+    signal(SIGPIPE, SIG_IGN);
+    bool done =
+        take_env(&process, &options->env, env, &err) && load(&run, options, &compile, &err) && execute(&run, &err);
+    if (!done)
+        err_print(&err, options->file);
+    return done ? exit_code(&run) : CLI_FAILED;
+}

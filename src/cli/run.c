@@ -2,7 +2,7 @@
  * arguments, the variables named by --env and the standard streams. Exit codes are in cli.h. */
 #include "cli/cli.h"
 
-#include "base/alloc.h"
+#include "base/arena.h"
 #include "runtime/backtrace.h"
 #include "wasi/preview1.h"
 
@@ -12,7 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#define STRINGS_BYTES ((size_t)64 << 20) /* far above what a process is started with */
+
 struct run {
+    struct arena strings;
     struct program *program;
     const struct image_export *start;
     struct slot *slot;
@@ -56,9 +59,8 @@ static bool load(struct run *run, const struct cli_options *options, const struc
     return run->program && find_start(run, err);
 }
 
-/* NAME=VALUE as it is, NAME with the value that this process has; one that it lacks is left out. Strings live as long
- * as the process. */
-static bool take_env(struct preview1 *process, const struct cli_list *wanted, const char **ret_items, struct err *err)
+/* NAME=VALUE as it is, NAME with the value that this process has; one that it lacks is left out. */
+static bool take_env(struct run *run, const struct cli_list *wanted, const char **ret_items, struct err *err)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < wanted->count; i++) {
@@ -67,14 +69,14 @@ static bool take_env(struct preview1 *process, const struct cli_list *wanted, co
             ret_items[count++] = item;
         } else if (value) {
             size_t size = strlen(item) + strlen(value) + 2;
-            char *text = mem_alloc(1, size);
+            char *text = arena_alloc(&run->strings, size);
             if (!text)
                 return err_memory(err);
             snprintf(text, size, "%s=%s", item, value);
             ret_items[count++] = text;
         }
     }
-    process->env = (struct preview1_strings){ret_items, count};
+    run->process->env = (struct preview1_strings){ret_items, count};
     return true;
 }
 
@@ -115,7 +117,16 @@ static bool execute(struct run *run, struct err *err)
     return task_start(&run->task, run->slot, body, run, run->process, err);
 }
 
-/* The system takes the memory back when the process ends; only a loaded program must not outlive its slots. */
+static void finish(struct run *run)
+{
+    if (run->slot)
+        slot_destroy(run->slot);
+    if (run->program)
+        program_unload(run->program);
+    stack_drain();
+    arena_free(&run->strings);
+}
+
 int cli_run(const struct cli_options *options)
 {
     static struct preview1 process;
@@ -124,6 +135,7 @@ int cli_run(const struct cli_options *options)
     struct compile_options compile;
     struct err err = {0};
     uint32_t count = 0;
+    arena_init(&run.strings, STRINGS_BYTES);
     if (!cli_compile_options("run", options, &compile))
         return CLI_USAGE;
     args[count++] = base_name(options->file);
@@ -131,9 +143,10 @@ int cli_run(const struct cli_options *options)
         args[count++] = *at;
     process.args = (struct preview1_strings){args, count};
     signal(SIGPIPE, SIG_IGN);
-    bool done =
-        take_env(&process, &options->env, env, &err) && load(&run, options, &compile, &err) && execute(&run, &err);
+    bool done = take_env(&run, &options->env, env, &err) && load(&run, options, &compile, &err) && execute(&run, &err);
     if (!done)
         err_print(&err, options->file);
-    return done ? exit_code(&run) : CLI_FAILED;
+    int code = done ? exit_code(&run) : CLI_FAILED;
+    finish(&run);
+    return code;
 }

@@ -465,19 +465,19 @@ def case_busy():
 CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}
 
 
-def main(arguments):
+def main(arguments, cases=CASES):
     global PROGRAM, PLANTED
     if not arguments:
-        sys.exit(f"usage: run.py PROGRAM [CASE...]; cases: {' '.join(CASES)}")
+        sys.exit(f"usage: run.py PROGRAM [CASE...]; cases: {' '.join(cases)}")
     PROGRAM = os.path.abspath(arguments[0])
     PLANTED = os.path.join(os.path.dirname(PROGRAM), "tests", "mayfly-leaky")
     os.environ.setdefault("XDG_CACHE_HOME", os.path.join(os.path.dirname(PROGRAM), "tests", "cache"))
     os.makedirs(os.environ["XDG_CACHE_HOME"], exist_ok=True)
     results = {"passed": 0, "failed": 0, "skipped": 0}
-    for name in arguments[1:] or CASES:
+    for name in arguments[1:] or cases:
         start = time.monotonic()
         try:
-            CASES[name]()
+            cases[name]()
             result, why = "passed", ""
         except Skipped as skip:
             result, why = "skipped", f": {skip}"

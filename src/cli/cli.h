@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "compile/client.h"
+#include "runtime/symbols.h"
 
 #define CLI_LIST_MAX 256u
 #define CLI_ARGS_MAX 4096u
@@ -16,7 +17,7 @@ struct cli_list {
 
 struct cli_options {
     const char *file; /* the command's argument, or NULL */
-    const char *listen, *output, *opt, *dump, *stats, *quiet; /* flags: non-NULL when given */
+    const char *listen, *output, *opt, *dump, *stats, *quiet, *perf, *gdb; /* flags: non-NULL when given */
     struct cli_list env;
     char **args; /* what follows the file of a command that takes ARGS, ended by NULL */
 };
@@ -33,5 +34,8 @@ struct cli_options {
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The compile options that the command line asks for; false after printing what is wrong. */
 bool cli_compile_options(const char *command, const struct cli_options *options, struct compile_options *ret_options);
+
+/* Tell perf or gdb of the program's functions, as the command line asks. */
+bool cli_symbols(struct program *program, const struct cli_options *options, struct err *err);
 
 #endif

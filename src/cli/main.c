@@ -54,6 +54,11 @@ bool cli_compile_options(const char *command, const struct cli_options *options,
     return true;
 }
 
+bool cli_symbols(struct program *program, const struct cli_options *options, struct err *err)
+{
+    return (!options->perf || symbols_for_perf(program, err)) && (!options->gdb || symbols_for_gdb(program, err));
+}
+
 static const struct command *find_command(const char *name)
 {
     for (size_t i = 0; i < COUNT(commands); i++)

@@ -56,7 +56,7 @@ static bool load(struct run *run, const struct cli_options *options, const struc
         return false;
     run->program = program_load(image_fd, base_name(options->file), refuse_components, NULL, err);
     close(image_fd);
-    return run->program && find_start(run, err);
+    return run->program && find_start(run, err) && cli_symbols(run->program, options, err);
 }
 
 /* NAME=VALUE as it is, NAME with the value that this process has; one that it lacks is left out. */

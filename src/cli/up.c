@@ -58,7 +58,7 @@ static bool load(struct up *up, const struct cli_options *options, const char *n
         return false;
     up->program = program_load(image_fd, name, wasi_resolve, &up->link, err);
     close(image_fd);
-    return up->program != NULL;
+    return up->program && cli_symbols(up->program, options, err);
 }
 
 static bool listen_on(struct up *up, const struct cli_options *options, struct err *err)

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "runtime/helpers.h"
+#include "runtime/symbols.h"
 #include "runtime/task.h"
 
 #include <fcntl.h>
@@ -186,6 +187,7 @@ void program_unload(struct program *program)
         program->free_slots = slot->next;
         slot_destroy(slot);
     }
+    symbols_forget(program);
     unlink_program(program);
     if (program->image.base)
         munmap((void *)program->image.base, program->map_size);

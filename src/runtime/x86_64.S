@@ -6,8 +6,17 @@
     .globl guest_enter
     .type guest_enter, @function
 guest_enter: /* rdi activation, rsi regs, rdx code, rcx context */
+    .cfi_startproc
     push %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset rbp, -16
     mov %rsp, %rbp
+    .cfi_def_cfa_register rbp
+    .cfi_offset rbx, -24
+    .cfi_offset r12, -32
+    .cfi_offset r13, -40
+    .cfi_offset r14, -48
+    .cfi_offset r15, -56
     push %rbx
     push %r12
     push %r13
@@ -45,6 +54,7 @@ guest_enter: /* rdi activation, rsi regs, rdx code, rcx context */
     pop %rbx
     pop %rbp
     ret
+    .cfi_endproc
     .size guest_enter, . - guest_enter
 
     .globl guest_exit
@@ -89,10 +99,13 @@ stack_switch: /* rdi where to save, rsi what to load */
     .globl stack_begin
     .type stack_begin, @function
 stack_begin: /* r12 argument, r13 function, which does not return */
+    .cfi_startproc
+    .cfi_undefined rip
     xor %ebp, %ebp
     mov %r12, %rdi
     call *%r13
     ud2
+    .cfi_endproc
     .size stack_begin, . - stack_begin
 
     .globl guest_preempt

@@ -10,6 +10,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -302,6 +303,63 @@ def case_trap():
         for _ in range(50):
             expect(ask(server.port, "/trap"), 500)
         expect(other.ask("/"), 200, b"fine\n")
+
+
+def needs(*command):
+    """Skips the case when a tool is missing, or not allowed to do its work here."""
+    if not shutil.which(command[0]):
+        raise Skipped(f"{command[0]} is not installed")
+    tried = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if tried.returncode:
+        raise Skipped(f"{command[0]} does not work here: {tried.stderr.strip()[-200:]}")
+
+
+def case_gdb():
+    """A debugger that looks at a trap sees the guest's functions, from the innermost to the host's."""
+    needs("gdb", "-nx", "-batch", "-return-child-result", "-ex", "run", "--args", "true")
+    commands = ("handle SIGSEGV nostop noprint pass", "run", "bt", "kill")
+    words = ["gdb", "-nx", "-batch", *(w for c in commands for w in ("-ex", c)), "--args",
+             PROGRAM, "up", guest("trap"), "--gdb", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          env=os.environ | {"DEBUGINFOD_URLS": "", "ASAN_OPTIONS": "detect_leaks=0"}) as debugger:
+        timer = threading.Timer(START_SECONDS, debugger.kill)
+        timer.start()
+        said = ""
+        while not (found := re.search(r"^Serving http://127\.0\.0\.1:(\d+)$", said, re.M)):
+            line = debugger.stdout.readline()
+            check(line, f"the server starts under gdb: {said[-2000:]}")
+            said += line
+        with Client(int(found.group(1))) as client:
+            client.send("/trap")
+            said = debugger.stdout.read()
+        timer.cancel()
+    stack = re.findall(r"^#\d+ +(?:0x[0-9a-f]+ in )?(\S+) \(", said, re.M)
+    for inner, outer in (("drop_the_letter", "carry_the_mail"), ("carry_the_mail", "guest_enter"),
+                         ("guest_enter", "stack_begin")):
+        check(inner in stack and outer in stack and stack.index(inner) < stack.index(outer),
+              f"{outer} calls {inner} in {stack} of {said[-3000:]}")
+    check(stack[-1] == "stack_begin", f"the stack ends with stack_begin: {stack}")
+
+
+def case_perf():
+    """A profile names the guest's functions."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.path.join(folder, "perf.data")
+        record = ("perf", "record", "-q", "-e", "cpu-clock", "-F", "400", "-g", "-o", data)
+        needs(*record, "true")
+        with Server(guest("trap"), "--perf") as server:
+            map_file = f"/tmp/perf-{server.process.pid}.map"
+            with Client(server.port) as client:
+                client.send("/loop")
+                subprocess.run([*record, "-p", str(server.process.pid), "--", "sleep", "0.7"], check=True,
+                               capture_output=True)
+            shown = subprocess.run(["perf", "script", "-i", data, "-F", "ip,sym"], capture_output=True, text=True,
+                                   errors="replace", check=True).stdout
+            server.process.kill() # it would not hear of SIGTERM
+            os.unlink(map_file)
+            server.process.wait()
+            server.process.returncode = 0
+    check(re.search(r"spin_forever\S*\n.*handle", shown), f"spin_forever and its caller in {shown[:1000]!r}")
 
 
 def case_half():

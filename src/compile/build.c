@@ -26,7 +26,8 @@ static bool make_plan(const uint8_t *source, size_t size, const struct compile_o
     struct wasm_module *module;
     if (is_component(source, size))
         return component_plan(source, size, arena, ret_plan, err);
-    return wasm_load(source, size, arena, &module, err) && plan_module(module, options->open, arena, ret_plan, err);
+    const struct plan_options plan = {options->open, str_of(options->host ? options->host : "")};
+    return wasm_load(source, size, arena, &module, err) && plan_module(module, &plan, arena, ret_plan, err);
 }
 
 static struct image_func func_row(const struct code_func *func)

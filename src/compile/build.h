@@ -10,7 +10,8 @@
 
 struct compile_options {
     int opt_level;    /* 0..3 */
-    bool open;        /* a core module whose imports are linked at run time */
+    bool open;        /* a core module whose imports are linked at run time: runtime/link.h ... */
+    const char *host; /* ... but for functions of these modules, separated by commas; or NULL */
     const char *dump; /* NULL, or a stage that the generator prints to standard error */
     uint32_t cpu_seconds; /* processor time of the child, 0: half an hour. No effect on the image */
 };

@@ -177,6 +177,8 @@ static bool cache_path(const uint8_t digest[32], const struct compile_options *o
     sha256_add(&hash, engine, sizeof engine);
     sha256_add(&hash, &word, sizeof word);
     sha256_add(&hash, digest, 32);
+    if (options->host)
+        sha256_add(&hash, options->host, strlen(options->host));
     sha256_finish(&hash, key);
     if (!cache_folder(path, err))
         return false;

@@ -134,10 +134,19 @@ static bool types_ok(const struct image *image)
     uint64_t count = image_types_count(image);
     for (uint64_t i = 0; i < count; i++) {
         const struct image_type *type = &image_types(image)[i];
-        if ((i && type->hash <= type[-1].hash) || (type->super >= count && type->super != WASM_NO_INDEX))
+        if ((i && type->hash <= type[-1].hash) || (type->super >= count && type->super != WASM_NO_INDEX) ||
+            !inside(type->encoding_first, type->encoding_size, 1, image_bytes_count(image)) ||
+            !inside(type->types_first, (uint64_t)type->param_count + type->result_count, 1, image_bytes_count(image)))
             return false;
     }
-    return true;
+    return count < WASM_HEAP_ABSTRACT;
+}
+
+/* `size` bytes of words in the fixed part. */
+static bool words_at(const struct image *image, uint64_t slot_off, uint64_t size)
+{
+    return slot_off % 8 == 0 && slot_off >= sizeof(struct store) &&
+           inside(slot_off, 1, size, image->header->fixed_size);
 }
 
 static bool memories_ok(const struct image *image)
@@ -145,8 +154,11 @@ static bool memories_ok(const struct image *image)
     const struct image_header *h = image->header;
     for (uint64_t i = 0; i < image_memories_count(image); i++) {
         const struct image_memory *m = &image_memories(image)[i];
-        if (m->base_off == UINT64_MAX)
-            continue; /* linked at run time */
+        if (m->words_off) {
+            if (m->owner || !words_at(image, m->words_off, sizeof(struct link_words)))
+                return false;
+            continue;
+        }
         bool sizes = m->min_bytes <= m->max_bytes && m->max_bytes <= m->reserve_bytes && m->page_log2 <= 16;
         if (!sizes || !page_multiple(m->base_off) || m->base_off < h->fixed_size + h->mutable_size ||
             !inside(m->base_off, m->reserve_bytes, 1, h->slot_size) || !mutable_ok(image, m->size_off, 8))
@@ -159,8 +171,11 @@ static bool tables_ok(const struct image *image)
 {
     for (uint64_t i = 0; i < image_tables_count(image); i++) {
         const struct image_table *t = &image_tables(image)[i];
-        if (t->entries_off == UINT64_MAX)
+        if (t->words_off) {
+            if (t->owner || !words_at(image, t->words_off, sizeof(struct link_words)))
+                return false;
             continue;
+        }
         if (t->min > t->max || t->max > IMAGE_SIZE_MAX || !mutable_ok(image, t->length_off, 8) ||
             !mutable_ok(image, t->entries_off, t->max * sizeof(struct table_entry)))
             return false;
@@ -197,8 +212,7 @@ static bool words_ok(const struct image *image)
         bool value = w->kind == WORD_CONTEXT ? w->value < image_units_count(image)
                      : w->kind == WORD_HOST  ? w->value < image_imports_count(image)
                                              : w->kind == WORD_SLOT && w->value < image->header->slot_size;
-        if (!value || w->slot_off % 8 || w->slot_off < sizeof(struct store) ||
-            !inside(w->slot_off, 1, size, image->header->fixed_size))
+        if (!value || !words_at(image, w->slot_off, size))
             return false;
     }
     return true;
@@ -244,6 +258,60 @@ static bool exports_ok(const struct image *image)
     return true;
 }
 
+static bool value_type_ok(const struct image *image, uint32_t type)
+{
+    uint32_t heap = wasm_heap(type);
+    if (!wasm_is_ref(type))
+        return type >= WASM_V128 && type <= WASM_I32;
+    return heap < image_types_count(image) || (heap >= HEAP_EXN && heap <= HEAP_NOEXN);
+}
+
+static bool func_type_ok(const struct image *image, uint32_t type)
+{
+    return type < image_types_count(image) && image_types(image)[type].kind == WASM_COMP_FUNC;
+}
+
+static bool extern_ok(const struct image *image, const struct image_extern *row)
+{
+    bool by_row = row->kind == WASM_FUNC || row->kind == WASM_TAG;
+    bool type = by_row                     ? func_type_ok(image, row->type)
+                : row->kind == WASM_MEMORY ? row->type == 0
+                                           : value_type_ok(image, row->type);
+    return row->kind <= WASM_TAG && type && row->page_log2 <= 16 && string_ok(image, row->module) &&
+           string_ok(image, row->name);
+}
+
+/* An offered thing that the image itself makes. */
+static bool offer_place_ok(const struct image *image, const struct image_extern *row)
+{
+    switch (row->kind) {
+    case WASM_FUNC: return row->place && funcref_ok(image, row->place);
+    case WASM_MEMORY: return row->place < image_memories_count(image) && !image_memories(image)[row->place].words_off;
+    case WASM_TABLE: return row->place < image_tables_count(image) && !image_tables(image)[row->place].words_off;
+    case WASM_GLOBAL: return row->place % 8 == 0 && mutable_ok(image, row->place, sizeof(union cell));
+    default: return words_at(image, row->place, 8);
+    }
+}
+
+static bool externs_ok(const struct image *image)
+{
+    for (uint64_t i = 0; i < image_opens_count(image); i++) {
+        const struct image_extern *row = &image_opens(image)[i];
+        uint64_t size = row->kind == WASM_FUNC ? sizeof(struct import_words) : sizeof(struct link_words);
+        if (!extern_ok(image, row) || !words_at(image, row->place, size))
+            return false;
+    }
+    for (uint64_t i = 0; i < image_offers_count(image); i++) {
+        const struct image_extern *row = &image_offers(image)[i];
+        bool again = row->open < image_opens_count(image) && image_opens(image)[row->open].kind == row->kind;
+        if (!extern_ok(image, row) || !(again || (row->open == WASM_NO_INDEX && offer_place_ok(image, row))))
+            return false;
+    }
+    bool any = image_opens_count(image) || image_offers_count(image);
+    return image->header->joinable <= 1 && (image->header->joinable || !any) &&
+           (!image->header->joinable || image_units_count(image) == 1);
+}
+
 static bool code_tables_ok(const struct image *image)
 {
     const struct image_header *h = image->header;
@@ -287,9 +355,17 @@ static const struct {
     bool (*ok)(const struct image *image);
     const char *what;
 } checks[] = {
-    {units_ok, "core instances"},    {types_ok, "types"},         {memories_ok, "memories"}, {tables_ok, "tables"},
-    {segments_ok, "segments"},       {words_ok, "import words"},  {imports_ok, "imports"},   {exports_ok, "exports"},
-    {code_tables_ok, "code tables"}, {runs_ok, "template pages"},
+    {units_ok, "core instances"},
+    {types_ok, "types"},
+    {memories_ok, "memories"},
+    {tables_ok, "tables"},
+    {segments_ok, "segments"},
+    {words_ok, "import words"},
+    {imports_ok, "imports"},
+    {exports_ok, "exports"},
+    {code_tables_ok, "code tables"},
+    {runs_ok, "template pages"},
+    {externs_ok, "imports and exports for linking"},
 };
 
 bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)
@@ -318,7 +394,7 @@ bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)
     return true;
 }
 
-static uint64_t type_row(const struct image *image, uint64_t hash)
+uint32_t image_find_type(const struct image *image, uint64_t hash)
 {
     const struct image_type *types = image_types(image);
     uint64_t low = 0, high = image_types_count(image);
@@ -329,12 +405,12 @@ static uint64_t type_row(const struct image *image, uint64_t hash)
         else
             high = middle;
     }
-    return low < image_types_count(image) && types[low].hash == hash ? low : WASM_NO_INDEX;
+    return low < image_types_count(image) && types[low].hash == hash ? (uint32_t)low : WASM_NO_INDEX;
 }
 
 bool image_subtype(const struct image *image, uint64_t sub, uint64_t super)
 {
-    uint64_t row = type_row(image, sub);
+    uint32_t row = image_find_type(image, sub);
     for (unsigned depth = 0; row != WASM_NO_INDEX && depth <= WASM_MAX_SUBTYPE_DEPTH; depth++) {
         if (image_types(image)[row].hash == super)
             return true;

@@ -76,6 +76,12 @@ struct import_words {
     uint64_t code, context;
 };
 
+/* Words of another imported thing: address of the memory, table entries, global or tag; of a memory's size or a table's
+ * length, which only those have; and its row in the owner's image. */
+struct link_words {
+    uint64_t address, size, row;
+};
+
 /* A host function as guest code calls it, with the C convention, on the guest's stack. `v` holds the
  * arguments, one cell each, and takes the results. Returns false to trap: store->trap is then set
  * (trap_raise in runtime/trap.h). It may suspend the task. */

@@ -31,6 +31,8 @@
     SECTION(memories, struct image_memory)                                                                             \
     SECTION(tables, struct image_table)                                                                                \
     SECTION(segments, struct image_segment)                                                                            \
+    SECTION(opens, struct image_extern)                                                                                \
+    SECTION(offers, struct image_extern)                                                                               \
     SECTION(words, struct image_word)                                                                                  \
     SECTION(imports, struct image_import)                                                                              \
     SECTION(exports, struct image_export)                                                                              \
@@ -67,7 +69,7 @@ struct image_header {
     uint32_t handle_tables;
     uint32_t component;  /* 1: made from a component */
     uint32_t init_trap;  /* enum trap: instantiation traps with it (a segment out of bounds) */
-    uint32_t reserved;
+    uint32_t joinable;   /* 1: an instance is made by linking it into a store (runtime/link.h) */
     struct image_range sections[IMAGE_SECTION_COUNT];
 };
 
@@ -85,15 +87,23 @@ struct image_unit {
     uint32_t elem_first, elem_count;
 };
 
-/* A type that some unit defines, sorted by hash: what is needed to tell subtypes (wasm_type_hash in wasm/module.h). */
+/* A type that some unit defines, sorted by hash: what is needed to tell subtypes (wasm_type_hash in wasm/module.h).
+ * In joinable images also what the hash stands for, so that whoever links images can compare that: the encoding of its
+ * recursion group as a range of the bytes section, and the position in the group; of functions, the signature as
+ * type codes in the bytes section. */
 struct image_type {
     uint64_t hash;
     uint32_t super; /* row of the declared supertype, or WASM_NO_INDEX */
     uint32_t kind;  /* enum wasm_comptype_kind */
+    uint32_t encoding_first, encoding_size, member;
+    uint32_t param_count, result_count, types_first;
 };
 
-/* One row per memory of a unit's index space; rows of imported memories repeat the owner's places. */
+/* One row per memory of a unit's index space; rows of imported memories repeat the owner's places. `words_off`, if not
+ * 0: the memory is linked at run time, its struct link_words lie there from the slot base, and nothing else of the
+ * row holds. Tables likewise. */
 struct image_memory {
+    uint64_t words_off;
     uint64_t base_off, size_off; /* from the slot base */
     uint64_t min_bytes, max_bytes, reserve_bytes;
     uint32_t page_log2;
@@ -101,6 +111,7 @@ struct image_memory {
 };
 
 struct image_table {
+    uint64_t words_off;
     uint64_t entries_off, length_off; /* from the slot base */
     uint64_t min, max;                /* max: of growth, at most the reserved capacity */
     uint32_t is_func, owner;
@@ -149,6 +160,21 @@ struct image_export {
     uint64_t funcref;
     uint32_t param_count, result_count, types_first, reserved;
     struct image_canon canon;
+};
+
+/* What a joinable image imports (opens) or exports (offers), of any kind. Value types are those of wasm/types.h with
+ * rows of this image's types for type indices. */
+enum image_extern_flags { EXTERN_MUTABLE = 1, EXTERN_64 = 2, EXTERN_SHARED = 4, EXTERN_HAS_MAX = 8 };
+struct image_extern {
+    struct image_string module, name; /* module: of opens */
+    uint32_t kind;                    /* enum wasm_extern_kind */
+    uint32_t type;                    /* function, tag: row of its type; global, table: value type */
+    uint32_t flags, page_log2;
+    uint64_t min, max; /* table, memory: as declared, in entries or pages */
+    /* From the slot base. Opens: struct import_words of a function, struct link_words of others. Offers: reference to
+     * the function; row of the memory or table in the section of that name; place of the global or tag. */
+    uint64_t place;
+    uint32_t open, reserved; /* offers: the open row that is exported again (`place` is 0), or WASM_NO_INDEX */
 };
 
 struct image_start {
@@ -210,6 +236,9 @@ bool image_check(const uint8_t *bytes, uint64_t size, struct err *err);
 
 /* Is the type with hash `sub` of this image a subtype of the one with hash `super`, which may be another image's? */
 bool image_subtype(const struct image *image, uint64_t sub, uint64_t super);
+
+/* Row of the type with this hash, or WASM_NO_INDEX. */
+uint32_t image_find_type(const struct image *image, uint64_t hash);
 
 /* The function whose code contains `code_off` (from the image base), or NULL. */
 const struct image_func *image_find_func(const struct image *image, uint32_t code_off);

@@ -1,5 +1,5 @@
-/* See late.h. A segment behind one that is late is late too when both write to the same table or memory; imports may
- * be the same one under several indices. */
+/* See late.h. Active segments behind one that is late are late too: if it traps, nothing may have been written that
+ * comes after it, because functions that it put into somebody else's table can see that. */
 #include "image/late.h"
 
 #include "image/unit.h"
@@ -7,7 +7,7 @@
 struct finder {
     const struct unit *units;
     struct unit *unit;
-    bool *written; /* by table or memory: late initializers write to it; imports share the first flag */
+    bool behind; /* something late writes to a table or memory before what is looked at */
 };
 
 static uint32_t import_of(const struct wasm_module *module, enum wasm_extern_kind kind, uint32_t index)
@@ -41,6 +41,12 @@ static bool is_here(const struct finder *f, enum wasm_extern_kind kind, uint32_t
     return find_owner(f, kind, &unit, &index);
 }
 
+/* References in the template of a joinable unit would be relative to its own slot, not to the store. */
+static bool reference_known(const struct finder *f, uint32_t func)
+{
+    return !f->unit->joinable && is_here(f, WASM_FUNC, func);
+}
+
 /* Is the global's initial value in the template? Each step leads to an earlier unit or an earlier global. */
 static bool global_known(const struct finder *f, uint32_t index)
 {
@@ -59,7 +65,7 @@ static bool value_known(const struct finder *f, struct wasm_const value)
     switch (value.kind) {
     case WASM_CONST_BITS:
     case WASM_CONST_NULL: return true;
-    case WASM_CONST_FUNC: return is_here(f, WASM_FUNC, value.index);
+    case WASM_CONST_FUNC: return reference_known(f, value.index);
     case WASM_CONST_GLOBAL: return global_known(f, value.index);
     default: return false;
     }
@@ -92,45 +98,39 @@ static void find_globals(struct finder *f)
         mark(f, &f->unit->late.globals[i], !value_known(f, module->globals[i].value));
 }
 
-static bool *written(struct finder *f, uint32_t index, uint32_t imported)
-{
-    return &f->written[index < imported ? 0 : index];
-}
-
 static void find_tables(struct finder *f)
 {
     const struct wasm_module *module = f->unit->module;
     for (uint32_t i = module->imported_tables; i < module->table_count; i++) {
         const struct wasm_table *table = &module->tables[i];
         bool late = table->has_init && !entry_known(f, table->init, table->type);
-        *written(f, i, module->imported_tables) |= mark(f, &f->unit->late.tables[i], late);
+        f->behind |= mark(f, &f->unit->late.tables[i], late);
     }
+}
+
+/* Entries of the image itself are made relative to the store when they are copied. */
+static bool item_known(const struct finder *f, const struct wasm_elem *elem, uint32_t item)
+{
+    if (elem->funcs)
+        return is_here(f, WASM_FUNC, elem->funcs[item]);
+    struct wasm_const value = wasm_const_eval(f->unit->module, elem->exprs[item]);
+    return value.kind == WASM_CONST_FUNC ? is_here(f, WASM_FUNC, value.index)
+                                         : entry_known(f, elem->exprs[item], elem->type);
 }
 
 static bool items_known(const struct finder *f, const struct wasm_elem *elem)
 {
     bool known = true;
     for (uint32_t i = 0; known && i < elem->count; i++)
-        known = elem->funcs ? is_here(f, WASM_FUNC, elem->funcs[i]) : entry_known(f, elem->exprs[i], elem->type);
+        known = item_known(f, elem, i);
     return known;
-}
-
-/* A segment that cannot be copied ends instantiation, but not before what comes earlier. */
-static bool fits(const struct wasm_module *module, struct wasm_expr offset, const struct wasm_limits *limits,
-                 uint64_t size, uint32_t count)
-{
-    struct wasm_const value = wasm_const_eval(module, offset);
-    uint64_t start = limits->is_64 ? value.v[0] : (uint32_t)value.v[0];
-    return value.kind == WASM_CONST_BITS && count <= size && start <= size - count;
 }
 
 static bool elem_late(const struct finder *f, uint32_t index)
 {
-    const struct wasm_module *module = f->unit->module;
-    const struct wasm_elem *elem = &module->elems[index];
-    const struct wasm_limits *limits = &module->tables[elem->table].limits;
-    return f->unit->late.items[index] || !expr_known(f, elem->offset) || !is_here(f, WASM_TABLE, elem->table) ||
-           (f->unit->late.any && !fits(module, elem->offset, limits, limits->min, elem->count));
+    const struct wasm_elem *elem = &f->unit->module->elems[index];
+    return f->behind || f->unit->joinable || f->unit->late.items[index] || !expr_known(f, elem->offset) ||
+           !is_here(f, WASM_TABLE, elem->table);
 }
 
 static void find_elems(struct finder *f)
@@ -138,43 +138,38 @@ static void find_elems(struct finder *f)
     const struct wasm_module *module = f->unit->module;
     for (uint32_t i = 0; i < module->elem_count; i++) {
         const struct wasm_elem *elem = &module->elems[i];
-        if (elem->mode == WASM_DECLARED)
-            continue;
-        mark(f, &f->unit->late.items[i], !items_known(f, elem));
-        if (elem->mode != WASM_ACTIVE)
-            continue;
-        bool *before = written(f, elem->table, module->imported_tables);
-        *before |= mark(f, &f->unit->late.elems[i], *before || elem_late(f, i));
+        if (elem->mode != WASM_DECLARED)
+            mark(f, &f->unit->late.items[i], !items_known(f, elem));
+        if (elem->mode == WASM_ACTIVE)
+            f->behind |= mark(f, &f->unit->late.elems[i], elem_late(f, i));
     }
 }
 
 static bool data_late(const struct finder *f, uint32_t index)
 {
-    const struct wasm_module *module = f->unit->module;
-    const struct wasm_data *data = &module->datas[index];
-    const struct wasm_memory *memory = &module->memories[data->memory];
-    return !expr_known(f, data->offset) || !is_here(f, WASM_MEMORY, data->memory) ||
-           (f->unit->late.any &&
-            !fits(module, data->offset, &memory->limits, memory->limits.min << memory->page_log2, data->size));
+    const struct wasm_data *data = &f->unit->module->datas[index];
+    return f->behind || !expr_known(f, data->offset) || !is_here(f, WASM_MEMORY, data->memory);
 }
 
 static void find_datas(struct finder *f)
 {
     const struct wasm_module *module = f->unit->module;
-    for (uint32_t i = 0; i < module->data_count; i++) {
-        const struct wasm_data *data = &module->datas[i];
-        if (data->mode != WASM_ACTIVE)
-            continue;
-        bool *before = written(f, data->memory, module->imported_memories);
-        *before |= mark(f, &f->unit->late.datas[i], *before || data_late(f, i));
-    }
+    for (uint32_t i = 0; i < module->data_count; i++)
+        if (module->datas[i].mode == WASM_ACTIVE)
+            f->behind |= mark(f, &f->unit->late.datas[i], data_late(f, i));
+}
+
+static void find_start(struct finder *f)
+{
+    uint32_t start = f->unit->module->start;
+    mark(f, &f->unit->late.start, start != WASM_NO_INDEX && !is_here(f, WASM_FUNC, start));
 }
 
 static bool make_arrays(struct unit *unit, struct arena *arena, struct err *err)
 {
     const struct wasm_module *module = unit->module;
     struct late *late = &unit->late;
-    late->any = false;
+    late->any = late->writes = false;
     late->globals = ARENA_ARRAY(arena, bool, module->global_count);
     late->tables = ARENA_ARRAY(arena, bool, module->table_count);
     late->items = ARENA_ARRAY(arena, bool, module->elem_count);
@@ -185,17 +180,14 @@ static bool make_arrays(struct unit *unit, struct arena *arena, struct err *err)
 
 bool late_find(struct unit *units, struct unit *unit, struct arena *arena, struct err *err)
 {
-    const struct wasm_module *module = unit->module;
-    struct finder f = {units, unit, ARENA_ARRAY(arena, bool, module->table_count + 1)};
-    bool *memories = ARENA_ARRAY(arena, bool, module->memory_count + 1);
-    if (!f.written || !memories)
-        return err_memory(err);
+    struct finder f = {units, unit, unit->index && units[unit->index - 1].late.writes};
     if (!make_arrays(unit, arena, err))
         return false;
     find_globals(&f);
     find_tables(&f);
     find_elems(&f);
-    f.written = memories;
     find_datas(&f);
+    find_start(&f);
+    unit->late.writes = f.behind;
     return true;
 }

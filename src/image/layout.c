@@ -74,11 +74,18 @@ static void place_context(struct layout *layout, struct unit *unit)
         unit->tags[i] = here(unit, take(layout, 16, 16));
 }
 
-/* An import satisfied at run time: its words lie in the fixed part (address, and address of the size). */
+/* An import satisfied at run time: its words lie in the fixed part. */
 static struct place open_place(struct layout *layout, struct unit *unit)
 {
-    struct place place = here(unit, take(layout, 8, 8));
+    struct place place = here(unit, take(layout, sizeof(struct link_words), 8));
     place.kind = PLACE_THERE;
+    return place;
+}
+
+/* The word behind the address. */
+static struct place open_size(struct place place)
+{
+    place.off += offsetof(struct link_words, size);
     return place;
 }
 
@@ -89,14 +96,17 @@ static void place_open_imports(struct layout *layout, struct unit *unit)
         const struct wasm_import *import = &module->imports[i];
         if (unit->imports[i].from == IMPORT_UNIT)
             continue;
+        if (import->kind == WASM_FUNC)
+            continue;
+        struct place place = open_place(layout, unit);
         if (import->kind == WASM_MEMORY)
-            unit->memories[import->index] = (struct memory_place){open_place(layout, unit), open_place(layout, unit)};
+            unit->memories[import->index] = (struct memory_place){place, open_size(place)};
         else if (import->kind == WASM_TABLE)
-            unit->tables[import->index] = (struct table_place){open_place(layout, unit), open_place(layout, unit)};
+            unit->tables[import->index] = (struct table_place){place, open_size(place)};
         else if (import->kind == WASM_GLOBAL)
-            unit->globals[import->index] = open_place(layout, unit);
-        else if (import->kind == WASM_TAG)
-            unit->tags[import->index] = open_place(layout, unit);
+            unit->globals[import->index] = place;
+        else
+            unit->tags[import->index] = place;
     }
 }
 

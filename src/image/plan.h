@@ -64,9 +64,14 @@ struct plan {
     uint32_t handle_tables; /* one per component instance that has core code */
 };
 
-/* The plan of a single core module: all imports come from the host (`open` false), or are left to be
- * linked at run time (`open` true). */
-bool plan_module(const struct wasm_module *module, bool open, struct arena *arena, struct plan **ret_plan,
-                 struct err *err);
+/* Who satisfies the imports of a single core module. */
+struct plan_options {
+    bool open;       /* they are left to be linked at run time, and the unit is joinable; else all are the host's */
+    struct str host; /* open: names of modules whose functions are the host's nevertheless, separated by commas */
+};
+
+/* The plan of a single core module. */
+bool plan_module(const struct wasm_module *module, const struct plan_options *options, struct arena *arena,
+                 struct plan **ret_plan, struct err *err);
 
 #endif

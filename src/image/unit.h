@@ -15,7 +15,7 @@
 /* Offsets are in bytes, signed, relative to the unit's context. */
 enum place_kind {
     PLACE_HERE,  /* the thing itself is at context + off */
-    PLACE_THERE, /* its address is the word at context + off (linked at run time) */
+    PLACE_THERE, /* its address is the word at context + off, one of struct link_words (linked at run time) */
 };
 
 struct place {
@@ -49,16 +49,19 @@ struct table_place {
 
 struct unit {
     const struct wasm_module *module;
+    /* Its image may join the store of another, as the only unit. Generated code computes its function references from
+     * the context at run time, since their distance from the store is not known before. */
+    bool joinable;
     uint32_t index;
     uint32_t context; /* offset of its struct context from the slot base */
-    struct func_place *funcs;       /* module->func_count */
-    struct memory_place *memories;  /* module->memory_count */
-    struct table_place *tables;     /* module->table_count */
-    struct place *globals;          /* module->global_count; a cell each */
-    struct place *tags;             /* module->tag_count; the address identifies the tag */
-    struct place *elems;            /* module->elem_count; entries of segments whose items are late */
-    uint32_t *types;                /* module->type_count; rows of the image's type table */
-    struct late late;               /* what the template does not hold */
+    struct func_place *funcs; /* module->func_count */
+    struct memory_place *memories; /* module->memory_count */
+    struct table_place *tables; /* module->table_count */
+    struct place *globals; /* module->global_count; a cell each */
+    struct place *tags; /* module->tag_count; the address identifies the tag */
+    struct place *elems; /* module->elem_count; entries of segments whose items are late */
+    uint32_t *types; /* module->type_count; rows of the image's type table */
+    struct late late; /* what the template does not hold */
     /* Who satisfies each import, set before layout_compute; one per module->imports. */
     struct unit_import *imports;
 };
@@ -83,10 +86,10 @@ struct unit_import {
 
 /* Fill in contexts and places of all units. `ret_geometry` gets the sizes of the block's parts. */
 struct geometry {
-    uint64_t fixed_size;   /* store + contexts, whole pages */
+    uint64_t fixed_size; /* store + contexts, whole pages */
     uint64_t mutable_size; /* whole pages; starts at fixed_size */
-    uint64_t slot_size;    /* everything, with guard regions */
-    uint64_t handles_off;  /* handle tables in the mutable part, one after the other, from the slot base */
+    uint64_t slot_size; /* everything, with guard regions */
+    uint64_t handles_off; /* handle tables in the mutable part, one after the other, from the slot base */
     uint32_t handle_tables;
     /* Per unit, from the slot base: dropped flags of data segments, then of element segments. */
     uint64_t *segment_flags;

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/sha256.h"
+#include "image/extern.h"
 #include "image/template.h"
 
 #include <stdlib.h>
@@ -88,6 +89,12 @@ static uint64_t slot_off(const struct unit *unit, struct place place)
     return place.kind == PLACE_HERE ? (uint64_t)((int64_t)unit->context + place.off) : UINT64_MAX;
 }
 
+/* Where the words of something linked at run time lie, 0 for what is here. */
+static uint64_t words_off(const struct unit *unit, struct place place)
+{
+    return place.kind == PLACE_THERE ? (uint64_t)((int64_t)unit->context + place.off) : 0;
+}
+
 /* The unit and index that define what `index` of `unit` is, through chains of imports. */
 static const struct unit *owner_of(const struct writer *w, const struct unit *unit, enum wasm_extern_kind kind,
                                    uint32_t *index)
@@ -113,13 +120,14 @@ static void add_memory(struct writer *w, const struct unit *unit, uint32_t index
     uint64_t max = memory->limits.has_max && memory->limits.max < pages_max ? memory->limits.max : pages_max;
     uint64_t max_bytes = max << memory->page_log2;
     struct image_memory row = {
+        .words_off = words_off(unit, unit->memories[index].base),
         .base_off = slot_off(unit, unit->memories[index].base),
         .size_off = slot_off(unit, unit->memories[index].size),
         .min_bytes = memory->limits.min << memory->page_log2,
         .max_bytes = max_bytes < reserve ? max_bytes : reserve,
         .reserve_bytes = reserve,
         .page_log2 = memory->page_log2,
-        .owner = owner == unit && owned == index,
+        .owner = index >= unit->module->imported_memories,
     };
     ADD(w, memories, row);
 }
@@ -130,12 +138,13 @@ static void add_table(struct writer *w, const struct unit *unit, uint32_t index)
     const struct unit *owner = owner_of(w, unit, WASM_TABLE, &owned);
     const struct wasm_table *table = &owner->module->tables[owned];
     struct image_table row = {
+        .words_off = words_off(unit, unit->tables[index].entries),
         .entries_off = slot_off(unit, unit->tables[index].entries),
         .length_off = slot_off(unit, unit->tables[index].length),
         .min = table->limits.min,
         .max = w->geometry->table_capacity[owner->index][owned],
         .is_func = wasm_subtype(owner->module, table->type, WASM_FUNCREF),
-        .owner = owner == unit && owned == index,
+        .owner = index >= unit->module->imported_tables,
     };
     ADD(w, tables, row);
 }
@@ -171,12 +180,52 @@ static bool add_elem(struct writer *w, const struct unit *unit, uint32_t index, 
     return true;
 }
 
+/* A core signature as type codes (references all as 0x70: only their register class matters here). */
+static uint32_t add_signature(struct writer *w, const struct wasm_functype *type)
+{
+    uint32_t first = (uint32_t)w->sections[IMAGE_bytes].size;
+    for (uint32_t i = 0; i < type->param_count + type->result_count; i++) {
+        wasm_valtype value = i < type->param_count ? type->params[i] : type->results[i - type->param_count];
+        uint8_t code = wasm_is_ref(value) ? 0x70 : (uint8_t)value;
+        buf_append(&w->sections[IMAGE_bytes], &code, 1);
+    }
+    return first;
+}
+
 static void add_types(struct writer *w)
 {
     for (uint32_t i = 0; i < w->geometry->types.count; i++) {
         const struct type_row *type = &w->geometry->types.rows[i];
         struct image_type row = {type->hash, type->super, type->module->types[type->index].kind};
         ADD(w, types, row);
+    }
+}
+
+/* What a joinable image's types are; its one unit defines them all. Members of a recursion group share its
+ * encoding, which is written with the first one. */
+static void describe_types(struct writer *w)
+{
+    const struct unit *unit = &w->plan->units[0];
+    const struct wasm_module *module = unit->module;
+    struct image_type *rows = (struct image_type *)w->sections[IMAGE_types].data;
+    struct buf *bytes = &w->sections[IMAGE_bytes];
+    if (w->sections[IMAGE_types].failed)
+        return;
+    for (uint32_t i = 0; i < module->type_count; i++) {
+        const struct wasm_type *type = &module->types[i];
+        struct image_type *row = &rows[unit->types[i]], *lead = &rows[unit->types[type->group_start]];
+        if (type->canonical != i)
+            continue;
+        if (row == lead) {
+            row->encoding_first = (uint32_t)bytes->size;
+            wasm_type_hash(module, i, bytes);
+        }
+        row->encoding_first = lead->encoding_first;
+        row->encoding_size = row == lead ? (uint32_t)bytes->size - row->encoding_first : lead->encoding_size;
+        row->member = i - type->group_start;
+        row->param_count = type->func.param_count;
+        row->result_count = type->func.result_count;
+        row->types_first = add_signature(w, &type->func);
     }
 }
 
@@ -222,10 +271,51 @@ static bool add_unit(struct writer *w, const struct unit *unit, struct err *err)
         struct image_start init = {FUNCREF_MAKE(w->inits[unit->index], unit->context)};
         ADD(w, starts, init);
     }
-    if (module->start != WASM_NO_INDEX) {
+    if (module->start != WASM_NO_INDEX && !unit->late.start) {
         struct image_start start = {template_funcref(w->plan, &w->code, unit->index, module->start)};
         ADD(w, starts, start);
     }
+    return true;
+}
+
+static uint64_t offer_place(struct writer *w, const struct unit *unit, enum wasm_extern_kind kind, uint32_t index)
+{
+    switch (kind) {
+    case WASM_FUNC: return template_funcref(w->plan, &w->code, unit->index, index);
+    case WASM_GLOBAL: return slot_off(unit, unit->globals[index]);
+    case WASM_TAG: return slot_off(unit, unit->tags[index]);
+    default: return index; /* rows of a single unit start at 0 */
+    }
+}
+
+/* Imports and exports of a joinable image. Host functions that it imports are its own to offer. */
+static bool add_externs(struct writer *w, const struct unit *unit, struct err *err)
+{
+    const struct wasm_module *module = unit->module;
+    uint32_t import, *opens = mem_alloc(module->import_count, sizeof *opens);
+    if (!opens && module->import_count)
+        return err_memory(err);
+    for (uint32_t i = 0; i < module->import_count; i++) {
+        const struct wasm_import *from = &module->imports[i];
+        opens[i] = WASM_NO_INDEX;
+        if (unit->imports[i].from != IMPORT_OPEN)
+            continue;
+        struct image_extern row = extern_describe(unit, from->kind, from->index, &import);
+        row.module = add_string(w, from->module);
+        row.name = add_string(w, from->name);
+        row.place = extern_words(unit, from->kind, from->index);
+        opens[i] = (uint32_t)count_of(w, IMAGE_opens);
+        ADD(w, opens, row);
+    }
+    for (uint32_t i = 0; i < module->export_count; i++) {
+        const struct wasm_export *to = &module->exports[i];
+        struct image_extern row = extern_describe(unit, to->kind, to->index, &import);
+        row.name = add_string(w, to->name);
+        row.open = import == WASM_NO_INDEX ? WASM_NO_INDEX : opens[import];
+        row.place = row.open == WASM_NO_INDEX ? offer_place(w, unit, to->kind, to->index) : 0;
+        ADD(w, offers, row);
+    }
+    mem_free(opens);
     return true;
 }
 
@@ -246,18 +336,6 @@ static struct image_canon canon_of(struct writer *w, const struct canon_options 
     canon.post_return_ref = ref_or_none(w, options->post_return_unit, options->post_return);
     canon.handles_off = w->geometry->handles_off + (uint64_t)handle_table * CONTEXT_HANDLE_TABLE_BYTES;
     return canon;
-}
-
-/* A core signature as type codes (references all as 0x70: only their register class matters here). */
-static uint32_t add_signature(struct writer *w, const struct wasm_functype *type)
-{
-    uint32_t first = (uint32_t)w->sections[IMAGE_bytes].size;
-    for (uint32_t i = 0; i < type->param_count + type->result_count; i++) {
-        wasm_valtype value = i < type->param_count ? type->params[i] : type->results[i - type->param_count];
-        uint8_t code = wasm_is_ref(value) ? 0x70 : (uint8_t)value;
-        buf_append(&w->sections[IMAGE_bytes], &code, 1);
-    }
-    return first;
 }
 
 static void add_import(struct writer *w, const struct host_import *import)
@@ -322,6 +400,11 @@ static bool fill_sections(struct writer *w, struct err *err)
         add_import(w, &w->plan->imports[i]);
     for (uint32_t i = 0; i < w->plan->export_count; i++)
         add_export(w, &w->plan->exports[i]);
+    if (w->header.joinable) {
+        describe_types(w);
+        if (!add_externs(w, &w->plan->units[0], err))
+            return false;
+    }
     add_code_tables(w);
     for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
         if (w->sections[i].failed)
@@ -411,6 +494,7 @@ static void fill_header(struct writer *w, const uint8_t source[32], uint64_t opt
     header->handles_off = w->geometry->handles_off;
     header->handle_tables = w->geometry->handle_tables;
     header->component = w->plan->component;
+    header->joinable = w->plan->unit_count == 1 && w->plan->units[0].joinable;
 }
 
 bool image_write(const struct plan *plan, const struct geometry *geometry, const struct code_parts *code,

@@ -26,31 +26,39 @@ static char *at(const struct context *context, uint64_t slot_off)
     return (char *)context - unit_of(context)->context + slot_off;
 }
 
-static const struct image_memory *memory_row(const struct context *context, uint32_t memory)
+/* A memory or table that the context's unit defines, or imports from another slot of the store. */
+struct memory {
+    char *base;
+    uint64_t *size; /* bytes */
+    const struct image_memory *row;
+};
+
+static struct memory memory_of(const struct context *context, uint32_t memory)
 {
     struct image image = image_of(context);
-    return &image_memories(&image)[unit_of(context)->memory_first + memory];
+    const struct image_memory *row = &image_memories(&image)[unit_of(context)->memory_first + memory];
+    if (row->words_off) {
+        const struct link_words *words = (const void *)at(context, row->words_off);
+        return (struct memory){(char *)words->address, (uint64_t *)words->size, (const void *)words->row};
+    }
+    return (struct memory){at(context, row->base_off), (uint64_t *)at(context, row->size_off), row};
 }
 
-static uint64_t *memory_size(const struct context *context, const struct image_memory *row)
-{
-    return (uint64_t *)at(context, row->size_off);
-}
+struct table {
+    struct table_entry *entries;
+    uint64_t *length;
+    const struct image_table *row;
+};
 
-static const struct image_table *table_row(const struct context *context, uint32_t table)
+static struct table table_of(const struct context *context, uint32_t table)
 {
     struct image image = image_of(context);
-    return &image_tables(&image)[unit_of(context)->table_first + table];
-}
-
-static uint64_t table_length(const struct context *context, const struct image_table *row)
-{
-    return *(uint64_t *)at(context, row->length_off);
-}
-
-static struct table_entry *table_entries(const struct context *context, const struct image_table *row)
-{
-    return (struct table_entry *)at(context, row->entries_off);
+    const struct image_table *row = &image_tables(&image)[unit_of(context)->table_first + table];
+    if (row->words_off) {
+        const struct link_words *words = (const void *)at(context, row->words_off);
+        return (struct table){(void *)words->address, (uint64_t *)words->size, (const void *)words->row};
+    }
+    return (struct table){(void *)at(context, row->entries_off), (uint64_t *)at(context, row->length_off), row};
 }
 
 static bool within(uint64_t start, uint64_t length, uint64_t size)
@@ -65,36 +73,37 @@ static uint32_t trap(const struct context *context, enum trap trap)
 
 static uint64_t help_memory_grow(struct context *context, uint32_t memory, uint64_t delta)
 {
-    const struct image_memory *row = memory_row(context, memory);
-    uint64_t *size = memory_size(context, row), old = *size, bytes;
+    struct memory to = memory_of(context, memory);
+    const struct image_memory *row = to.row;
+    uint64_t old = *to.size, bytes;
     if (delta > row->max_bytes >> row->page_log2 || __builtin_add_overflow(old, delta << row->page_log2, &bytes) ||
         bytes > row->max_bytes)
         return UINT64_MAX;
-    uint64_t base = (uint64_t)at(context, row->base_off);
+    uint64_t base = (uint64_t)to.base;
     struct slot *slot = delta ? slot_of(task_current->slot, base) : NULL;
     if (delta && (!slot || !slot_grow(slot, base + old, base + bytes)))
         return UINT64_MAX;
     if (delta)
-        *size = bytes;
+        *to.size = bytes;
     return old >> row->page_log2;
 }
 
 static uint32_t help_memory_fill(struct context *context, uint32_t memory, uint64_t to, uint32_t value, uint64_t length)
 {
-    const struct image_memory *row = memory_row(context, memory);
-    if (!within(to, length, *memory_size(context, row)))
+    struct memory target = memory_of(context, memory);
+    if (!within(to, length, *target.size))
         return trap(context, TRAP_MEMORY_BOUNDS);
-    memset(at(context, row->base_off) + to, (int)value, length);
+    memset(target.base + to, (int)value, length);
     return 1;
 }
 
 static uint32_t help_memory_copy(struct context *context, uint32_t to_memory, uint32_t from_memory, uint64_t to,
                                  uint64_t from, uint64_t length)
 {
-    const struct image_memory *target = memory_row(context, to_memory), *source = memory_row(context, from_memory);
-    if (!within(to, length, *memory_size(context, target)) || !within(from, length, *memory_size(context, source)))
+    struct memory target = memory_of(context, to_memory), source = memory_of(context, from_memory);
+    if (!within(to, length, *target.size) || !within(from, length, *source.size))
         return trap(context, TRAP_MEMORY_BOUNDS);
-    memmove(at(context, target->base_off) + to, at(context, source->base_off) + from, length);
+    memmove(target.base + to, source.base + from, length);
     return 1;
 }
 
@@ -111,12 +120,12 @@ static struct image_segment segment_of(const struct context *context, uint32_t r
 static uint32_t help_memory_init(struct context *context, uint32_t memory, uint32_t data, uint64_t to, uint64_t from,
                                  uint64_t length)
 {
-    const struct image_memory *row = memory_row(context, memory);
+    struct memory target = memory_of(context, memory);
     struct image_segment segment = segment_of(context, unit_of(context)->data_first + data);
-    if (!within(to, length, *memory_size(context, row)) || !within(from, length, segment.count))
+    if (!within(to, length, *target.size) || !within(from, length, segment.count))
         return trap(context, TRAP_MEMORY_BOUNDS);
     struct image image = image_of(context);
-    memcpy(at(context, row->base_off) + to, image_bytes(&image) + segment.first + from, length);
+    memcpy(target.base + to, image_bytes(&image) + segment.first + from, length);
     return 1;
 }
 
@@ -154,39 +163,38 @@ static struct table_entry entry_of(const struct context *context, bool is_func, 
 
 static uint32_t help_table_get(struct context *context, uint32_t table, uint64_t index, uint64_t *out)
 {
-    const struct image_table *row = table_row(context, table);
-    if (index >= table_length(context, row))
+    struct table from = table_of(context, table);
+    if (index >= *from.length)
         return trap(context, TRAP_TABLE_BOUNDS);
-    *out = table_entries(context, row)[index].reference;
+    *out = from.entries[index].reference;
     return 1;
 }
 
 static uint32_t help_table_set(struct context *context, uint32_t table, uint64_t index, uint64_t reference)
 {
-    const struct image_table *row = table_row(context, table);
-    if (index >= table_length(context, row))
+    struct table to = table_of(context, table);
+    if (index >= *to.length)
         return trap(context, TRAP_TABLE_BOUNDS);
-    table_entries(context, row)[index] = entry_of(context, row->is_func, reference);
+    to.entries[index] = entry_of(context, to.row->is_func, reference);
     return 1;
 }
 
-static void fill(const struct context *context, const struct image_table *row, uint64_t from, uint64_t length,
-                 uint64_t reference)
+static void fill(const struct context *context, struct table to, uint64_t from, uint64_t length, uint64_t reference)
 {
-    struct table_entry entry = entry_of(context, row->is_func, reference);
+    struct table_entry entry = entry_of(context, to.row->is_func, reference);
     for (uint64_t i = 0; i < length; i++)
-        table_entries(context, row)[from + i] = entry;
+        to.entries[from + i] = entry;
 }
 
 static uint64_t help_table_grow(struct context *context, uint32_t table, uint64_t reference, uint64_t delta)
 {
-    const struct image_table *row = table_row(context, table);
-    uint64_t old = table_length(context, row);
-    if (delta > row->max - old)
+    struct table to = table_of(context, table);
+    uint64_t old = *to.length;
+    if (delta > to.row->max - old)
         return UINT64_MAX;
     if (delta) {
-        fill(context, row, old, delta, reference);
-        *(uint64_t *)at(context, row->length_off) = old + delta;
+        fill(context, to, old, delta, reference);
+        *to.length = old + delta;
     }
     return old;
 }
@@ -194,41 +202,51 @@ static uint64_t help_table_grow(struct context *context, uint32_t table, uint64_
 static uint32_t help_table_fill(struct context *context, uint32_t table, uint64_t index, uint64_t reference,
                                 uint64_t length)
 {
-    const struct image_table *row = table_row(context, table);
-    if (!within(index, length, table_length(context, row)))
+    struct table to = table_of(context, table);
+    if (!within(index, length, *to.length))
         return trap(context, TRAP_TABLE_BOUNDS);
-    fill(context, row, index, length, reference);
+    fill(context, to, index, length, reference);
     return 1;
 }
 
 static uint32_t help_table_copy(struct context *context, uint32_t to_table, uint32_t from_table, uint64_t to,
                                 uint64_t from, uint64_t length)
 {
-    const struct image_table *target = table_row(context, to_table), *source = table_row(context, from_table);
-    if (!within(to, length, table_length(context, target)) || !within(from, length, table_length(context, source)))
+    struct table target = table_of(context, to_table), source = table_of(context, from_table);
+    if (!within(to, length, *target.length) || !within(from, length, *source.length))
         return trap(context, TRAP_TABLE_BOUNDS);
-    memmove(table_entries(context, target) + to, table_entries(context, source) + from,
-            length * sizeof(struct table_entry));
+    memmove(target.entries + to, source.entries + from, length * sizeof(struct table_entry));
     return 1;
 }
 
-/* Where a segment's entries lie: in the image, or in the slot when the instance made them. */
-static const struct table_entry *segment_entries(const struct context *context, struct image_segment segment)
+/* References in an image are relative to its own slot: make them relative to the store. */
+static void move_references(const struct context *context, struct table_entry *entries, uint64_t count)
+{
+    uint64_t away = (uint64_t)at(context, 0) - (uint64_t)context->store;
+    for (uint64_t i = 0; away && i < count; i++)
+        if (entries[i].type_hash)
+            entries[i].reference += away / CONTEXT_ALIGN << 32;
+}
+
+/* Copy entries of a segment, which lie in the image, or in the slot when the instance made them. */
+static void read_entries(const struct context *context, struct image_segment segment, uint64_t from, uint64_t count,
+                         struct table_entry *to)
 {
     struct image image = image_of(context);
-    return segment.late ? (const struct table_entry *)at(context, segment.first)
-                        : image_entries(&image) + segment.first;
+    const struct table_entry *here = (const struct table_entry *)at(context, segment.first);
+    memcpy(to, (segment.late ? here : image_entries(&image) + segment.first) + from, count * sizeof *to);
+    if (!segment.late)
+        move_references(context, to, count);
 }
 
 static uint32_t help_table_init(struct context *context, uint32_t table, uint32_t elem, uint64_t to, uint64_t from,
                                 uint64_t length)
 {
-    const struct image_table *row = table_row(context, table);
+    struct table target = table_of(context, table);
     struct image_segment segment = segment_of(context, unit_of(context)->elem_first + elem);
-    if (!within(to, length, table_length(context, row)) || !within(from, length, segment.count))
+    if (!within(to, length, *target.length) || !within(from, length, segment.count))
         return trap(context, TRAP_TABLE_BOUNDS);
-    memcpy(table_entries(context, row) + to, segment_entries(context, segment) + from,
-           length * sizeof(struct table_entry));
+    read_entries(context, segment, from, length, target.entries + to);
     return 1;
 }
 
@@ -244,10 +262,10 @@ static void help_elem_set(struct context *context, uint32_t elem, uint64_t index
 /* The entry's type hash is not the expected one: null, a subtype, or another type. */
 static uint32_t help_indirect_slow(struct context *context, uint32_t table, uint64_t index, uint64_t expected)
 {
-    const struct image_table *row = table_row(context, table);
-    if (index >= table_length(context, row))
+    struct table from = table_of(context, table);
+    if (index >= *from.length)
         return trap(context, TRAP_UNDEFINED_ELEMENT);
-    struct table_entry entry = table_entries(context, row)[index];
+    struct table_entry entry = from.entries[index];
     if (entry.reference == 0)
         return trap(context, TRAP_UNINITIALIZED_ELEMENT);
     struct image image = image_of(callee_of(context, entry.reference));

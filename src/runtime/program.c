@@ -121,6 +121,8 @@ static bool start_failed(struct program *program, const struct task *task, struc
 /* Run the start functions once, in a slot whose imports all refuse. */
 static bool first_start(struct program *program, struct err *err)
 {
+    if (program->image.header->joinable) /* linking comes first: runtime/link.h */
+        return true;
     if (program->image.header->init_trap)
         return err_set(err, ERR_TRAP, "instantiation traps: %s",
                        trap_text((enum trap)program->image.header->init_trap));

@@ -126,6 +126,7 @@ static bool open_all(struct slot *slot)
 static void drop(struct slot *slot)
 {
     arena_free(&slot->exceptions);
+    mem_free(slot->externs);
     if (!slot->region)
         munmap(slot->store, slot->program->image.header->slot_size);
     slot->program->slot_count--;
@@ -240,10 +241,15 @@ struct slot *slot_join(struct slot *first, struct program *program, struct err *
     return slot;
 }
 
-uint64_t slot_funcref(const struct slot *slot, const struct slot *first, const struct image_export *row)
+uint64_t slot_reference(const struct slot *slot, const struct slot *first, uint64_t funcref)
 {
     uint64_t away = (uint64_t)slot->store - (uint64_t)first->store;
-    return FUNCREF_MAKE(FUNCREF_CODE(row->funcref), FUNCREF_CONTEXT(row->funcref) + away);
+    return FUNCREF_MAKE(FUNCREF_CODE(funcref), FUNCREF_CONTEXT(funcref) + away);
+}
+
+uint64_t slot_funcref(const struct slot *slot, const struct slot *first, const struct image_export *row)
+{
+    return slot_reference(slot, first, row->funcref);
 }
 
 void slot_link_func(struct slot *slot, const struct slot *first, uint64_t slot_off, uint64_t funcref)
@@ -268,6 +274,10 @@ void slot_destroy(struct slot *slot)
 struct slot *slot_acquire(struct program *program, struct err *err)
 {
     struct slot *slot = program->free_slots;
+    if (!slot && program->image.header->joinable) {
+        err_set(err, ERR_LINK, "the image was compiled to be linked at run time");
+        return NULL;
+    }
     if (!slot)
         return slot_create(program, NULL, NULL, err);
     program->free_slots = slot->next;

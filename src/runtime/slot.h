@@ -39,6 +39,7 @@ struct slot {
     struct slot *next;
     struct slot *joined; /* further slots of the same store, of other images: see slot_join */
     struct slot_region *region; /* of the store, where it takes several images */
+    struct link_extern *externs; /* what satisfies the imports of a linked instance, by row of opens; owned */
     uint32_t hot_count, learned; /* hot[0 .. learned) are known to the program */
     bool overflowed;             /* more pages written than hot[] holds: remap at release */
     uint32_t grown_count;
@@ -67,7 +68,9 @@ struct slot *slot_join(struct slot *first, struct program *program, struct err *
  * to the store of `first`). */
 void slot_link_func(struct slot *slot, const struct slot *first, uint64_t slot_off, uint64_t funcref);
 
-/* The reference to an export's function of `slot`, relative to the store of `first`. */
+/* A reference of the image of `slot`, relative to the store of `first`. */
+uint64_t slot_reference(const struct slot *slot, const struct slot *first, uint64_t funcref);
+/* The same for an export's function. */
 uint64_t slot_funcref(const struct slot *slot, const struct slot *first, const struct image_export *row);
 
 /* For the fault handler: a write to `address`. True when the page was a tracked read-only one and is now

@@ -24,7 +24,7 @@ static bool load(struct fixture *f, size_t size, struct err *err)
     struct geometry geometry;
     arena_init(&f->arena, (size_t)16 << 20);
     return wasm_load(f->bytes, size, &f->arena, &f->module, err) &&
-           plan_module(f->module, false, &f->arena, &f->plan, err) &&
+           plan_module(f->module, &(const struct plan_options){0}, &f->arena, &f->plan, err) &&
            layout_compute(f->plan->units, 1, 0, &f->arena, &geometry, err);
 }
 

@@ -170,7 +170,7 @@ static LLVMValueRef reference_here(struct gen *g, LLVMValueRef function, uint64_
     return LLVMBuildOr(g->builder, offset, const_i64(g, context_off / CONTEXT_ALIGN << 32), "");
 }
 
-/* The same for a function known only by its import words. */
+/* The same for a function whose image or slot is known only at run time. */
 static LLVMValueRef reference_there(struct gen *g, struct callee callee)
 {
     LLVMValueRef code = LLVMBuildPtrToInt(g->builder, callee.code, g->i64, "");
@@ -185,7 +185,7 @@ static LLVMValueRef reference_there(struct gen *g, struct callee callee)
 EMITTER(ref_func)
 {
     const struct func_place *place = &g->unit->funcs[op->a];
-    if (place->link == FUNC_GUEST)
+    if (place->link == FUNC_GUEST || g->unit->joinable)
         return push(g, reference_there(g, callee_of(g, op->a, false)));
     if (place->link == FUNC_HOST)
         return push(

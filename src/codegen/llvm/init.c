@@ -105,6 +105,12 @@ static bool init_data(struct gen *g, uint32_t index, struct wasm_body_scratch *s
     return true;
 }
 
+static bool init_start(struct gen *g)
+{
+    struct wasm_op op = {.code = OP_CALL, .offset = g->unit->module->start_at, .a = g->unit->module->start};
+    return !g->unit->late.start || emit_op(g, &op);
+}
+
 typedef bool init_fn(struct gen *g, uint32_t index, struct wasm_body_scratch *scratch);
 
 static bool each(struct gen *g, const bool *flags, uint32_t count, init_fn *init, struct wasm_body_scratch *scratch)
@@ -124,7 +130,7 @@ static bool init_all(struct gen *g, struct wasm_body_scratch *scratch)
            each(g, late->tables, module->table_count, init_table, scratch) &&
            each(g, late->items, module->elem_count, init_items, scratch) &&
            each(g, late->elems, module->elem_count, init_elem, scratch) &&
-           each(g, late->datas, module->data_count, init_data, scratch);
+           each(g, late->datas, module->data_count, init_data, scratch) && init_start(g);
 }
 
 static bool gen_init_function(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch,

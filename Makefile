@@ -26,6 +26,9 @@ test: deps release asan ## every test, in the release and in the sanitizer build
 test-full: deps release asan ## the same with the long versions of the long tests
 	@MAYFLY_TEST_FULL=1 scripts/test.sh build build-asan
 
+bench: deps-bench release ## code speed against native and wasmtime, call costs, compile speed
+	@python3 bench/code.py
+
 bench-start: deps-bench release ## start and teardown of an instance: time, pages, memory
 	@python3 bench/start.py
 
@@ -49,4 +52,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-.PHONY: release debug asan deps deps-bench serve test test-full bench-start bench-serve bindings lint format clean help
+.PHONY: release debug asan deps deps-bench serve test test-full bench bench-start bench-serve bindings lint format clean help

@@ -153,15 +153,12 @@ def wasmtime_program():
     import importlib.util
     spec = importlib.util.find_spec("wasmtime_cli")
     inside = os.path.join(os.path.dirname(spec.origin), "wasmtime") if spec and spec.origin else None
-    for program in (inside, shutil.which("wasmtime")):
-        if program and os.access(program, os.X_OK):
-            return program
-    if inside and os.path.exists(inside):
+    if inside and os.path.exists(inside) and not os.access(inside, os.X_OK):
         copy = os.path.join(tempfile.mkdtemp(), "wasmtime")
         shutil.copy(inside, copy)
         os.chmod(copy, 0o755)
         return copy
-    return None
+    return inside or shutil.which("wasmtime")
 
 
 def wasmtime(name, file):

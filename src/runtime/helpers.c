@@ -107,6 +107,16 @@ static uint32_t help_memory_copy(struct context *context, uint32_t to_memory, ui
     return 1;
 }
 
+static void help_move(struct context *context, uint64_t to, uint64_t from, uint64_t length)
+{
+    memmove((void *)to, (const void *)from, length);
+}
+
+static void help_fill(struct context *context, uint64_t to, uint32_t value, uint64_t length)
+{
+    memset((void *)to, (int)value, length);
+}
+
 /* What is left of a segment: nothing once dropped. */
 static struct image_segment segment_of(const struct context *context, uint32_t row)
 {

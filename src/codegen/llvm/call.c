@@ -36,6 +36,14 @@ static struct callee callee_of_reference(struct gen *g, LLVMValueRef reference)
     return (struct callee){LLVMBuildIntToPtr(g->builder, code, g->ptr, ""), context};
 }
 
+/* Of a reference to a function of this unit. */
+static struct callee callee_here(struct gen *g, LLVMValueRef reference)
+{
+    LLVMValueRef low = LLVMBuildTrunc(g->builder, reference, g->i32, "");
+    LLVMValueRef code = LLVMBuildAdd(g->builder, code_base(g, g->context), widen(g, low), "");
+    return (struct callee){LLVMBuildIntToPtr(g->builder, code, g->ptr, ""), g->context};
+}
+
 static bool push_results(struct gen *g, const struct wasm_functype *type, LLVMValueRef result)
 {
     LLVMValueRef *values = mem_alloc(type->result_count + 1, sizeof *values);
@@ -94,7 +102,7 @@ static void try_subtypes(struct gen *g, LLVMValueRef hash, uint32_t type, LLVMBa
     const struct wasm_module *module = g->unit->module;
     wasm_valtype super = WASM_REF | type;
     unsigned tried = 0;
-    for (uint32_t i = 0; i < module->type_count && !module->types[type].final && tried < SUBTYPES_MAX; i++) {
+    for (uint32_t i = 0; i < module->type_count && tried < SUBTYPES_MAX; i++) {
         if (module->types[i].hash == module->types[type].hash || !wasm_subtype(module, WASM_REF | i, super))
             continue;
         LLVMBasicBlockRef next = gen_block(g);
@@ -105,18 +113,21 @@ static void try_subtypes(struct gen *g, LLVMValueRef hash, uint32_t type, LLVMBa
     }
 }
 
-/* Trap unless an entry with this type hash may be called as `type`. */
-static void check_type(struct gen *g, LLVMValueRef hash, uint32_t table, LLVMValueRef index, uint32_t type)
+/* The entry's type is not `type`, which has none below it. */
+static void trap_mismatch(struct gen *g, LLVMValueRef reference)
 {
-    LLVMValueRef expected = const_i64(g, g->unit->module->types[type].hash);
-    LLVMBasicBlockRef slow = gen_block(g), match = gen_block(g);
-    branch_rarely(g, LLVMBuildICmp(g->builder, LLVMIntNE, hash, expected, ""), slow, match);
-    LLVMPositionBuilderAtEnd(g->builder, slow);
+    trap_if(g, LLVMBuildICmp(g->builder, LLVMIntEQ, reference, const_i64(g, 0), ""), TRAP_UNINITIALIZED_ELEMENT);
+    trap_now(g, TRAP_INDIRECT_TYPE);
+}
+
+/* The entry's type is not `type` itself: continue at `match` if it lies below, else trap. */
+static void search_subtypes(struct gen *g, LLVMValueRef hash, uint32_t table, LLVMValueRef index, uint32_t type,
+                            LLVMBasicBlockRef match)
+{
     try_subtypes(g, hash, type, match);
-    LLVMValueRef args[] = {const_i32(g, table), index, expected};
+    LLVMValueRef args[] = {const_i32(g, table), index, const_i64(g, g->unit->module->types[type].hash)};
     emit_helper(g, HELPER_indirect_slow, 3, args);
     LLVMBuildBr(g->builder, match);
-    LLVMPositionBuilderAtEnd(g->builder, match);
 }
 
 /* The entry's reference, once its type is right. */
@@ -126,13 +137,23 @@ static LLVMValueRef checked_entry(struct gen *g, uint32_t table, uint32_t type)
     LLVMValueRef entry = table_entry(g, table, index);
     LLVMValueRef reference = load(g, g->i64, entry, 8, ACCESS_TABLE);
     LLVMValueRef hash = load(g, g->i64, at_offset(g, entry, offsetof(struct table_entry, type_hash)), 8, ACCESS_TABLE);
-    check_type(g, hash, table, index, type);
+    LLVMBasicBlockRef slow = gen_block(g), match = gen_block(g);
+    LLVMValueRef expected = const_i64(g, g->unit->module->types[type].hash);
+    branch_rarely(g, LLVMBuildICmp(g->builder, LLVMIntNE, hash, expected, ""), slow, match);
+    LLVMPositionBuilderAtEnd(g->builder, slow);
+    if (g->unit->module->types[type].final)
+        trap_mismatch(g, reference);
+    else
+        search_subtypes(g, hash, table, index, type, match);
+    LLVMPositionBuilderAtEnd(g->builder, match);
     return reference;
 }
 
 static struct callee pop_indirect(struct gen *g, const struct wasm_op *op)
 {
-    return callee_of_reference(g, checked_entry(g, op->b, op->a));
+    LLVMValueRef reference = checked_entry(g, op->b, op->a);
+    bool here = g->closed_tables[g->unit->index][op->b];
+    return here ? callee_here(g, reference) : callee_of_reference(g, reference);
 }
 
 EMITTER(call_indirect)

@@ -81,6 +81,7 @@ struct gen {
 
     const struct unit *units;
     uint32_t unit_count;
+    bool *const *closed_tables; /* per unit and table, see closed.c */
     uint32_t helpers; /* bit per helper that was called */
     /* The function being translated. */
     const struct unit *unit;
@@ -172,7 +173,9 @@ LLVMValueRef store_base(struct gen *g);
 LLVMValueRef code_base(struct gen *g, LLVMValueRef context);
 LLVMValueRef call_intrinsic(struct gen *g, const char *name, LLVMTypeRef overload, LLVMValueRef *args, unsigned count);
 LLVMValueRef opaque(struct gen *g, LLVMValueRef value); /* the same value, unknown to the optimizer */
-/* `index` if it is below `bound` (i64 both), else 0, computed without a branch (Spectre v1). */
+/* All ones if `index` is below `bound` (i64 both), else 0, computed without a branch (Spectre v1). */
+LLVMValueRef mask_below(struct gen *g, LLVMValueRef index, LLVMValueRef bound);
+/* `index` if it is below `bound`, else 0, likewise. */
 LLVMValueRef mask_index(struct gen *g, LLVMValueRef index, LLVMValueRef bound);
 
 /* trap.c */
@@ -197,8 +200,15 @@ LLVMValueRef call_plain(struct gen *g, LLVMTypeRef type, LLVMValueRef code, LLVM
 
 /* memory.c: where `size` bytes at the popped index and op->mem lie. */
 LLVMValueRef memory_address(struct gen *g, const struct wasm_op *op, uint32_t size);
+/* The address of `index` (i64), unchecked, and the current size in bytes. */
+LLVMValueRef memory_element(struct gen *g, uint32_t memory, LLVMValueRef index, uint64_t offset);
+LLVMValueRef memory_size(struct gen *g, uint32_t memory);
 bool push_index(struct gen *g, LLVMValueRef value, bool wide);
 void range_helper(struct gen *g, enum helper helper, uint32_t first, uint32_t second);
+
+/* closed.c: for each table of the unit, does it hold only functions of this unit, or null, for ever? Freed with
+ * mem_free. NULL: out of memory, or a body is not valid. */
+bool *closed_tables(const struct unit *unit, struct err *err);
 
 /* table.c: the index, checked against the table's length and masked. */
 LLVMValueRef table_index(struct gen *g, uint32_t table, LLVMValueRef index, enum trap trap);

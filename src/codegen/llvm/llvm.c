@@ -30,6 +30,7 @@ struct job {
     const struct unit *units;
     uint32_t unit_count;
     const struct codegen_options *options;
+    bool **closed_tables; /* per unit */
     VEC(struct part) parts;
     atomic_size_t next; /* part to take */
     size_t end;         /* behind the last one */
@@ -91,8 +92,9 @@ static bool compile_part(struct job *job, struct part *part, LLVMTargetMachineRe
 {
     struct gen g;
     struct err *err = &part->err;
-    bool done = gen_init(&g, job->units, job->unit_count, err) && fill(job, part, &g, err) &&
-                object_make(&g, machine, job->options, &part->object, err);
+    bool done = gen_init(&g, job->units, job->unit_count, err);
+    g.closed_tables = job->closed_tables;
+    done = done && fill(job, part, &g, err) && object_make(&g, machine, job->options, &part->object, err);
     atomic_fetch_or(&job->helpers, g.helpers);
     gen_free(&g);
     return done;
@@ -183,13 +185,32 @@ static bool join(struct job *job, struct code *ret_code, struct err *err)
     return done;
 }
 
+static bool find_closed_tables(struct job *job, struct err *err)
+{
+    job->closed_tables = mem_alloc(job->unit_count + 1, sizeof *job->closed_tables);
+    if (!job->closed_tables)
+        return err_memory(err);
+    for (uint32_t i = 0; i < job->unit_count; i++)
+        if (!(job->closed_tables[i] = closed_tables(&job->units[i], err)))
+            return false;
+    return true;
+}
+
+static void free_job(struct job *job)
+{
+    for (size_t i = 0; i < job->parts.count; i++)
+        buf_free(&job->parts.items[i].object);
+    for (uint32_t i = 0; job->closed_tables && i < job->unit_count; i++)
+        mem_free(job->closed_tables[i]);
+    mem_free(job->closed_tables);
+    VEC_FREE(&job->parts);
+}
+
 bool codegen_llvm(const struct unit *units, uint32_t count, const struct codegen_options *options,
                   struct code *ret_code, struct err *err)
 {
     struct job job = {.units = units, .unit_count = count, .options = options};
-    bool done = cut(&job, err) && compile(&job, err) && join(&job, ret_code, err);
-    for (size_t i = 0; i < job.parts.count; i++)
-        buf_free(&job.parts.items[i].object);
-    VEC_FREE(&job.parts);
+    bool done = cut(&job, err) && find_closed_tables(&job, err) && compile(&job, err) && join(&job, ret_code, err);
+    free_job(&job);
     return done;
 }

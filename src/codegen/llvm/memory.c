@@ -15,7 +15,7 @@ static bool is_64(struct gen *g, uint32_t memory)
     return memory_of(g, memory)->limits.is_64;
 }
 
-static LLVMValueRef memory_size(struct gen *g, uint32_t memory)
+LLVMValueRef memory_size(struct gen *g, uint32_t memory)
 {
     return load(g, g->i64, place_address(g, g->unit->memories[memory].size), 8, ACCESS_SIZE);
 }
@@ -44,7 +44,7 @@ static LLVMValueRef always_out_of_bounds(struct gen *g, LLVMValueRef index)
 }
 
 /* Base, then the index, then the constant: the last folds into the access. */
-static LLVMValueRef element(struct gen *g, uint32_t memory, LLVMValueRef index, uint64_t offset)
+LLVMValueRef memory_element(struct gen *g, uint32_t memory, LLVMValueRef index, uint64_t offset)
 {
     LLVMValueRef base = place_address(g, g->unit->memories[memory].base);
     LLVMValueRef at = LLVMBuildGEP2(g->builder, g->i8, base, &index, 1, "");
@@ -63,7 +63,7 @@ LLVMValueRef memory_address(struct gen *g, const struct wasm_op *op, uint32_t si
             index = check_bounds(g, mem->memory, index, end);
     }
     locate(g);
-    return element(g, mem->memory, index, mem->offset);
+    return memory_element(g, mem->memory, index, mem->offset);
 }
 
 static uint32_t kind_bytes(enum kind kind)
@@ -169,26 +169,12 @@ EMITTER(memory_grow)
     return push_index(g, emit_helper(g, HELPER_memory_grow, 2, args), is_64(g, op->a));
 }
 
-EMITTER(memory_fill)
-{
-    LLVMValueRef length = widen(g, pop(g)), value = pop(g), to = widen(g, pop(g));
-    LLVMValueRef args[] = {const_i32(g, op->a), to, value, length};
-    emit_helper(g, HELPER_memory_fill, 4, args);
-    return true;
-}
-
 /* Index `first`, then index `second`, then to, from, length from the stack: memories and tables alike. */
 void range_helper(struct gen *g, enum helper helper, uint32_t first, uint32_t second)
 {
     LLVMValueRef length = widen(g, pop(g)), from = widen(g, pop(g)), to = widen(g, pop(g));
     LLVMValueRef args[] = {const_i32(g, first), const_i32(g, second), to, from, length};
     emit_helper(g, helper, 5, args);
-}
-
-EMITTER(memory_copy)
-{
-    range_helper(g, HELPER_memory_copy, op->a, op->b);
-    return true;
 }
 
 EMITTER(memory_init)

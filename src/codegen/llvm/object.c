@@ -52,7 +52,13 @@ void object_prepare(void)
 {
     static bool done;
     static const char *const options[] = {
-        "mayfly", "-enable-shrink-wrap=false", /* every function has its frame from its first instruction on */
+        "mayfly",
+        "-enable-shrink-wrap=false", /* every function has its frame from its first instruction on */
+        /* A 32-bit counter that became a 64-bit one with its upper half masked off at each use hides from later
+         * passes that the addresses made of it run in steps. */
+        "-indvars-widen-indvars=false",
+        /* A short loop across two lines of decoded instructions takes two cycles where one would do. */
+        "-x86-experimental-pref-innermost-loop-alignment=5",
     };
     if (!done)
         LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, "");

@@ -147,11 +147,15 @@ LLVMValueRef opaque(struct gen *g, LLVMValueRef value)
     return inline_asm(g, LLVMTypeOf(value), "", kind == LLVMIntegerTypeKind ? "=r,0" : "=x,0", &value, 1);
 }
 
-LLVMValueRef mask_index(struct gen *g, LLVMValueRef index, LLVMValueRef bound)
+LLVMValueRef mask_below(struct gen *g, LLVMValueRef index, LLVMValueRef bound)
 {
     /* cmp sets the carry iff index < bound; sbb spreads it over the mask. A select would do until some pass
      * proves it redundant behind the bounds check and removes it. */
     LLVMValueRef args[] = {index, bound};
-    LLVMValueRef mask = inline_asm(g, g->i64, "cmpq $2, $1\n\tsbbq $0, $0", "=r,r,re,~{flags}", args, 2);
-    return LLVMBuildAnd(g->builder, index, mask, "");
+    return inline_asm(g, g->i64, "cmpq $2, $1\n\tsbbq $0, $0", "=r,r,re,~{flags}", args, 2);
+}
+
+LLVMValueRef mask_index(struct gen *g, LLVMValueRef index, LLVMValueRef bound)
+{
+    return LLVMBuildAnd(g->builder, index, mask_below(g, index, bound), "");
 }

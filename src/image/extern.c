@@ -17,7 +17,7 @@ static void extern_limits(struct image_extern *row, const struct wasm_limits *li
 }
 
 struct image_extern extern_describe(const struct unit *unit, enum wasm_extern_kind kind, uint32_t index,
-                                     uint32_t *ret_import)
+                                    uint32_t *ret_import)
 {
     const struct wasm_module *module = unit->module;
     struct image_extern row = {.kind = kind, .open = WASM_NO_INDEX};

@@ -1,4 +1,4 @@
-/* The parent's side of compiling: the child process, its limits, and the cache of images.
+/* Files to images: the cache, and the compiler child (child.h) for what it lacks.
  *
  * Images live under $XDG_CACHE_HOME/mayfly (or ~/.cache/mayfly), private to the user, one file per source,
  * options and engine, written aside and renamed in. An image is checked whole when it enters the cache and by
@@ -8,9 +8,6 @@
 #define MAYFLY_COMPILE_CLIENT_H
 
 #include "compile/build.h"
-
-/* Compile the file open at `source_fd` and return a descriptor of the image (a memfd), or -1. */
-int compile_run(int source_fd, const struct compile_options *options, struct err *err);
 
 /* The image of the file at `path`: `path` itself if it is one, from the cache, or compiled now. Returns a
  * descriptor, or -1. *ret_cached (may be NULL) tells whether a compile was saved. */

@@ -1,15 +1,15 @@
 /* The compiler child: the only program that links LLVM.
  *
- *     mayfly-compiler [-ON] [--open] [--dump STAGE]   < source > result
+ *     mayfly-compiler [--dump STAGE]   descriptor 0: compile/job.h
  *
- * Descriptor 0 is the source (a file or memfd, mapped), descriptor 1 takes the result: one `struct
- * compile_result`, then the image. It is started by compile/client.c and trusted with nothing: before it reads
- * the source it gives up file systems, new privileges and the power to make large files.
+ * It is started by compile/child.c and trusted with nothing: before it reads a source it gives up file systems, new
+ * privileges and core dumps.
  */
 #include "compile/build.h"
 #include "compile/jail.h"
-#include "compile/result.h"
+#include "compile/job.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,27 +17,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool parse(int argc, char **argv, struct compile_options *options)
-{
-    *options = (struct compile_options){.opt_level = 2};
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "-O", 2) == 0 && argv[i][2] >= '0' && argv[i][2] <= '3' && !argv[i][3])
-            options->opt_level = argv[i][2] - '0';
-        else if (strcmp(argv[i], "--open") == 0)
-            options->open = true;
-        else if (strcmp(argv[i], "--dump") == 0 && i + 1 < argc)
-            options->dump = argv[++i];
-        else
-            return false;
-    }
-    return true;
-}
-
-static bool write_all(const void *bytes, size_t size)
+static bool write_all(int fd, const void *bytes, size_t size)
 {
     const char *p = bytes;
     while (size) {
-        ssize_t done = write(STDOUT_FILENO, p, size);
+        ssize_t done = write(fd, p, size);
         if (done <= 0)
             return false;
         p += done;
@@ -46,16 +30,50 @@ static bool write_all(const void *bytes, size_t size)
     return true;
 }
 
-static bool compile(const struct compile_options *options, struct buf *image, struct err *err)
+static bool compile(int source_fd, const struct compile_options *options, struct buf *image, struct err *err)
 {
     struct stat status;
-    if (fstat(STDIN_FILENO, &status) != 0)
+    if (fstat(source_fd, &status) != 0)
         return err_errno(err, "cannot read the source");
     size_t size = (size_t)status.st_size;
-    void *source = mmap(NULL, size ? size : 1, PROT_READ, MAP_PRIVATE, STDIN_FILENO, 0);
+    void *source = mmap(NULL, size ? size : 1, PROT_READ, MAP_PRIVATE, source_fd, 0);
     if (source == MAP_FAILED)
         return err_errno(err, "cannot map the source");
-    return compile_build(source, size, options, codegen_llvm, image, err);
+    bool done = compile_build(source, size, options, codegen_llvm, image, err);
+    munmap(source, size ? size : 1);
+    return done;
+}
+
+/* The next job and its descriptors; false at the end. */
+static bool next_job(struct compile_job *ret_job, int ret_fds[2])
+{
+    union compile_job_control control;
+    struct iovec part = {ret_job, sizeof *ret_job};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t size;
+    do
+        size = recvmsg(STDIN_FILENO, &message, MSG_CMSG_CLOEXEC);
+    while (size < 0 && errno == EINTR);
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (size != (ssize_t)sizeof *ret_job || !header || header->cmsg_len != CMSG_LEN(2 * sizeof(int)))
+        return false;
+    memcpy(ret_fds, CMSG_DATA(header), 2 * sizeof(int));
+    return true;
+}
+
+static bool run_job(const struct compile_job *job, const char *dump, const struct err *jailed, const int fds[2])
+{
+    struct compile_result result = {.magic = COMPILE_RESULT_MAGIC, .err = *jailed};
+    const struct compile_options options = {
+        .opt_level = job->opt_level, .open = job->open, .host = job->host, .dump = dump};
+    struct buf image;
+    buf_init(&image, (size_t)4 << 30);
+    result.done = jailed->kind == ERR_NONE && compile(fds[0], &options, &image, &result.err);
+    bool written =
+        write_all(fds[1], &result, sizeof result) && (!result.done || write_all(fds[1], image.data, image.size));
+    buf_free(&image);
+    return written;
 }
 
 /* In the jail LeakSanitizer cannot see the process, and what it would say of that spoils the answer. Without it
@@ -68,17 +86,21 @@ int __lsan_is_turned_off(void)
 
 int main(int argc, char **argv)
 {
-    struct compile_options options;
-    struct compile_result result = {.magic = COMPILE_RESULT_MAGIC};
-    struct buf image;
-    if (!parse(argc, argv, &options)) {
-        fprintf(stderr, "mayfly-compiler is started by mayfly; usage: mayfly-compiler [-O0..3] [--open] "
-                        "[--dump ir|opt|asm] < SOURCE > RESULT\n");
+    struct compile_job job;
+    struct err jailed = {0};
+    int fds[2];
+    const char *dump = argc == 3 && strcmp(argv[1], "--dump") == 0 ? argv[2] : NULL;
+    if (argc > 1 && !dump) {
+        fprintf(stderr, "mayfly-compiler is started by mayfly\n");
         return 2;
     }
-    buf_init(&image, (size_t)4 << 30);
-    result.done = jail_enter(&result.err) && compile(&options, &image, &result.err);
-    bool written = write_all(&result, sizeof result) && (!result.done || write_all(image.data, image.size));
-    buf_free(&image);
-    return written && result.done ? 0 : 1;
+    jail_enter(&jailed);
+    while (next_job(&job, fds)) {
+        bool answered = run_job(&job, dump, &jailed, fds) && send(STDIN_FILENO, "", 1, MSG_NOSIGNAL) == 1;
+        close(fds[0]);
+        close(fds[1]);
+        if (!answered)
+            return 1;
+    }
+    return 0;
 }

@@ -1,5 +1,6 @@
 /* What the parent's side of compiling promises: the same bytes every time, an image that does not fit is refused with
  * the reason and in the cache made again, and a compile that takes too long ends with a message that says so. */
+#include "compile/child.h"
 #include "compile/client.h"
 
 #include "image/format.h"
@@ -58,15 +59,19 @@ static void the_same_source_gives_the_same_image(void **state)
 {
     (void)state;
     static uint8_t one[IMAGE_MAX], other[IMAGE_MAX];
+    struct compiler compiler = {0};
     for (int level = 0; level <= 3; level++) {
         struct compile_options options = {.opt_level = level, .open = true};
+        struct compiler another = {0};
         int source = open(SOURCE, O_RDONLY);
-        size_t size = read_image(compile_run(source, &options, &err), one);
-        assert_int_equal(read_image(compile_run(source, &options, &err), other), size);
+        size_t size = read_image(compiler_run(&compiler, source, &options, &err), one);
+        assert_int_equal(read_image(compiler_run(&another, source, &options, &err), other), size);
+        compiler_stop(&another);
         assert_memory_equal(one, other, size);
         assert_int_equal(((struct image_header *)one)->options, compile_options_word(&options));
         close(source);
     }
+    compiler_stop(&compiler);
 }
 
 /* The one image in the cache. */
@@ -181,10 +186,45 @@ static void too_long_a_compile_says_so(void **state)
     struct compile_options options = {.opt_level = 2, .cpu_seconds = 1};
     int source = long_source(600000);
     err = (struct err){0};
-    assert_int_equal(compile_run(source, &options, &err), -1);
+    struct compiler compiler = {0};
+    assert_int_equal(compiler_run(&compiler, source, &options, &err), -1);
     if (err.kind != ERR_LIMIT || !strstr(err.message, "more than 1 seconds"))
         fail_msg("\"%s\"", err.message);
     close(source);
+    source = open(SOURCE, O_RDONLY);
+    int image = compiler_run(&compiler, source, &plain, &err); /* the next job has a new child */
+    assert_true(image >= 0);
+    close(image);
+    close(source);
+    compiler_stop(&compiler);
+}
+
+static int source_of(const void *bytes, size_t size)
+{
+    int fd = memfd_create("source", MFD_CLOEXEC);
+    assert_int_equal(write(fd, bytes, size), (ssize_t)size);
+    return fd;
+}
+
+static void one_child_takes_many_jobs(void **state)
+{
+    (void)state;
+    static uint8_t bytes[IMAGE_MAX];
+    struct compiler compiler = {0};
+    int good = source_of("\0asm\1\0\0\0", 8), bad = source_of("\0asm\1\0\0\0\1", 9), empty = source_of("", 0);
+    read_image(compiler_run(&compiler, good, &plain, &err), bytes);
+    pid_t child = compiler.pid;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(compiler_run(&compiler, i % 2 ? bad : empty, &plain, &err), -1);
+        assert_int_equal(err.kind, ERR_MALFORMED);
+        read_image(compiler_run(&compiler, good, &plain, &err), bytes);
+    }
+    assert_int_equal(compiler.pid, child);
+    compiler_stop(&compiler);
+    assert_int_equal(compiler.pid, 0);
+    close(good);
+    close(bad);
+    close(empty);
 }
 
 int main(void)
@@ -194,6 +234,7 @@ int main(void)
         cmocka_unit_test(the_cache_makes_bad_images_again),
         cmocka_unit_test(a_given_image_is_refused_with_the_reason),
         cmocka_unit_test(too_long_a_compile_says_so),
+        cmocka_unit_test(one_child_takes_many_jobs),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -109,6 +109,14 @@ static void store(int image_fd, const char *path)
     close(fd);
 }
 
+int compile_run(int source_fd, const struct compile_options *options, struct err *err)
+{
+    struct compiler compiler = {0};
+    int image_fd = compiler_run(&compiler, source_fd, options, err);
+    compiler_stop(&compiler);
+    return image_fd;
+}
+
 static int compile_or_cached(int source_fd, const uint8_t digest[32], const struct compile_options *options,
                              bool *ret_cached, struct err *err)
 {
@@ -120,9 +128,7 @@ static int compile_or_cached(int source_fd, const uint8_t digest[32], const stru
         *ret_cached = image_fd >= 0;
     if (image_fd >= 0)
         return image_fd;
-    struct compiler compiler = {0};
-    image_fd = compiler_run(&compiler, source_fd, options, err);
-    compiler_stop(&compiler);
+    image_fd = compile_run(source_fd, options, err);
     if (image_fd >= 0 && cache)
         store(image_fd, path);
     return image_fd;

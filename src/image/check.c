@@ -83,6 +83,18 @@ static bool check_geometry(const struct image_header *h)
            h->init_trap < TRAP_COUNT;
 }
 
+static bool check_heap(const struct image_header *h)
+{
+    uint64_t tracked_end = h->fixed_size + h->mutable_size;
+    if (h->heap_off == 0)
+        return true;
+    return page_multiple(h->heap_off) && h->heap_off >= tracked_end &&
+           inside(h->heap_off, HEAP_RESERVE, 1, h->slot_size) && page_multiple(h->heap_objects) &&
+           h->heap_objects > HEAP_NULL_BYTES && h->heap_objects <= HEAP_TYPES_MAX + IMAGE_PAGE &&
+           h->heap_words >= h->fixed_size && h->heap_words % 8 == 0 &&
+           inside(h->heap_words, 1, sizeof(struct heap_words), tracked_end);
+}
+
 static bool check_ranges(const struct image *image)
 {
     for (int i = 0; i < IMAGE_SECTION_COUNT; i++) {
@@ -178,6 +190,17 @@ static bool tables_ok(const struct image *image)
         }
         if (t->min > t->max || t->max > IMAGE_SIZE_MAX || !mutable_ok(image, t->length_off, 8) ||
             !mutable_ok(image, t->entries_off, t->max * sizeof(struct table_entry)))
+            return false;
+    }
+    return true;
+}
+
+static bool roots_ok(const struct image *image)
+{
+    for (uint64_t i = 0; i < image_roots_count(image); i++) {
+        const struct image_root *root = &image_roots(image)[i];
+        if (root->count > IMAGE_SIZE_MAX || !mutable_ok(image, root->slot_off, root->count * sizeof(union cell)) ||
+            (root->flag_off && !mutable_ok(image, root->flag_off, 1)))
             return false;
     }
     return true;
@@ -359,6 +382,7 @@ static const struct {
     {types_ok, "types"},
     {memories_ok, "memories"},
     {tables_ok, "tables"},
+    {roots_ok, "roots"},
     {segments_ok, "segments"},
     {words_ok, "import words"},
     {imports_ok, "imports"},
@@ -386,7 +410,7 @@ bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)
     sha256_finish(&hash, digest);
     if (memcmp(digest, image.header->digest, sizeof digest) != 0)
         return damaged(err, "its digest does not match");
-    if (!check_geometry(image.header) || !check_ranges(&image))
+    if (!check_geometry(image.header) || !check_heap(image.header) || !check_ranges(&image))
         return damaged(err, "its header is out of range");
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (!checks[i].ok(&image))

@@ -30,6 +30,7 @@
     SECTION(types, struct image_type)                                                                                  \
     SECTION(memories, struct image_memory)                                                                             \
     SECTION(tables, struct image_table)                                                                                \
+    SECTION(roots, struct image_root)                                                                                  \
     SECTION(segments, struct image_segment)                                                                            \
     SECTION(opens, struct image_extern)                                                                                \
     SECTION(offers, struct image_extern)                                                                               \
@@ -66,6 +67,8 @@ struct image_header {
     uint64_t file_size;
     uint64_t code_offset, exec_size, code_size; /* of the code blob */
     uint64_t fixed_size, mutable_size, slot_size, handles_off;
+    uint64_t heap_off;                  /* heap base from the slot base; 0: there is none (image/heap.h) */
+    uint64_t heap_objects, heap_words;  /* first object from the heap base; struct heap_words from the slot base */
     uint32_t handle_tables;
     uint32_t component;  /* 1: made from a component */
     uint32_t init_trap;  /* enum trap: instantiation traps with it (a segment out of bounds) */
@@ -115,6 +118,14 @@ struct image_table {
     uint64_t entries_off, length_off; /* from the slot base */
     uint64_t min, max;                /* max: of growth, at most the reserved capacity */
     uint32_t is_func, owner;
+    uint32_t ref, reserved; /* enum heap_ref of its entries */
+};
+
+/* References that the collector starts from, apart from tables: `count` cells (globals, entries that the instance
+ * made) from `slot_off` on, while the byte at `flag_off`, if not 0, is 0. */
+struct image_root {
+    uint64_t slot_off, count, flag_off;
+    uint32_t ref, reserved; /* enum heap_ref */
 };
 
 /* A data or element segment: `first` and `count` index bytes or entries; `flag_off` is its "dropped"

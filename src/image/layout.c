@@ -2,7 +2,7 @@
  *
  * Order matters for speed: what every request writes (memory sizes, globals, the first handles) comes
  * first in the mutable part and shares a page; tables follow; tables that may grow get whole pages of
- * reserved address space. Memories come last, each with its guard region.
+ * reserved address space. The heap follows, then memories, each with its guard region.
  */
 #include "image/unit.h"
 
@@ -24,6 +24,12 @@ struct layout {
     struct geometry *geometry;
     uint64_t at; /* next free offset from the slot base */
 };
+
+#define EACH_UNIT(layout, call)                                                                                        \
+    for (uint32_t i = 0; i < (layout)->count; i++) {                                                                   \
+        struct unit *unit = &(layout)->units[i];                                                                       \
+        call;                                                                                                          \
+    }
 
 static uint64_t take(struct layout *layout, uint64_t size, uint64_t alignment)
 {
@@ -162,6 +168,24 @@ static void place_items(struct layout *layout, struct unit *unit)
             unit->elems[i] = here(unit, take(layout, module->elems[i].count * sizeof(struct table_entry), 16));
 }
 
+/* The words of the heap are written by every request that makes an object: they stand with the globals. */
+static void place_heap_words(struct layout *layout)
+{
+    if (layout->geometry->types.types_end)
+        layout->geometry->heap_words = take(layout, sizeof(struct heap_words), 8);
+    EACH_UNIT(layout, unit->heap.words = here(unit, layout->geometry->heap_words))
+}
+
+static void place_heap(struct layout *layout)
+{
+    struct geometry *geometry = layout->geometry;
+    if (!geometry->types.types_end)
+        return;
+    geometry->heap_objects = ((uint64_t)geometry->types.types_end + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    geometry->heap_off = take(layout, HEAP_RESERVE, PAGE);
+    EACH_UNIT(layout, unit->heap.base = here(unit, geometry->heap_off))
+}
+
 static bool place_memories(struct layout *layout, struct unit *unit, struct err *err)
 {
     const struct wasm_module *module = unit->module;
@@ -247,10 +271,26 @@ static bool resolve_unit(struct layout *layout, struct unit *unit, struct err *e
     return true;
 }
 
+static bool lay_out_types(struct layout *layout, struct err *err)
+{
+    struct type_table *table = &layout->geometry->types;
+    bool boxes = false;
+    if (!types_collect(layout->units, layout->count, layout->arena, table, err))
+        return false;
+    for (uint32_t i = 0; i < layout->count && !boxes; i++)
+        if (!heap_makes_boxes(layout->units[i].module, &boxes, err))
+            return false;
+    if (!heap_lay_out(table, boxes, 0, layout->arena, err))
+        return false;
+    table = arena_copy(layout->arena, table, sizeof *table);
+    EACH_UNIT(layout, unit->table = table)
+    return table || err_memory(err);
+}
+
 static bool begin(struct layout *layout, struct err *err)
 {
     struct geometry *geometry = layout->geometry;
-    if (!types_collect(layout->units, layout->count, layout->arena, &geometry->types, err))
+    if (!lay_out_types(layout, err))
         return false;
     geometry->segment_flags = ARENA_ARRAY(layout->arena, uint64_t, layout->count);
     geometry->memory_reserve = ARENA_ARRAY(layout->arena, uint64_t *, layout->count);
@@ -266,12 +306,6 @@ static bool begin(struct layout *layout, struct err *err)
     return true;
 }
 
-#define EACH_UNIT(layout, call)                                                                                        \
-    for (uint32_t i = 0; i < (layout)->count; i++) {                                                                   \
-        struct unit *unit = &(layout)->units[i];                                                                       \
-        call;                                                                                                          \
-    }
-
 bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, struct arena *arena,
                     struct geometry *ret_geometry, struct err *err)
 {
@@ -282,6 +316,7 @@ bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, 
     EACH_UNIT(&layout, (place_context(&layout, unit), place_open_imports(&layout, unit)))
     layout.at = geometry.fixed_size = take(&layout, 0, PAGE);
     EACH_UNIT(&layout, place_small(&layout, unit))
+    place_heap_words(&layout);
     if (!place_tables(&layout, true, err))
         return false;
     EACH_UNIT(&layout, place_items(&layout, unit))
@@ -290,6 +325,7 @@ bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, 
         return false;
     geometry.mutable_size = take(&layout, 0, PAGE) - geometry.fixed_size;
     layout.at = geometry.fixed_size + geometry.mutable_size;
+    place_heap(&layout);
     for (uint32_t i = 0; i < count; i++)
         if (!place_memories(&layout, &units[i], err))
             return false;

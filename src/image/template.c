@@ -251,6 +251,33 @@ static bool build_memories(struct building *b, const struct unit *unit, struct e
     return true;
 }
 
+static bool build_descriptor(struct building *b, uint32_t row, uint32_t offset, struct err *err)
+{
+    uint32_t count = heap_descriptor_words(&b->geometry->types, row);
+    uint32_t *words = mem_alloc(count, sizeof *words);
+    if (!words)
+        return err_memory(err);
+    heap_descriptor(&b->geometry->types, row, words);
+    bool done = put(b->template, b->geometry->heap_off + offset, words, count * sizeof *words, err);
+    mem_free(words);
+    return done;
+}
+
+static bool build_heap(struct building *b, struct err *err)
+{
+    const struct geometry *geometry = b->geometry;
+    if (!geometry->heap_off)
+        return true;
+    struct heap_words words = {(uint32_t)geometry->heap_objects, (uint32_t)(geometry->heap_objects + HEAP_FIRST)};
+    if (!put(b->template, geometry->heap_words, &words, sizeof words, err) ||
+        !build_descriptor(b, WASM_NO_INDEX, (uint32_t)HEAP_NULL_BYTES, err))
+        return false;
+    for (uint32_t i = 0; i < geometry->types.count; i++)
+        if (geometry->types.rows[i].descriptor && !build_descriptor(b, i, geometry->types.rows[i].descriptor, err))
+            return false;
+    return true;
+}
+
 static bool build_unit(struct building *b, const struct unit *unit, struct err *err)
 {
     const struct wasm_module *module = unit->module;
@@ -272,6 +299,10 @@ bool template_build(struct template *template, const struct plan *plan, const st
     if (!template->chunks)
         return err_memory(err);
     struct building b = {template, plan, geometry, code};
+    if (!build_heap(&b, err)) {
+        template_free(template);
+        return false;
+    }
     for (uint32_t i = 0; i < plan->unit_count && !template->trap; i++)
         if (!build_unit(&b, &plan->units[i], err)) {
             template_free(template);

@@ -29,7 +29,7 @@ static bool collide(const struct wasm_module *module, uint32_t type, struct err 
 static bool add_row(struct collector *c, const struct wasm_module *module, uint32_t type, struct err *err)
 {
     struct type_row *row = &c->table.rows[c->table.count];
-    *row = (struct type_row){module->types[type].hash, module, type, WASM_NO_INDEX};
+    *row = (struct type_row){.hash = module->types[type].hash, .module = module, .index = type, .super = WASM_NO_INDEX};
     struct str key = {(const char *)&row->hash, sizeof row->hash};
     if (map_get(&c->hashes, key, NULL))
         return collide(module, type, err);

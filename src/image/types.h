@@ -14,12 +14,20 @@ struct type_row {
     const struct wasm_module *module; /* one that defines it ... */
     uint32_t index;                   /* ... and as what */
     uint32_t super;                   /* row of its declared supertype, or WASM_NO_INDEX */
+    /* Of structures and arrays, by heap_lay_out: */
+    uint32_t depth;          /* supertypes above it */
+    uint32_t descriptor;     /* from the heap base; 0 for functions */
+    uint32_t size;           /* heap_type.size */
+    uint32_t ref_count;      /* fields or elements that the collector follows */
+    const uint32_t *offsets; /* of a structure's fields */
 };
 
 /* Sorted by hash. */
 struct type_table {
     struct type_row *rows;
     uint32_t count;
+    uint32_t display;   /* entries in each descriptor */
+    uint32_t types_end; /* behind the last descriptor, from the heap base; 0: there is no heap */
 };
 
 struct unit;

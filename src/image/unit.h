@@ -9,6 +9,7 @@
 #define MAYFLY_IMAGE_UNIT_H
 
 #include "image/context.h"
+#include "image/heap.h"
 #include "image/late.h"
 #include "image/types.h"
 
@@ -47,6 +48,11 @@ struct table_place {
     struct place length;  /* u64, current length */
 };
 
+struct heap_place {
+    struct place base;
+    struct place words; /* struct heap_words */
+};
+
 struct unit {
     const struct wasm_module *module;
     /* Its image may join the store of another, as the only unit. Generated code computes its function references from
@@ -54,14 +60,16 @@ struct unit {
     bool joinable;
     uint32_t index;
     uint32_t context; /* offset of its struct context from the slot base */
-    struct func_place *funcs; /* module->func_count */
-    struct memory_place *memories; /* module->memory_count */
-    struct table_place *tables; /* module->table_count */
-    struct place *globals; /* module->global_count; a cell each */
-    struct place *tags; /* module->tag_count; the address identifies the tag */
-    struct place *elems; /* module->elem_count; entries of segments whose items are late */
-    uint32_t *types; /* module->type_count; rows of the image's type table */
-    struct late late; /* what the template does not hold */
+    struct func_place *funcs;       /* module->func_count */
+    struct memory_place *memories;  /* module->memory_count */
+    struct table_place *tables;     /* module->table_count */
+    struct place *globals;          /* module->global_count; a cell each */
+    struct place *tags;             /* module->tag_count; the address identifies the tag */
+    struct heap_place heap;         /* where geometry.heap_off says that there is one */
+    struct place *elems;            /* module->elem_count; entries of segments whose items are late */
+    const struct type_table *table; /* of the image */
+    uint32_t *types;                /* module->type_count; rows of that table */
+    struct late late;               /* what the template does not hold */
     /* Who satisfies each import, set before layout_compute; one per module->imports. */
     struct unit_import *imports;
 };
@@ -96,6 +104,9 @@ struct geometry {
     /* Per unit and defined memory or table: bytes or entries that are reserved. */
     uint64_t **memory_reserve, **table_capacity;
     struct type_table types;
+    uint64_t heap_off;     /* heap base from the slot base; 0: there is none */
+    uint64_t heap_objects; /* where objects begin, from the heap base */
+    uint64_t heap_words;   /* struct heap_words, from the slot base */
 };
 struct arena;
 bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, struct arena *arena,

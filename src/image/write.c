@@ -144,6 +144,7 @@ static void add_table(struct writer *w, const struct unit *unit, uint32_t index)
         .min = table->limits.min,
         .max = w->geometry->table_capacity[owner->index][owned],
         .is_func = wasm_subtype(owner->module, table->type, WASM_FUNCREF),
+        .ref = heap_ref_of(owner->module, table->type),
         .owner = index >= unit->module->imported_tables,
     };
     ADD(w, tables, row);
@@ -160,6 +161,21 @@ static void add_data(struct writer *w, const struct unit *unit, uint32_t index)
     ADD(w, segments, row);
 }
 
+static void add_root(struct writer *w, wasm_valtype type, const struct unit *unit, uint64_t slot_off, uint64_t count,
+                     uint64_t flag_off)
+{
+    struct image_root row = {slot_off, count, flag_off, heap_ref_of(unit->module, type), 0};
+    if (row.ref != HEAP_REF_NONE)
+        ADD(w, roots, row);
+}
+
+static void add_globals(struct writer *w, const struct unit *unit)
+{
+    const struct wasm_module *module = unit->module;
+    for (uint32_t i = module->imported_globals; i < module->global_count; i++)
+        add_root(w, module->globals[i].type, unit, slot_off(unit, unit->globals[i]), 1, 0);
+}
+
 static bool add_elem(struct writer *w, const struct unit *unit, uint32_t index, struct err *err)
 {
     const struct wasm_elem *elem = &unit->module->elems[index];
@@ -171,6 +187,8 @@ static bool add_elem(struct writer *w, const struct unit *unit, uint32_t index, 
     if (late && wasm_subtype(unit->module, elem->type, WASM_FUNCREF))
         row.late = IMAGE_LATE_FUNCS;
     ADD(w, segments, row);
+    if (late)
+        add_root(w, elem->type, unit, row.first, row.count, row.flag_off);
     if (!used || late || elem->count == 0)
         return true;
     struct table_entry *entries = buf_extend(&w->sections[IMAGE_entries], elem->count * sizeof *entries);
@@ -261,6 +279,7 @@ static bool add_unit(struct writer *w, const struct unit *unit, struct err *err)
         add_memory(w, unit, i);
     for (uint32_t i = 0; i < module->table_count; i++)
         add_table(w, unit, i);
+    add_globals(w, unit);
     for (uint32_t i = 0; i < module->data_count; i++)
         add_data(w, unit, i);
     for (uint32_t i = 0; i < module->elem_count; i++)
@@ -492,6 +511,9 @@ static void fill_header(struct writer *w, const uint8_t source[32], uint64_t opt
     header->mutable_size = w->geometry->mutable_size;
     header->slot_size = w->geometry->slot_size;
     header->handles_off = w->geometry->handles_off;
+    header->heap_off = w->geometry->heap_off;
+    header->heap_objects = w->geometry->heap_objects;
+    header->heap_words = w->geometry->heap_words;
     header->handle_tables = w->geometry->handle_tables;
     header->component = w->plan->component;
     header->joinable = w->plan->unit_count == 1 && w->plan->units[0].joinable;

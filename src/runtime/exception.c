@@ -43,19 +43,30 @@ static __attribute__((noreturn)) void unwind(struct store *store, uint64_t excep
     guest_exit(task->activation);
 }
 
+static struct exception *keep(struct slot *slot, uint64_t tag, const union cell *values, uint32_t count)
+{
+    struct thrown *thrown = NULL;
+    if (count <= CONTEXT_SPILL)
+        thrown = arena_alloc(&slot->exceptions, sizeof *thrown + count * sizeof *values);
+    if (!thrown)
+        return NULL;
+    thrown->next = slot->thrown;
+    thrown->count = count;
+    thrown->exception.tag = tag;
+    memcpy(thrown->exception.values, values, count * sizeof *values);
+    slot->thrown = thrown;
+    return &thrown->exception;
+}
+
 void exception_throw(struct store *store, uint64_t tag, const union cell *values, uint32_t count,
                      uint64_t return_address)
 {
     struct task *task = task_current;
-    struct exception *exception = NULL;
-    if (count <= CONTEXT_SPILL)
-        exception = arena_alloc(&task->slot->exceptions, sizeof *exception + count * sizeof *values);
+    struct exception *exception = keep(task->slot, tag, values, count);
     if (!exception) {
         trap_report_here(task, TRAP_OUT_OF_MEMORY, return_address, store->guest_fp);
         guest_exit(task->activation);
     }
-    exception->tag = tag;
-    memcpy(exception->values, values, count * sizeof *values);
     unwind(store, (uint64_t)exception, return_address);
 }
 

@@ -14,6 +14,13 @@ struct exception {
     union cell values[];
 };
 
+/* An exception as the slot keeps it, so that the collector finds the references in it. */
+struct thrown {
+    struct thrown *next; /* thrown before it */
+    uint64_t count;      /* of values */
+    struct exception exception;
+};
+
 /* Throw from guest code: `return_address` is the helper's, in the throwing function, whose frame pointer is
  * store->guest_fp. Ends the activation as a trap (UNCAUGHT_EXCEPTION) when nobody catches it. */
 void exception_throw(struct store *store, uint64_t tag, const union cell *values, uint32_t count,

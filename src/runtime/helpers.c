@@ -2,6 +2,7 @@
  * tables say where memories, tables and segments lie, bounds follow the core specification, section 4.6. */
 #include "runtime/helpers.h"
 
+#include "runtime/array.h"
 #include "runtime/exception.h"
 #include "runtime/task.h"
 
@@ -280,6 +281,98 @@ static uint32_t help_indirect_slow(struct context *context, uint32_t table, uint
         return trap(context, TRAP_UNINITIALIZED_ELEMENT);
     struct image image = image_of(callee_of(context, entry.reference));
     return image_subtype(&image, entry.type_hash, expected) || trap(context, TRAP_INDIRECT_TYPE);
+}
+
+/* ---- the heap: of the context's own slot ---- */
+
+static struct gc *gc_of(const struct context *context)
+{
+    return &slot_of(task_current->slot, (uint64_t)context)->gc;
+}
+
+static uint64_t out_of_memory(const struct context *context)
+{
+    return trap_raise(context->store, TRAP_OUT_OF_MEMORY, "the heap of objects is full");
+}
+
+static uint64_t help_gc_allocate(struct context *context, uint64_t size)
+{
+    uint32_t ref = gc_allocate(gc_of(context), size);
+    return ref ? ref : out_of_memory(context);
+}
+
+static uint64_t help_box_extern(struct context *context, uint64_t number)
+{
+    uint64_t ref = gc_internalize(gc_of(context), number);
+    return ref ? ref : out_of_memory(context);
+}
+
+static uint32_t done(const struct context *context, enum trap result)
+{
+    return result == TRAP_NONE || trap(context, result);
+}
+
+static uint32_t help_array_copy(struct context *context, uint64_t to, uint32_t to_index, uint64_t from,
+                                uint32_t from_index, uint32_t length)
+{
+    return done(context, array_copy(gc_of(context), (uint32_t)to, to_index, (uint32_t)from, from_index, length));
+}
+
+static struct array_source data_source(const struct context *context, uint32_t data)
+{
+    struct image image = image_of(context);
+    struct image_segment segment = segment_of(context, unit_of(context)->data_first + data);
+    return (struct array_source){.bytes = image_bytes(&image) + segment.first, .count = segment.count};
+}
+
+static struct array_source elem_source(const struct context *context, uint32_t elem)
+{
+    struct image_segment segment = segment_of(context, unit_of(context)->elem_first + elem);
+    return (struct array_source){.entries = segment_entries(context, segment), .count = segment.count};
+}
+
+static uint32_t help_array_init_data(struct context *context, uint64_t array, uint32_t index, uint32_t data,
+                                     uint32_t from, uint32_t length)
+{
+    struct array_source source = data_source(context, data);
+    return done(context, array_init(gc_of(context), (uint32_t)array, index, &source, from, length));
+}
+
+static uint32_t help_array_init_elem(struct context *context, uint64_t array, uint32_t index, uint32_t elem,
+                                     uint32_t from, uint32_t length)
+{
+    struct array_source source = elem_source(context, elem);
+    return done(context, array_init(gc_of(context), (uint32_t)array, index, &source, from, length));
+}
+
+static uint64_t new_array(const struct context *context, uint32_t type, const struct array_source *source,
+                          uint32_t from, uint32_t length)
+{
+    uint32_t ref = 0;
+    enum trap result = array_new(gc_of(context), type, source, from, length, &ref);
+    if (result == TRAP_OUT_OF_MEMORY)
+        return out_of_memory(context);
+    return result == TRAP_NONE ? ref : trap(context, result);
+}
+
+static uint64_t help_array_new_data(struct context *context, uint32_t type, uint32_t data, uint32_t from,
+                                    uint32_t length)
+{
+    struct array_source source = data_source(context, data);
+    return new_array(context, type, &source, from, length);
+}
+
+static uint64_t help_array_new_elem(struct context *context, uint32_t type, uint32_t elem, uint32_t from,
+                                    uint32_t length)
+{
+    struct array_source source = elem_source(context, elem);
+    return new_array(context, type, &source, from, length);
+}
+
+static uint64_t help_func_is(struct context *context, uint64_t reference, uint64_t expected)
+{
+    struct image image = image_of(callee_of(context, reference));
+    return image_subtype(&image, entry_of(context, true, reference).type_hash, expected);
 }
 
 static void help_throw_exception(struct context *context, uint64_t tag, const union cell *values, uint32_t count)

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SNAPSHOT_HEAP_MAX ((uint64_t)16 << 20)
+
 static struct program *programs;
 
 const struct program *program_of(uint64_t pc)
@@ -39,6 +41,7 @@ static bool map_image(struct program *program, int fd, struct err *err)
         return err_errno(err, "cannot map the image");
     program->image = (struct image){base, base};
     program->map_size = header.file_size;
+    program->heap_open = header.heap_objects + HEAP_FIRST;
     program->text_low = (uint64_t)base + header.code_offset;
     program->text_high = program->text_low + header.exec_size;
     if (header.exec_size && mprotect((void *)program->text_low, header.exec_size, PROT_READ | PROT_EXEC) != 0)
@@ -91,24 +94,56 @@ static int by_offset(const void *a, const void *b)
     return left->slot_off < right->slot_off ? -1 : left->slot_off > right->slot_off;
 }
 
-/* Keep what start functions wrote: from now on it is the template. */
-static bool take_snapshot(struct program *program, const struct slot *slot, struct err *err)
+/* What start functions left in the heap beyond the part that is open from the start becomes part of it; behind it
+ * there is room for the instance's own objects. The number of pages. */
+static uint64_t adopt_heap(struct program *program, struct slot *slot)
 {
-    struct program_page *pages = mem_alloc(slot->hot_count, sizeof *pages);
-    program->snapshot_bytes = mem_alloc(slot->hot_count, IMAGE_PAGE);
-    if ((!pages || !program->snapshot_bytes) && slot->hot_count) {
+    struct gc *gc = &slot->gc;
+    uint64_t grown = gc->base ? gc->open - program->heap_open : 0;
+    if (gc->touched) {
+        gc_leave_hole(gc);
+        *gc->words = (struct heap_words){(uint32_t)gc->open, (uint32_t)(gc->open + HEAP_FIRST)};
+        program->heap_open = gc->open + HEAP_FIRST;
+    }
+    return grown / IMAGE_PAGE;
+}
+
+static void keep_page(struct program *program, const struct slot *slot, struct program_page *pages, const uint8_t *page)
+{
+    uint8_t *copy = program->snapshot_bytes + program->snapshot_count * IMAGE_PAGE;
+    memcpy(copy, page, IMAGE_PAGE);
+    pages[program->snapshot_count++] = (struct program_page){(uint64_t)(page - (uint8_t *)slot->store), copy};
+}
+
+/* Keep what start functions wrote: from now on it is the template. */
+static bool take_snapshot(struct program *program, struct slot *slot, struct err *err)
+{
+    const uint8_t *grown = slot->gc.base + program->heap_open;
+    uint64_t heap_pages = adopt_heap(program, slot), count = slot->hot_count + heap_pages;
+    struct program_page *pages = mem_alloc(count, sizeof *pages);
+    program->snapshot_bytes = mem_alloc(count, IMAGE_PAGE);
+    if ((!pages || !program->snapshot_bytes) && count) {
         mem_free(pages);
         return err_memory(err);
     }
-    for (uint32_t i = 0; i < slot->hot_count; i++) {
-        uint8_t *copy = program->snapshot_bytes + (uint64_t)i * IMAGE_PAGE;
-        memcpy(copy, slot->hot[i].page, IMAGE_PAGE);
-        pages[i] = (struct program_page){(uint64_t)(slot->hot[i].page - (uint8_t *)slot->store), copy};
-    }
-    qsort(pages, slot->hot_count, sizeof *pages, by_offset);
+    for (uint32_t i = 0; i < slot->hot_count; i++)
+        keep_page(program, slot, pages, slot->hot[i].page);
+    for (uint64_t i = 0; i < heap_pages; i++)
+        keep_page(program, slot, pages, grown + i * IMAGE_PAGE);
+    if (count)
+        qsort(pages, count, sizeof *pages, by_offset);
     program->snapshot = pages;
-    program->snapshot_count = slot->hot_count;
     return true;
+}
+
+/* Has the slot what no template can hold: grown memories, exceptions, which hold addresses, or too much? */
+static bool beyond_snapshot(const struct slot *slot)
+{
+    const struct gc *gc = &slot->gc;
+    bool memory = slot->overflowed || slot->exceptions.used;
+    for (uint32_t i = 0; i < slot->grown_count; i++)
+        memory |= slot->grown[i].low - (uint64_t)gc->base >= HEAP_RESERVE;
+    return memory || (gc->base && gc->open > gc->first + SNAPSHOT_HEAP_MAX);
 }
 
 static bool start_failed(struct program *program, const struct task *task, struct err *err)
@@ -143,8 +178,7 @@ static bool first_start(struct program *program, struct err *err)
     bool done = task_start(&task, slot, run_starts, &returned, NULL, err);
     if (done && !returned)
         done = start_failed(program, &task, err);
-    /* An exception that start functions kept lies in this slot and dies with it. */
-    program->start_each_time |= done && (slot->grown_count || slot->overflowed || slot->exceptions.used);
+    program->start_each_time |= done && beyond_snapshot(slot);
     if (done && !program->start_each_time)
         done = take_snapshot(program, slot, err);
     slot_destroy(slot);

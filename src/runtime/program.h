@@ -36,6 +36,7 @@ struct program {
     const struct program_page *snapshot; /* sorted by slot_off */
     uint64_t snapshot_count;
     uint8_t *snapshot_bytes;
+    uint64_t heap_open; /* end of the part of the heap that is open from the start, from the heap base */
     bool start_each_time; /* start functions ask the host for something: run them in every instance */
     struct slot *free_slots;
     uint32_t slot_count;

@@ -36,6 +36,18 @@ static bool fill_fixed(struct slot *slot, struct store *store, struct err *err)
     return true;
 }
 
+/* Descriptors and those objects for which there is room from the start. */
+static bool map_heap(struct slot *slot)
+{
+    const struct image_header *header = slot->program->image.header;
+    if (!header->heap_off)
+        return true;
+    char *base = base_of(slot) + header->heap_off;
+    gc_init(&slot->gc, (uint8_t *)base, (struct heap_words *)(base_of(slot) + header->heap_words),
+            (uint32_t)header->heap_objects, slot->program->heap_open);
+    return mprotect(base + HEAP_NULL_BYTES, slot->program->heap_open - HEAP_NULL_BYTES, PROT_READ) == 0;
+}
+
 /* Everything tracked starts read-only: zero, with the template's pages mapped over it. */
 static bool map_template(struct slot *slot, struct err *err)
 {
@@ -43,6 +55,7 @@ static bool map_template(struct slot *slot, struct err *err)
     const struct image_header *header = image->header;
     bool done =
         header->mutable_size == 0 || mprotect(base_of(slot) + header->fixed_size, header->mutable_size, PROT_READ) == 0;
+    done = done && map_heap(slot);
     for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
         const struct image_memory *memory = &image_memories(image)[i];
         if (memory->owner && memory->min_bytes)
@@ -78,16 +91,29 @@ static bool add_hot(struct slot *slot, uint64_t slot_off)
     return true;
 }
 
+/* How many pages of the snapshot from `first` on lie side by side. */
+static uint64_t adjacent(const struct program *program, uint64_t first)
+{
+    const struct program_page *pages = program->snapshot;
+    uint64_t count = 1;
+    while (first + count < program->snapshot_count &&
+           pages[first + count].slot_off == pages[first].slot_off + count * IMAGE_PAGE)
+        count++;
+    return count;
+}
+
 /* Pages that start functions wrote and that instances do not write: contents in place, read-only. */
 static bool fill_snapshot(struct slot *slot, struct err *err)
 {
-    for (uint64_t i = 0; i < slot->program->snapshot_count; i++) {
-        const struct program_page *page = &slot->program->snapshot[i];
-        void *at = base_of(slot) + page->slot_off;
-        if (!make_writable(at))
+    const struct program *program = slot->program;
+    for (uint64_t i = 0, count; i < program->snapshot_count; i += count) {
+        count = adjacent(program, i);
+        char *at = base_of(slot) + program->snapshot[i].slot_off;
+        if (mprotect(at, count * IMAGE_PAGE, PROT_READ | PROT_WRITE) != 0)
             return err_errno(err, "cannot fill a slot");
-        memcpy(at, page->bytes, IMAGE_PAGE);
-        if (mprotect(at, IMAGE_PAGE, PROT_READ) != 0)
+        for (uint64_t k = 0; k < count; k++)
+            memcpy(at + k * IMAGE_PAGE, program->snapshot[i + k].bytes, IMAGE_PAGE);
+        if (mprotect(at, count * IMAGE_PAGE, PROT_READ) != 0)
             return err_errno(err, "cannot protect a slot");
     }
     return true;
@@ -114,6 +140,9 @@ static bool open_all(struct slot *slot)
     const struct image_header *header = image->header;
     slot->overflowed = true;
     bool done = mprotect(base_of(slot) + header->fixed_size, header->mutable_size, PROT_READ | PROT_WRITE) == 0;
+    if (done && header->heap_off)
+        done = mprotect(base_of(slot) + header->heap_off + header->heap_objects,
+                        slot->program->heap_open - header->heap_objects, PROT_READ | PROT_WRITE) == 0;
     for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
         const struct image_memory *memory = &image_memories(image)[i];
         if (memory->owner && memory->min_bytes)
@@ -323,6 +352,9 @@ void slot_release(struct slot *slot)
         clean = drop_grown(slot) && clean;
     if (slot->exceptions.used)
         arena_reset(&slot->exceptions);
+    slot->thrown = NULL;
+    if (slot->gc.touched)
+        gc_reset(&slot->gc, program->heap_open);
     if (slot->learned < slot->hot_count)
         learn(slot);
     if (!clean) {
@@ -339,6 +371,9 @@ static bool is_tracked(const struct slot *slot, uint64_t slot_off)
     const struct image *image = &slot->program->image;
     const struct image_header *header = image->header;
     if (slot_off - header->fixed_size < header->mutable_size)
+        return true;
+    if (header->heap_off &&
+        slot_off - (header->heap_off + header->heap_objects) < slot->program->heap_open - header->heap_objects)
         return true;
     for (uint64_t i = 0; i < image_memories_count(image); i++) {
         const struct image_memory *memory = &image_memories(image)[i];
@@ -367,19 +402,19 @@ bool slot_first_write(struct slot *slot, uint64_t address)
 
 bool slot_grow(struct slot *slot, uint64_t low, uint64_t high)
 {
-    uint32_t last = slot->grown_count - 1;
-    bool extends = slot->grown_count && slot->grown[last].high == low;
-    if (!slot->region && !extends && slot->grown_count >= SLOT_GROWN_MAX)
+    uint32_t at = 0;
+    while (at < slot->grown_count && slot->grown[at].high != low)
+        at++;
+    if (!slot->region && at == SLOT_GROWN_MAX)
         return false;
     if (low < high && mprotect((void *)low, high - low, PROT_READ | PROT_WRITE) != 0)
         return false;
     if (slot->region) /* never restored: nothing to remember */
         return true;
-    if (extends) {
-        slot->grown[last].high = high;
-        return true;
+    if (at == slot->grown_count) {
+        slot->grown_count++;
+        slot->grown[at].low = low;
     }
-    slot->grown[slot->grown_count].low = low;
-    slot->grown[slot->grown_count++].high = high;
+    slot->grown[at].high = high;
     return true;
 }

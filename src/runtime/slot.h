@@ -2,6 +2,7 @@
  *
  *     base             fixed part: store, contexts, import words   written when the slot is made
  *     + fixed_size     mutable part                                 tracked
+ *     + ...            heap                                         the first part of its objects tracked
  *     + ...            linear memories                              tracked up to the template's size
  *
  * Tracked pages are read-only until first written. The fault handler makes such a page writable and adds it
@@ -10,13 +11,14 @@
  * guest. In the steady state nothing faults and nothing is mapped: a start is a pop from a list and a
  * restore is a few page copies.
  *
- * Pages that memory.grow added are not tracked: they are dropped and made inaccessible again (two system
+ * Pages that memory.grow or the heap added are not tracked: they are dropped and made inaccessible again (two system
  * calls). A set that outgrows SLOT_HOT_MAX is dropped by remapping the slot.
  */
 #ifndef MAYFLY_RUNTIME_SLOT_H
 #define MAYFLY_RUNTIME_SLOT_H
 
 #include "base/arena.h"
+#include "runtime/gc.h"
 #include "runtime/program.h"
 
 #define SLOT_HOT_MAX 1024u
@@ -44,9 +46,12 @@ struct slot {
     bool overflowed;             /* more pages written than hot[] holds: remap at release */
     uint32_t grown_count;
     struct {
-        uint64_t low, high; /* addresses that memory.grow made accessible */
+        uint64_t low, high; /* addresses that memory.grow or the heap made accessible */
     } grown[SLOT_GROWN_MAX];
+    struct task *tasks;      /* of the store: whose stacks hold references */
+    struct gc gc;            /* base NULL: there is no heap */
     struct arena exceptions; /* thrown by this instance */
+    struct thrown *thrown;   /* the last of them */
     struct slot_page hot[SLOT_HOT_MAX];
 };
 
@@ -84,7 +89,7 @@ static inline struct slot *slot_of(struct slot *first, uint64_t address)
     return first;
 }
 
-/* For memory.grow: make [low, high) of a memory accessible. */
+/* For memory.grow and the heap: make [low, high) accessible until the instance ends. */
 bool slot_grow(struct slot *slot, uint64_t low, uint64_t high);
 
 #endif

@@ -44,6 +44,22 @@ static void begin(struct task *task)
     __builtin_unreachable();
 }
 
+static void join_slot(struct task *task)
+{
+    task->next = task->slot->tasks;
+    task->link = &task->slot->tasks;
+    if (task->next)
+        task->next->link = &task->next;
+    task->slot->tasks = task;
+}
+
+static void leave_slot(struct task *task)
+{
+    *task->link = task->next;
+    if (task->next)
+        task->next->link = task->link;
+}
+
 static void run(struct task *task)
 {
     void *fiber = NULL;
@@ -53,6 +69,7 @@ static void run(struct task *task)
     stack_switch(&task->loop_sp, task->sp);
     arrived(fiber, NULL, NULL);
     if (task->state == TASK_DONE) {
+        leave_slot(task);
         stack_release(task->stack);
         task->stack = NULL;
     }
@@ -90,6 +107,7 @@ bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *
     task->report.trap = TRAP_NONE;
     task->report.frame_count = 0;
     task->sp = first_frame(stack, task);
+    join_slot(task);
     run(task);
     return true;
 }
@@ -107,8 +125,10 @@ void task_suspend(void)
 
 void task_abandon(struct task *task)
 {
-    if (task->stack)
+    if (task->stack) {
+        leave_slot(task);
         stack_release(task->stack);
+    }
     task->stack = NULL;
     task->state = TASK_DONE;
 }

@@ -19,6 +19,7 @@ enum task_state { TASK_IDLE, TASK_RUNNING, TASK_SUSPENDED, TASK_PREEMPTED, TASK_
 struct task {
     enum task_state state;
     struct slot *slot;
+    struct task *next, **link; /* among the slot's tasks */
     struct stack *stack;
     uint64_t sp;      /* the task's, while it does not run */
     uint64_t loop_sp; /* the worker's, while the task runs */

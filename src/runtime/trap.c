@@ -74,7 +74,10 @@ static enum trap trap_of_fault(const struct task *task, int signal_number, uint6
         return trap_of_instruction((const uint8_t *)pc);
     if (signal_number != SIGSEGV)
         return TRAP_NONE;
-    if (slot_of(task->slot, address))
+    const struct slot *slot = slot_of(task->slot, address);
+    if (slot && slot->gc.base && address - (uint64_t)slot->gc.base < HEAP_NULL_BYTES)
+        return TRAP_NULL_REFERENCE;
+    if (slot)
         return TRAP_MEMORY_BOUNDS;
     if (address - task->stack->base < STACK_GUARD)
         return TRAP_STACK_OVERFLOW;

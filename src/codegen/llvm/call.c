@@ -44,6 +44,11 @@ static struct callee callee_here(struct gen *g, LLVMValueRef reference)
     return (struct callee){LLVMBuildIntToPtr(g->builder, code, g->ptr, ""), g->context};
 }
 
+LLVMValueRef reference_hash(struct gen *g, LLVMValueRef reference)
+{
+    return load(g, g->i64, at_offset(g, callee_of_reference(g, reference).code, -8), 8, ACCESS_FIXED);
+}
+
 static bool push_results(struct gen *g, const struct wasm_functype *type, LLVMValueRef result)
 {
     LLVMValueRef *values = mem_alloc(type->result_count + 1, sizeof *values);

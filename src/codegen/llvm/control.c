@@ -247,7 +247,7 @@ EMITTER(return)
 }
 
 /* Go to `to` if `condition`, else on. */
-static void branch_if(struct gen *g, const struct wasm_op *op, struct control *to, LLVMValueRef condition)
+void branch_if(struct gen *g, const struct wasm_op *op, struct control *to, LLVMValueRef condition)
 {
     LLVMBasicBlockRef next = gen_block(g);
     add_edge(g, to, top_values(g, to));

@@ -45,7 +45,19 @@ enum kind {
 };
 
 /* What an access may alias with: one TBAA type each. */
-enum access { ACCESS_MEMORY, ACCESS_GLOBAL, ACCESS_TABLE, ACCESS_SIZE, ACCESS_FIXED, ACCESS_STORE, ACCESS_COUNT };
+enum access {
+    ACCESS_MEMORY,
+    ACCESS_GLOBAL,
+    ACCESS_TABLE,
+    ACCESS_SIZE,
+    ACCESS_FIXED,
+    ACCESS_STORE,
+    ACCESS_HEADER,  /* an object's descriptor and length */
+    ACCESS_FIELD,   /* of a structure */
+    ACCESS_ELEMENT, /* of an array */
+    ACCESS_HEAP,    /* struct heap_words */
+    ACCESS_COUNT
+};
 
 /* A block, loop, if, try_table or the function itself. */
 struct control {
@@ -90,7 +102,8 @@ struct gen {
     LLVMValueRef function, context;
     LLVMBasicBlockRef entry;
     const struct wasm_body_state *state;
-    uint32_t offset; /* of the instruction, for traps and backtraces */
+    wasm_valtype top; /* static type of the topmost operand before the instruction; WASM_BOT: not known */
+    uint32_t offset;  /* of the instruction, for traps and backtraces */
     VEC(LLVMValueRef) locals;
     VEC(LLVMValueRef) stack;
     VEC(LLVMValueRef) pool;
@@ -216,9 +229,30 @@ LLVMValueRef table_entry(struct gen *g, uint32_t table, LLVMValueRef index);
 
 /* function.c */
 bool emit_op(struct gen *g, const struct wasm_op *op);
+bool note_top(struct gen *g, const struct wasm_body_state *state); /* after each instruction; true */
 bool gen_reset(struct gen *g, struct err *err); /* for a new function */
 
+/* call.c: the type hash of the function that a reference, not null, names. */
+LLVMValueRef reference_hash(struct gen *g, LLVMValueRef reference);
+
+/* heap.c: objects; references are never null here, or the access faults. */
+LLVMValueRef heap_address(struct gen *g, LLVMValueRef reference);
+LLVMValueRef heap_field(struct gen *g, LLVMValueRef reference, uint32_t offset);
+LLVMValueRef heap_element(struct gen *g, LLVMValueRef reference, LLVMValueRef index, uint32_t size); /* not checked */
+LLVMValueRef heap_type_of(struct gen *g, LLVMValueRef reference); /* its descriptor, i32 */
+LLVMValueRef heap_length(struct gen *g, LLVMValueRef reference);  /* of an array, i32 */
+/* Room for `size` bytes (i64, a multiple of HEAP_ALIGN); header and contents are to be stored before the next call. */
+LLVMValueRef heap_allocate(struct gen *g, LLVMValueRef size);
+const struct type_row *type_row(struct gen *g, uint32_t type);
+LLVMValueRef type_value(struct gen *g, uint32_t type); /* the descriptor of a type, i32 */
+/* Fields and elements: as an operand, as stored, and zero or null as stored. */
+LLVMValueRef storage_load(struct gen *g, wasm_valtype storage, bool sign, LLVMValueRef address, enum access access);
+void storage_store(struct gen *g, wasm_valtype storage, LLVMValueRef value, LLVMValueRef address, enum access access);
+LLVMValueRef storage_value(struct gen *g, wasm_valtype storage, LLVMValueRef value);
+LLVMValueRef storage_zero(struct gen *g, wasm_valtype storage);
+
 /* control.c */
+void branch_if(struct gen *g, const struct wasm_op *op, struct control *to, LLVMValueRef condition);
 bool control_push(struct gen *g, enum wasm_frame_kind kind, const struct wasm_functype *type, uint32_t params);
 bool control_push_dead(struct gen *g, enum wasm_frame_kind kind);
 void branch_values(struct gen *g, struct control *to, LLVMValueRef *values);

@@ -35,6 +35,7 @@ static bool begin(void *arg, const struct wasm_body_state *state, struct err *er
 {
     struct gen *g = arg;
     g->state = state;
+    g->top = WASM_BOT;
     if (!make_locals(g, state) || !set_locals(g, state))
         return false;
     LLVMBasicBlockRef body = gen_block(g);
@@ -61,9 +62,15 @@ bool emit_op(struct gen *g, const struct wasm_op *op)
     return row->emit(g, op, row);
 }
 
+bool note_top(struct gen *g, const struct wasm_body_state *state)
+{
+    g->top = state->operand_count ? state->operands[state->operand_count - 1] : (wasm_valtype)WASM_BOT;
+    return true;
+}
+
 static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err)
 {
-    return (!op->reachable && !is_structural(op->code)) || emit_op(arg, op);
+    return ((!op->reachable && !is_structural(op->code)) || emit_op(arg, op)) && note_top(arg, state);
 }
 
 static bool is_tail_call(enum wasm_opcode code)

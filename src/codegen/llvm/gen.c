@@ -79,7 +79,9 @@ static LLVMMetadataRef number(LLVMTypeRef type, uint64_t value)
 
 static void make_metadata(struct gen *g)
 {
-    static const char *const names[] = {"memory", "global", "table", "size", "fixed", "store"};
+    static const char *const names[] = {"memory", "global", "table", "size",    "fixed",
+                                        "store",  "header", "field", "element", "heap"};
+    _Static_assert(sizeof names / sizeof *names == ACCESS_COUNT, "a name each");
     LLVMMetadataRef root_text = text(g, "guest"), zero = number(g->i64, 0);
     LLVMMetadataRef root = LLVMMDNodeInContext2(g->llvm, &root_text, 1);
     for (unsigned i = 0; i < ACCESS_COUNT; i++) {

@@ -22,7 +22,7 @@ static LLVMTypeRef routine_type(struct gen *g, enum helper helper)
     unsigned count = (unsigned)strlen(helper_rows[helper].signature) - 2;
     for (unsigned i = 1; i < count; i++)
         params[i] = g->i64;
-    return LLVMFunctionType(helper_rows[helper].signature[0] == 'l' ? g->i64 : g->none, params, count, false);
+    return LLVMFunctionType(strchr("lr", helper_rows[helper].signature[0]) ? g->i64 : g->none, params, count, false);
 }
 
 LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVMValueRef *args)
@@ -62,7 +62,7 @@ static void leave(struct gen *g)
 
 static LLVMTypeRef c_type(struct gen *g, char letter)
 {
-    return letter == 'v' ? g->none : letter == 'p' ? g->ptr : letter == 'l' ? g->i64 : g->i32;
+    return letter == 'v' ? g->none : letter == 'p' ? g->ptr : letter == 'l' || letter == 'r' ? g->i64 : g->i32;
 }
 
 /* The guest's integer `index` as the C parameter `letter`. */
@@ -105,9 +105,9 @@ static void make_routine(struct gen *g, enum helper helper)
         trap_now(g, TRAP_PENDING); /* does not return */
         return;
     }
-    if (kind == 't')
+    if (kind == 't' || kind == 'r')
         trap_if(g, is_zero(g, result), TRAP_PENDING);
-    if (kind == 'l')
+    if (kind == 'l' || kind == 'r')
         LLVMBuildRet(g->builder, result);
     else
         LLVMBuildRetVoid(g->builder);

@@ -6,14 +6,16 @@
 
 static bool begin(void *arg, const struct wasm_body_state *state, struct err *err)
 {
-    ((struct gen *)arg)->state = state;
+    struct gen *g = arg;
+    g->state = state;
+    g->top = WASM_BOT;
     return true;
 }
 
 /* The value stays on the operand stack. */
 static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err)
 {
-    return op->code == OP_END || emit_op(arg, op);
+    return op->code == OP_END || (emit_op(arg, op) && note_top(arg, state));
 }
 
 static bool evaluate(struct gen *g, struct wasm_expr expr, wasm_valtype type, struct wasm_body_scratch *scratch,

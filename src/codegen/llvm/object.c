@@ -110,15 +110,21 @@ static bool is_pure(LLVMValueRef instruction)
            code == LLVMInsertElement || code == LLVMShuffleVector || code == LLVMFNeg;
 }
 
-/* A load from linear memory whose value nobody uses still traps in Wasm; LLVM would delete it. What makes it
- * look used is deleted here, users before what they use. */
+static bool may_trap(const struct gen *g, LLVMValueRef load)
+{
+    LLVMValueRef access = LLVMGetMetadata(load, g->md_tbaa);
+    return access == g->tbaa[ACCESS_MEMORY] || access == g->tbaa[ACCESS_HEADER] || access == g->tbaa[ACCESS_FIELD];
+}
+
+/* A load from linear memory or an object whose value nobody uses still traps in Wasm; LLVM would delete it. What makes
+ * it look used is deleted here, users before what they use. */
 static void keep_dead_load(struct gen *g, LLVMValueRef instruction)
 {
     if (LLVMGetFirstUse(instruction))
         return;
     if (is_pure(instruction))
         LLVMInstructionEraseFromParent(instruction);
-    else if (LLVMIsALoadInst(instruction) && LLVMGetMetadata(instruction, g->md_tbaa) == g->tbaa[ACCESS_MEMORY])
+    else if (LLVMIsALoadInst(instruction) && may_trap(g, instruction))
         LLVMSetVolatile(instruction, true);
 }
 

@@ -378,18 +378,10 @@ static const struct {
     bool (*ok)(const struct image *image);
     const char *what;
 } checks[] = {
-    {units_ok, "core instances"},
-    {types_ok, "types"},
-    {memories_ok, "memories"},
-    {tables_ok, "tables"},
-    {roots_ok, "roots"},
-    {segments_ok, "segments"},
-    {words_ok, "import words"},
-    {imports_ok, "imports"},
-    {exports_ok, "exports"},
-    {code_tables_ok, "code tables"},
-    {runs_ok, "template pages"},
-    {externs_ok, "imports and exports for linking"},
+    {units_ok, "core instances"},    {types_ok, "types"},         {memories_ok, "memories"},
+    {tables_ok, "tables"},           {roots_ok, "roots"},         {segments_ok, "segments"},
+    {words_ok, "import words"},      {imports_ok, "imports"},     {exports_ok, "exports"},
+    {code_tables_ok, "code tables"}, {runs_ok, "template pages"}, {externs_ok, "imports and exports for linking"},
 };
 
 bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)

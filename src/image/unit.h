@@ -60,16 +60,16 @@ struct unit {
     bool joinable;
     uint32_t index;
     uint32_t context; /* offset of its struct context from the slot base */
-    struct func_place *funcs;       /* module->func_count */
-    struct memory_place *memories;  /* module->memory_count */
-    struct table_place *tables;     /* module->table_count */
-    struct place *globals;          /* module->global_count; a cell each */
-    struct place *tags;             /* module->tag_count; the address identifies the tag */
-    struct heap_place heap;         /* where geometry.heap_off says that there is one */
-    struct place *elems;            /* module->elem_count; entries of segments whose items are late */
+    struct func_place *funcs; /* module->func_count */
+    struct memory_place *memories; /* module->memory_count */
+    struct table_place *tables; /* module->table_count */
+    struct place *globals; /* module->global_count; a cell each */
+    struct place *tags; /* module->tag_count; the address identifies the tag */
+    struct heap_place heap; /* where geometry.heap_off says that there is one */
+    struct place *elems; /* module->elem_count; entries of segments whose items are late */
     const struct type_table *table; /* of the image */
-    uint32_t *types;                /* module->type_count; rows of that table */
-    struct late late;               /* what the template does not hold */
+    uint32_t *types; /* module->type_count; rows of that table */
+    struct late late; /* what the template does not hold */
     /* Who satisfies each import, set before layout_compute; one per module->imports. */
     struct unit_import *imports;
 };
@@ -104,9 +104,9 @@ struct geometry {
     /* Per unit and defined memory or table: bytes or entries that are reserved. */
     uint64_t **memory_reserve, **table_capacity;
     struct type_table types;
-    uint64_t heap_off;     /* heap base from the slot base; 0: there is none */
+    uint64_t heap_off; /* heap base from the slot base; 0: there is none */
     uint64_t heap_objects; /* where objects begin, from the heap base */
-    uint64_t heap_words;   /* struct heap_words, from the slot base */
+    uint64_t heap_words; /* struct heap_words, from the slot base */
 };
 struct arena;
 bool layout_compute(struct unit *units, uint32_t count, uint32_t handle_tables, struct arena *arena,

@@ -214,7 +214,8 @@ static void add_types(struct writer *w)
 {
     for (uint32_t i = 0; i < w->geometry->types.count; i++) {
         const struct type_row *type = &w->geometry->types.rows[i];
-        struct image_type row = {type->hash, type->super, type->module->types[type->index].kind};
+        struct image_type row = {
+            .hash = type->hash, .super = type->super, .kind = type->module->types[type->index].kind};
         ADD(w, types, row);
     }
 }

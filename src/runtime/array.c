@@ -39,8 +39,11 @@ static void copy_in(struct gc *gc, uint32_t array, uint32_t index, const struct 
     uint32_t size = gc_type(gc, array)->size;
     if (source->bytes)
         memcpy(to, source->bytes + from, (uint64_t)length * size);
-    for (uint32_t i = 0; source->entries && i < length; i++) /* references: four bytes or eight, little endian */
-        memcpy(to + (uint64_t)i * size, &source->entries[(uint64_t)from + i].reference, size);
+    for (uint32_t i = 0; source->entries && i < length; i++) {
+        struct table_entry entry = source->entries[(uint64_t)from + i];
+        uint64_t reference = entry.reference + (entry.type_hash ? source->moved : 0);
+        memcpy(to + (uint64_t)i * size, &reference, size); /* four bytes or eight, little endian */
+    }
 }
 
 enum trap array_init(struct gc *gc, uint32_t array, uint32_t index, const struct array_source *source, uint32_t from,

@@ -11,6 +11,7 @@
 struct array_source {
     const uint8_t *bytes;
     const struct table_entry *entries;
+    uint64_t moved; /* to be added to the entries' function references */
     uint64_t count; /* bytes or entries */
 };
 

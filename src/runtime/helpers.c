@@ -230,13 +230,17 @@ static uint32_t help_table_copy(struct context *context, uint32_t to_table, uint
     return 1;
 }
 
-/* References in an image are relative to its own slot: make them relative to the store. */
-static void move_references(const struct context *context, struct table_entry *entries, uint64_t count)
+/* References in an image are relative to its own slot: what makes them relative to the store. */
+static uint64_t moved(const struct context *context)
 {
-    uint64_t away = (uint64_t)at(context, 0) - (uint64_t)context->store;
-    for (uint64_t i = 0; away && i < count; i++)
+    return ((uint64_t)at(context, 0) - (uint64_t)context->store) / CONTEXT_ALIGN << 32;
+}
+
+static void move_references(struct table_entry *entries, uint64_t count, uint64_t by)
+{
+    for (uint64_t i = 0; by && i < count; i++)
         if (entries[i].type_hash)
-            entries[i].reference += away / CONTEXT_ALIGN << 32;
+            entries[i].reference += by;
 }
 
 /* Copy entries of a segment, which lie in the image, or in the slot when the instance made them. */
@@ -247,7 +251,7 @@ static void read_entries(const struct context *context, struct image_segment seg
     const struct table_entry *here = (const struct table_entry *)at(context, segment.first);
     memcpy(to, (segment.late ? here : image_entries(&image) + segment.first) + from, count * sizeof *to);
     if (!segment.late)
-        move_references(context, to, count);
+        move_references(to, count, moved(context));
 }
 
 static uint32_t help_table_init(struct context *context, uint32_t table, uint32_t elem, uint64_t to, uint64_t from,
@@ -327,8 +331,13 @@ static struct array_source data_source(const struct context *context, uint32_t d
 
 static struct array_source elem_source(const struct context *context, uint32_t elem)
 {
+    struct image image = image_of(context);
     struct image_segment segment = segment_of(context, unit_of(context)->elem_first + elem);
-    return (struct array_source){.entries = segment_entries(context, segment), .count = segment.count};
+    const struct table_entry *here = (const struct table_entry *)at(context, segment.first);
+    if (segment.late)
+        return (struct array_source){.entries = here, .count = segment.count};
+    return (struct array_source){
+        .entries = image_entries(&image) + segment.first, .moved = moved(context), .count = segment.count};
 }
 
 static uint32_t help_array_init_data(struct context *context, uint64_t array, uint32_t index, uint32_t data,

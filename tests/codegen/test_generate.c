@@ -168,28 +168,6 @@ static void the_same_input_gives_the_same_bytes(void **state)
     code_free(&one);
 }
 
-/* (module (func ref.null none ref.cast i31ref drop)): refused by name and place. */
-static void what_is_missing_is_named(void **state)
-{
-    (void)state;
-    static const uint8_t bytes[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1,    4, 1,    0x60, 0,    0,   3,
-                                    2, 1,   0,   10,  9, 1, 7, 0, 0x41, 0, 0xfb, 0x1c, 0x1a, 0x0b};
-    static struct fixture local;
-    struct err err = {0};
-    struct code code;
-    struct codegen_options options = {.opt_level = 1};
-    memcpy(local.bytes, bytes, sizeof bytes);
-    if (!load(&local, sizeof bytes, &err))
-        fail_msg("%s", err.message);
-    code_init(&code);
-    assert_false(codegen_llvm(local.plan->units, 1, &options, &code, &err));
-    assert_int_equal(err.kind, ERR_UNSUPPORTED);
-    assert_int_equal(err.offset, 25);
-    assert_non_null(strstr(err.message, "ref.i31"));
-    code_free(&code);
-    arena_free(&local.arena);
-}
-
 /* The import that the first call in the code of `func` goes to. */
 static uint32_t first_call(const struct code *code, const struct code_func *func)
 {
@@ -230,7 +208,6 @@ int main(void)
         cmocka_unit_test(traps_have_sites),
         cmocka_unit_test(calls_in_handlers_have_pads),
         cmocka_unit_test(the_same_input_gives_the_same_bytes),
-        cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(hints_order_the_code),
     };
     return cmocka_run_group_tests(tests, load_mixed, drop);

@@ -54,9 +54,6 @@ static bool is_structural(enum wasm_opcode code)
 bool emit_op(struct gen *g, const struct wasm_op *op)
 {
     const struct row *row = &emit_rows[op->code];
-    if (!row->emit)
-        return err_at(g->err, ERR_UNSUPPORTED, op->offset, "the instruction %s is not supported yet",
-                      wasm_op_name(op->code));
     g->offset = op->offset;
     LLVMSetCurrentDebugLocation2(g->builder, NULL);
     return row->emit(g, op, row);

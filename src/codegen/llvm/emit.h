@@ -265,4 +265,11 @@ LLVMBasicBlockRef unwind_block(struct gen *g);
 #include "codegen/llvm/emitters.def"
 #undef EMIT
 
+/* keep.c: loads from linear memory that trap although nobody needs their values. */
+/* All loads keep their traps, at a price in speed. */
+void keep_all_loads(struct gen *g);
+/* Between these two no pass deletes a load or moves it to where it is needed, unless another access stands for it. */
+void keep_loads(struct gen *g);
+void release_loads(struct gen *g);
+
 #endif

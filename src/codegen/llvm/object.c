@@ -19,25 +19,33 @@
  * their own compiler, and every function is kept), no idioms that become library calls, fewer repetitions.
  * Half the time of default<O2> for code of the same speed. */
 #define INSTCOMBINE "instcombine<max-iterations=1;no-use-loop-info;no-verify-fixpoint>"
-#define SIMPLIFY                                                                                                       \
+#define SIMPLIFY(unswitch, more)                                                                                       \
     "simplifycfg,early-cse<memssa>,jump-threading,correlated-propagation,simplifycfg<switch-range-to-icmp>"            \
     "," INSTCOMBINE ",simplifycfg<switch-range-to-icmp>,reassociate,"                                                  \
     "loop-mssa(loop-instsimplify,loop-simplifycfg,licm<no-allowspeculation>,loop-rotate,licm<allowspeculation>,"       \
-    "simple-loop-unswitch<no-nontrivial;trivial>),"                                                                    \
+    "simple-loop-unswitch<" unswitch ";trivial>),"                                                                     \
     "simplifycfg<switch-range-to-icmp>," INSTCOMBINE ",loop(indvars,loop-deletion,loop-unroll-full),"                  \
-    "gvn,sccp,bdce," INSTCOMBINE ",adce,dse,loop-mssa(licm<allowspeculation>),"                                        \
+    "gvn,sccp,bdce," INSTCOMBINE more ",adce,dse,loop-mssa(licm<allowspeculation>),"                                   \
     "simplifycfg<switch-range-to-icmp;hoist-common-insts;sink-common-insts>," INSTCOMBINE
-#define VECTORIZE                                                                                                      \
+/* At -O3 once more, on what the first round made plain. */
+#define MORE                                                                                                           \
+    ",aggressive-instcombine,constraint-elimination,jump-threading,correlated-propagation,gvn,"                        \
+    "tailcallelim," INSTCOMBINE
+#define VECTORIZE(level)                                                                                               \
     "loop(loop-rotate,loop-deletion),loop-vectorize,loop-load-elim," INSTCOMBINE ","                                   \
     "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops;hoist-common-insts;"          \
-    "sink-common-insts>,slp-vectorizer,vector-combine," INSTCOMBINE ",loop-unroll<O2>," INSTCOMBINE ","                \
+    "sink-common-insts>,slp-vectorizer,vector-combine," INSTCOMBINE ",loop-unroll<" level ">," INSTCOMBINE ","         \
     "loop-mssa(licm<allowspeculation>),instsimplify,div-rem-pairs,simplifycfg<speculate-unpredictables>"
 
-static const char *const pipelines[] = {
-    "function(simplifycfg)",
-    "function<eager-inv>(early-cse<memssa>," INSTCOMBINE ",simplifycfg<switch-range-to-icmp;switch-to-lookup>)",
-    "function<eager-inv>(" SIMPLIFY "," VECTORIZE ")",
-    "default<O3>",
+/* What runs while all loads are kept from vanishing (keep.c), and what runs after that. */
+#define EACH(passes) "function<eager-inv>(" passes ")"
+static const struct passes {
+    const char *simplify, *finish;
+} passes[] = {
+    {NULL, EACH("simplifycfg")},
+    {EACH("early-cse<memssa>," INSTCOMBINE ",simplifycfg<switch-range-to-icmp;switch-to-lookup>"), NULL},
+    {EACH(SIMPLIFY("no-nontrivial", "")), EACH(VECTORIZE("O2"))},
+    {EACH(SIMPLIFY("nontrivial", MORE)), EACH(VECTORIZE("O3"))},
 };
 
 static const LLVMCodeGenOptLevel levels[] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess, LLVMCodeGenLevelDefault,
@@ -90,6 +98,8 @@ bool object_machine(LLVMTargetMachineRef *ret_machine, const struct codegen_opti
 
 static bool run_passes(struct gen *g, LLVMTargetMachineRef machine, const char *passes, struct err *err)
 {
+    if (!passes)
+        return true;
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMErrorRef error = LLVMRunPasses(g->module, passes, machine, options);
     LLVMDisposePassBuilderOptions(options);
@@ -99,48 +109,6 @@ static bool run_passes(struct gen *g, LLVMTargetMachineRef machine, const char *
     err_set(err, ERR_SYSTEM, "LLVM: %s", message);
     LLVMDisposeErrorMessage(message);
     return false;
-}
-
-/* Instructions without effects of their own: dead when nobody uses them. */
-static bool is_pure(LLVMValueRef instruction)
-{
-    LLVMOpcode code = LLVMGetInstructionOpcode(instruction);
-    return LLVMIsACastInst(instruction) || LLVMIsABinaryOperator(instruction) || LLVMIsACmpInst(instruction) ||
-           code == LLVMGetElementPtr || code == LLVMSelect || code == LLVMPHI || code == LLVMExtractElement ||
-           code == LLVMInsertElement || code == LLVMShuffleVector || code == LLVMFNeg;
-}
-
-static bool may_trap(const struct gen *g, LLVMValueRef load)
-{
-    LLVMValueRef access = LLVMGetMetadata(load, g->md_tbaa);
-    return access == g->tbaa[ACCESS_MEMORY] || access == g->tbaa[ACCESS_HEADER] || access == g->tbaa[ACCESS_FIELD];
-}
-
-/* A load from linear memory or an object whose value nobody uses still traps in Wasm; LLVM would delete it. What makes
- * it look used is deleted here, users before what they use. */
-static void keep_dead_load(struct gen *g, LLVMValueRef instruction)
-{
-    if (LLVMGetFirstUse(instruction))
-        return;
-    if (is_pure(instruction))
-        LLVMInstructionEraseFromParent(instruction);
-    else if (LLVMIsALoadInst(instruction) && may_trap(g, instruction))
-        LLVMSetVolatile(instruction, true);
-}
-
-static void keep_dead_loads_in(struct gen *g, LLVMBasicBlockRef block)
-{
-    for (LLVMValueRef previous, i = LLVMGetLastInstruction(block); i; i = previous) {
-        previous = LLVMGetPreviousInstruction(i);
-        keep_dead_load(g, i);
-    }
-}
-
-static void keep_dead_loads(struct gen *g)
-{
-    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
-        for (LLVMBasicBlockRef b = LLVMGetLastBasicBlock(f); b; b = LLVMGetPreviousBasicBlock(b))
-            keep_dead_loads_in(g, b);
 }
 
 static void dump_module(struct gen *g, const struct codegen_options *options, const char *stage)
@@ -201,6 +169,19 @@ static void set_target(struct gen *g, LLVMTargetMachineRef machine)
     LLVMDisposeTargetData(layout);
 }
 
+static bool optimize(struct gen *g, LLVMTargetMachineRef machine, const struct passes *level, struct err *err)
+{
+    if (!level->simplify) {
+        keep_all_loads(g);
+        return run_passes(g, machine, level->finish, err);
+    }
+    keep_loads(g);
+    if (!run_passes(g, machine, level->simplify, err))
+        return false;
+    release_loads(g);
+    return run_passes(g, machine, level->finish, err);
+}
+
 bool object_make(struct gen *g, LLVMTargetMachineRef machine, const struct codegen_options *options,
                  struct buf *ret_object, struct err *err)
 {
@@ -209,8 +190,7 @@ bool object_make(struct gen *g, LLVMTargetMachineRef machine, const struct codeg
     dump_module(g, options, "ir");
     if (!verify(g, err) || !run_passes(g, machine, FIRST_PASSES, err))
         return false;
-    keep_dead_loads(g);
-    if (!run_passes(g, machine, pipelines[opt_level(options)], err))
+    if (!optimize(g, machine, &passes[opt_level(options)], err))
         return false;
     dump_module(g, options, "opt");
     dump_assembly(g, machine, options);

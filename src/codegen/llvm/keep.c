@@ -1,0 +1,144 @@
+/* Loads that must not vanish. A load from linear memory traps when its address is out of bounds, one from an object
+ * when there is none, whether or not anybody needs its value; to LLVM a load without users is nothing.
+ *
+ * Making every load volatile would be right and slow: nothing vectorizes, nothing is forwarded. So only those are made
+ * volatile that are dead: first those that are dead in the Wasm, then those that the simplifying passes found to be
+ * dead. While these run, each load has one more user, a call of an unknown function that may write to nothing the
+ * guest can see. It keeps the load alive and where it is, but does not hinder its being merged with another access of
+ * the same address, which traps in its place.
+ *
+ * Vectorizing and unrolling need loads without such users; what is found to be dead there, behind the simplifying
+ * passes, is lost. */
+#include "codegen/llvm/emit.h"
+
+#include <string.h>
+
+#define USE_NAME "mayfly.use"
+#define WRITES_INACCESSIBLE 8 /* MemoryEffects: two bits per location, the second location, 2 for a write */
+
+/* A load from linear memory or from an object that is not kept yet. */
+static bool may_vanish(const struct gen *g, LLVMValueRef instruction)
+{
+    if (!LLVMIsALoadInst(instruction) || LLVMGetVolatile(instruction))
+        return false;
+    LLVMValueRef access = LLVMGetMetadata(instruction, g->md_tbaa);
+    return access == g->tbaa[ACCESS_MEMORY] || access == g->tbaa[ACCESS_HEADER] || access == g->tbaa[ACCESS_FIELD];
+}
+
+/* Instructions without effects of their own: dead when nobody uses them. */
+static bool is_pure(LLVMValueRef instruction)
+{
+    LLVMOpcode code = LLVMGetInstructionOpcode(instruction);
+    return LLVMIsACastInst(instruction) || LLVMIsABinaryOperator(instruction) || LLVMIsACmpInst(instruction) ||
+           code == LLVMGetElementPtr || code == LLVMSelect || code == LLVMPHI || code == LLVMExtractElement ||
+           code == LLVMInsertElement || code == LLVMShuffleVector || code == LLVMFNeg || code == LLVMFreeze;
+}
+
+static LLVMValueRef use_function(struct gen *g, LLVMTypeRef *ret_type)
+{
+    static const char *const promises[] = {"nounwind", "willreturn", "nocallback", "nofree", "nosync"};
+    *ret_type = LLVMFunctionType(g->none, NULL, 0, true);
+    LLVMValueRef function = LLVMGetNamedFunction(g->module, USE_NAME);
+    if (function)
+        return function;
+    function = LLVMAddFunction(g->module, USE_NAME, *ret_type);
+    unsigned memory = LLVMGetEnumAttributeKindForName("memory", strlen("memory"));
+    LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(g->llvm, memory, WRITES_INACCESSIBLE));
+    for (unsigned i = 0; i < sizeof promises / sizeof *promises; i++) {
+        unsigned kind = LLVMGetEnumAttributeKindForName(promises[i], strlen(promises[i]));
+        LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(g->llvm, kind, 0));
+    }
+    return function;
+}
+
+/* ---- walking ---- */
+
+typedef void visit_fn(struct gen *g, LLVMValueRef instruction);
+
+/* Last instructions first, so that users come before what they use; `visit` may erase what it is shown. */
+static void visit_block(struct gen *g, LLVMBasicBlockRef block, visit_fn *visit)
+{
+    for (LLVMValueRef previous, i = LLVMGetLastInstruction(block); i; i = previous) {
+        previous = LLVMGetPreviousInstruction(i);
+        visit(g, i);
+    }
+}
+
+static void visit_all(struct gen *g, visit_fn *visit)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef b = LLVMGetLastBasicBlock(f); b; b = LLVMGetPreviousBasicBlock(b))
+            visit_block(g, b, visit);
+}
+
+/* ---- what each walk does ---- */
+
+/* What makes a load look used is deleted here, users before what they use. */
+static void keep_unused(struct gen *g, LLVMValueRef instruction)
+{
+    if (LLVMGetFirstUse(instruction))
+        return;
+    if (is_pure(instruction))
+        LLVMInstructionEraseFromParent(instruction);
+    else if (may_vanish(g, instruction))
+        LLVMSetVolatile(instruction, true);
+}
+
+/* Loads of half a vector, which is then extended to a whole one: parts of it are known without the load. */
+static bool is_half(const struct gen *g, LLVMValueRef load)
+{
+    LLVMTypeRef type = LLVMTypeOf(load);
+    return type == g->type[K_I8X8] || type == g->type[K_I16X4] || type == g->type[K_I32X2] || type == g->type[K_F32X2];
+}
+
+static void add_use(struct gen *g, LLVMValueRef instruction)
+{
+    if (!may_vanish(g, instruction))
+        return;
+    if (is_half(g, instruction))
+        LLVMSetVolatile(instruction, true);
+    LLVMTypeRef type;
+    LLVMValueRef function = use_function(g, &type);
+    LLVMPositionBuilderBefore(g->builder, LLVMGetNextInstruction(instruction));
+    LLVMBuildCall2(g->builder, type, function, &instruction, 1, "");
+}
+
+static void make_volatile(struct gen *g, LLVMValueRef instruction)
+{
+    if (may_vanish(g, instruction))
+        LLVMSetVolatile(instruction, true);
+}
+
+static bool is_use(struct gen *g, LLVMValueRef instruction)
+{
+    return LLVMIsACallInst(instruction) && LLVMGetCalledValue(instruction) == LLVMGetNamedFunction(g->module, USE_NAME);
+}
+
+static void remove_use(struct gen *g, LLVMValueRef instruction)
+{
+    if (is_use(g, instruction))
+        LLVMInstructionEraseFromParent(instruction);
+}
+
+void keep_all_loads(struct gen *g)
+{
+    visit_all(g, make_volatile);
+}
+
+void keep_loads(struct gen *g)
+{
+    LLVMSetCurrentDebugLocation2(g->builder, NULL);
+    visit_all(g, keep_unused);
+    visit_all(g, add_use);
+}
+
+void release_loads(struct gen *g)
+{
+    LLVMValueRef function = LLVMGetNamedFunction(g->module, USE_NAME);
+    if (!function)
+        return;
+    visit_all(g, remove_use);
+    LLVMDeleteFunction(function);
+    visit_all(g, keep_unused);
+}

@@ -1,0 +1,35 @@
+/* Generated modules run by two code generators (or two levels of one), and what they did compared. */
+#ifndef MAYFLY_TESTS_SUPPORT_DIFFER_H
+#define MAYFLY_TESTS_SUPPORT_DIFFER_H
+
+#include "compile/build.h"
+#include "support/generate.h"
+
+#define DIFFER_RESULTS_MAX 16u
+
+/* What one call did: a trap, or results with their types. */
+struct differ_call {
+    enum trap trap; /* 0: it returned */
+    uint32_t result_count;
+    uint8_t types[DIFFER_RESULTS_MAX];
+    union cell results[DIFFER_RESULTS_MAX];
+};
+
+/* The calls of a module in order, "sum" last. */
+struct differ_outcome {
+    struct differ_call calls[GENERATE_FUNCS_MAX + 1];
+    uint32_t call_count;
+};
+
+/* Compile, load, instantiate and call. False: the module was not compiled or loaded, which `err` explains. */
+bool differ_run(const struct generated *generated, generator_fn *generate, int opt_level,
+                struct differ_outcome *ret_outcome, struct err *err);
+
+/* Whether both did the same; if not, the first difference in words. A stack overflow on one side is no difference
+ * (frames have sizes of their own), and nothing behind it is compared. */
+bool differ_same(const struct differ_outcome *a, const struct differ_outcome *b, char *ret_words, size_t size);
+
+/* The bytes of a seed: any number of them, never the same for two seeds. */
+void differ_bytes(uint64_t seed, uint8_t *ret_bytes, size_t size);
+
+#endif

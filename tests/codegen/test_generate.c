@@ -1,5 +1,5 @@
 /* What the generator promises about its result, whatever the module: order, alignment, hashes, tables, and the
- * same bytes every time. That the code does what Wasm says is tested in test_suite.c. */
+ * same bytes every time. That the code does what Wasm says is tested by run-wast. */
 #include "base/alloc.h"
 #include "codegen/codegen.h"
 #include "image/plan.h"

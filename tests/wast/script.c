@@ -1,0 +1,313 @@
+/* See script.h. */
+#include "script.h"
+
+#include "value.h"
+#include "world.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct script {
+    const char *path; /* of the JSON; binaries lie beside it */
+    const struct script_options *options;
+    struct tally *tally;
+    struct world world;
+    json_t *command;
+    struct err why; /* of a failure */
+};
+
+static const char *text_of(json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+static bool is_assertion(json_t *command)
+{
+    const char *type = text_of(command, "type");
+    return type && strncmp(type, "assert_", 7) == 0;
+}
+
+static json_t *load(const char *path)
+{
+    json_error_t error;
+    json_t *script = json_load_file(path, JSON_ALLOW_NUL, &error);
+    if (!script)
+        fprintf(stderr, "error: %s: line %d: %s\n", path, error.line, error.text);
+    return script;
+}
+
+int script_count(const char *path)
+{
+    int count = 0;
+    size_t i;
+    json_t *command, *script = load(path);
+    if (!script)
+        return -1;
+    json_array_foreach(json_object_get(script, "commands"), i, command) count += is_assertion(command);
+    json_decref(script);
+    return count;
+}
+
+/* The path of the command's module. */
+static void module_path(const struct script *script, char path[512])
+{
+    const char *slash = strrchr(script->path, '/');
+    int folder = slash ? (int)(slash - script->path + 1) : 0;
+    const char *name = text_of(script->command, "filename");
+    snprintf(path, 512, "%.*s%s", folder, script->path, name ? name : "");
+}
+
+/* ---- actions ---- */
+
+static struct str field_of(json_t *action)
+{
+    json_t *field = json_object_get(action, "field");
+    return (struct str){json_string_value(field), json_string_length(field)};
+}
+
+static bool get_global(struct script *script, json_t *action, struct world_call *call)
+{
+    struct link_extern global;
+    if (!world_find(&script->world, text_of(action, "module"), field_of(action), WASM_GLOBAL, &global, &script->why))
+        return false;
+    memcpy(&call->values[0], link_address(&global), sizeof call->values[0]);
+    call->result_count = 1;
+    return true;
+}
+
+static bool invoke(struct script *script, json_t *action, struct world_call *call)
+{
+    size_t i;
+    json_t *arg, *args = json_object_get(action, "args");
+    if (!world_find(&script->world, text_of(action, "module"), field_of(action), WASM_FUNC, &call->func, &script->why))
+        return false;
+    if (json_array_size(args) > WORLD_VALUES_MAX)
+        return err_set(&script->why, ERR_LIMIT, "too many arguments");
+    json_array_foreach(args, i, arg) call->values[i] = value_of(arg);
+    return world_invoke(&script->world, call, &script->why);
+}
+
+static bool act(struct script *script, struct world_call *call)
+{
+    json_t *action = json_object_get(script->command, "action");
+    const char *type = text_of(action, "type");
+    memset(call, 0, sizeof *call);
+    return type && strcmp(type, "get") == 0 ? get_global(script, action, call) : invoke(script, action, call);
+}
+
+/* ---- traps ---- */
+
+/* The trap that a message means: the reference interpreter adds details to some. */
+static enum trap trap_of(const char *text)
+{
+    enum trap found = TRAP_NONE;
+    size_t longest = 0;
+    for (int trap = TRAP_NONE + 1; text && trap < TRAP_COUNT; trap++) {
+        size_t length = strlen(trap_text((enum trap)trap));
+        if (length > longest && strncmp(text, trap_text((enum trap)trap), length) == 0) {
+            found = (enum trap)trap;
+            longest = length;
+        }
+    }
+    return found;
+}
+
+/* script->why must be the trap that `expected` means. */
+static bool trapped(struct script *script, bool returned, const char *expected)
+{
+    if (returned)
+        return err_set(&script->why, ERR_TRAP, "expected \"%s\", but nothing trapped", expected);
+    if (script->why.kind != ERR_TRAP)
+        return false;
+    if (trap_of(script->why.message) == trap_of(expected) && trap_of(expected) != TRAP_NONE)
+        return true;
+    char got[sizeof script->why.message];
+    memcpy(got, script->why.message, sizeof got);
+    return err_set(&script->why, ERR_TRAP, "expected \"%s\", got \"%.200s\"", expected, got);
+}
+
+/* ---- commands: true when all was as it must be, else script->why says what was not ---- */
+
+static bool run_action(struct script *script)
+{
+    static struct world_call call;
+    return act(script, &call);
+}
+
+static bool expect_values(struct script *script)
+{
+    static struct world_call call;
+    json_t *expected, *all = json_object_get(script->command, "expected");
+    size_t i;
+    if (!act(script, &call))
+        return false;
+    if (json_array_size(all) != call.result_count)
+        return err_set(&script->why, ERR_INVALID, "%u results, expected %zu", call.result_count, json_array_size(all));
+    json_array_foreach(all, i, expected) if (!value_matches(expected, &call.values[i])) return err_set(
+        &script->why, ERR_INVALID, "result %zu is 0x%llx %016llx", i, (unsigned long long)call.values[i].lanes[1],
+        (unsigned long long)call.values[i].lanes[0]);
+    return true;
+}
+
+static bool expect_trap(struct script *script)
+{
+    static struct world_call call;
+    return trapped(script, act(script, &call), text_of(script->command, "text"));
+}
+
+static bool expect_exhaustion(struct script *script)
+{
+    static struct world_call call;
+    return trapped(script, act(script, &call), trap_text(TRAP_STACK_OVERFLOW));
+}
+
+static bool expect_exception(struct script *script)
+{
+    static struct world_call call;
+    return trapped(script, act(script, &call), trap_text(TRAP_UNCAUGHT_EXCEPTION));
+}
+
+static bool make_instance(struct script *script)
+{
+    char path[512];
+    module_path(script, path);
+    return world_instantiate(&script->world, path, text_of(script->command, "name"), &script->why);
+}
+
+/* Instantiation must fail; the current instance stays. */
+static bool make_none(struct script *script)
+{
+    struct instance *current = script->world.current;
+    bool made = make_instance(script);
+    script->world.current = current;
+    return made;
+}
+
+static bool expect_uninstantiable(struct script *script)
+{
+    return trapped(script, make_none(script), text_of(script->command, "text"));
+}
+
+static bool expect_unlinkable(struct script *script)
+{
+    const char *text = text_of(script->command, "text");
+    if (make_none(script))
+        return err_set(&script->why, ERR_LINK, "it was linked");
+    return script->why.kind == ERR_LINK && text && strncmp(script->why.message, text, strlen(text)) == 0;
+}
+
+/* The threads suite was written before modules could have several memories and tables. Its assertions that they
+ * cannot are checked by the rule of that time. */
+static bool is_outdated(const char *text)
+{
+    return text && (strcmp(text, "multiple memories") == 0 || strcmp(text, "multiple tables") == 0);
+}
+
+static bool expect_refusal(struct script *script, enum err_kind kind)
+{
+    char path[512];
+    bool outdated = is_outdated(text_of(script->command, "text"));
+    module_path(script, path);
+    if (outdated ? world_validate_single(path, &script->why) : world_validate(path, &script->why))
+        return err_set(&script->why, kind, "it was accepted");
+    return script->why.kind == kind;
+}
+
+static bool expect_malformed(struct script *script)
+{
+    return expect_refusal(script, ERR_MALFORMED);
+}
+
+static bool expect_invalid(struct script *script)
+{
+    return expect_refusal(script, ERR_INVALID);
+}
+
+static bool define(struct script *script)
+{
+    char path[512];
+    module_path(script, path);
+    return world_validate(path, &script->why) &&
+           (world_define(&script->world, path, text_of(script->command, "name")) || err_memory(&script->why));
+}
+
+static bool make_defined_instance(struct script *script)
+{
+    return world_instantiate_definition(&script->world, text_of(script->command, "module"),
+                                        text_of(script->command, "instance"), &script->why);
+}
+
+static bool register_instance(struct script *script)
+{
+    return world_register(&script->world, text_of(script->command, "name"), text_of(script->command, "as")) ||
+           err_set(&script->why, ERR_USAGE, "no such instance");
+}
+
+static const struct {
+    const char *type;
+    bool (*run)(struct script *script);
+} commands[] = {
+    {"module", make_instance},
+    {"module_definition", define},
+    {"module_instance", make_defined_instance},
+    {"register", register_instance},
+    {"action", run_action},
+    {"assert_return", expect_values},
+    {"assert_trap", expect_trap},
+    {"assert_exhaustion", expect_exhaustion},
+    {"assert_exception", expect_exception},
+    {"assert_uninstantiable", expect_uninstantiable},
+    {"assert_unlinkable", expect_unlinkable},
+    {"assert_malformed", expect_malformed},
+    {"assert_invalid", expect_invalid},
+};
+
+static bool run_command(struct script *script)
+{
+    const char *type = text_of(script->command, "type");
+    for (size_t i = 0; type && i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].type, type) == 0)
+            return commands[i].run(script);
+    return err_set(&script->why, ERR_UNSUPPORTED, "unknown command");
+}
+
+static void tell(const struct script *script, bool passed)
+{
+    json_t *field = json_object_get(json_object_get(script->command, "action"), "field");
+    const char *type = text_of(script->command, "type"), *base = strrchr(script->path, '/');
+    printf("%s%s:%lld: %s%s%s%s%s\n", passed ? "  ok " : "", base ? base + 1 : script->path,
+           (long long)json_integer_value(json_object_get(script->command, "line")), type ? type : "?", field ? " " : "",
+           field ? json_string_value(field) : "", passed ? "" : ": ", passed ? "" : script->why.message);
+}
+
+static void run_all(struct script *script, json_t *all)
+{
+    size_t i;
+    json_array_foreach(all, i, script->command)
+    {
+        memset(&script->why, 0, sizeof script->why);
+        bool passed = run_command(script);
+        if (!passed || script->options->verbose)
+            tell(script, passed);
+        script->tally->failed += !passed;
+        script->tally->passed += passed && is_assertion(script->command);
+    }
+}
+
+void script_run(const char *path, const struct script_options *options, struct tally *tally)
+{
+    static struct script script;
+    script = (struct script){.path = path, .options = options, .tally = tally};
+    json_t *file = load(path);
+    if (file && world_open(&script.world, options->opt_level, &script.why)) {
+        run_all(&script, json_object_get(file, "commands"));
+    } else {
+        if (file)
+            printf("%s: %s\n", path, script.why.message);
+        tally->failed += tally->assertions;
+    }
+    compiler_stop(&script.world.compiler);
+    json_decref(file);
+}

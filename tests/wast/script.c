@@ -73,6 +73,7 @@ static bool get_global(struct script *script, json_t *action, struct world_call 
     if (!world_find(&script->world, text_of(action, "module"), field_of(action), WASM_GLOBAL, &global, &script->why))
         return false;
     memcpy(&call->values[0], link_address(&global), sizeof call->values[0]);
+    call->func = global;
     call->result_count = 1;
     return true;
 }
@@ -85,7 +86,11 @@ static bool invoke(struct script *script, json_t *action, struct world_call *cal
         return false;
     if (json_array_size(args) > WORLD_VALUES_MAX)
         return err_set(&script->why, ERR_LIMIT, "too many arguments");
-    json_array_foreach(args, i, arg) call->values[i] = value_of(arg);
+    json_array_foreach(args, i, arg)
+    {
+        call->values[i] = value_of(arg);
+        call->host_any[i] = value_is_host_any(arg);
+    }
     return world_invoke(&script->world, call, &script->why);
 }
 
@@ -99,9 +104,13 @@ static bool act(struct script *script, struct world_call *call)
 
 /* ---- traps ---- */
 
-/* The trap that a message means: the reference interpreter adds details to some. */
+/* The trap that a message means: the reference interpreter adds details to some, and has more words for null. */
 static enum trap trap_of(const char *text)
 {
+    static const char *const nulls[] = {"null structure reference", "null array reference", "null i31 reference"};
+    for (size_t i = 0; text && i < sizeof nulls / sizeof *nulls; i++)
+        if (strcmp(text, nulls[i]) == 0)
+            return TRAP_NULL_REFERENCE;
     enum trap found = TRAP_NONE;
     size_t longest = 0;
     for (int trap = TRAP_NONE + 1; text && trap < TRAP_COUNT; trap++) {
@@ -145,9 +154,13 @@ static bool expect_values(struct script *script)
         return false;
     if (json_array_size(all) != call.result_count)
         return err_set(&script->why, ERR_INVALID, "%u results, expected %zu", call.result_count, json_array_size(all));
-    json_array_foreach(all, i, expected) if (!value_matches(expected, &call.values[i])) return err_set(
-        &script->why, ERR_INVALID, "result %zu is 0x%llx %016llx", i, (unsigned long long)call.values[i].lanes[1],
-        (unsigned long long)call.values[i].lanes[0]);
+    json_array_foreach(
+        all, i,
+        expected) if (!value_matches(expected, &call.values[i],
+                                     &call.func.slot->gc)) return err_set(&script->why, ERR_INVALID,
+                                                                          "result %zu is 0x%llx %016llx", i,
+                                                                          (unsigned long long)call.values[i].lanes[1],
+                                                                          (unsigned long long)call.values[i].lanes[0]);
     return true;
 }
 

@@ -43,6 +43,12 @@ static union cell vector_of(json_t *value)
     return cell;
 }
 
+bool value_is_host_any(json_t *value)
+{
+    const char *text = text_of(value, "value");
+    return strcmp(text_of(value, "type"), "anyref") == 0 && *text && strcmp(text, "null") != 0;
+}
+
 union cell value_of(json_t *value)
 {
     union cell cell = {.lanes = {0, 0}};
@@ -80,31 +86,46 @@ static bool vector_matches(json_t *expected, const union cell *cell)
     return true;
 }
 
-static bool any_matches(json_t *values, const union cell *cell)
+static bool any_matches(json_t *values, const union cell *cell, const struct gc *gc)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(values, i, one) if (value_matches(one, cell)) return true;
+    json_array_foreach(values, i, one) if (value_matches(one, cell, gc)) return true;
     return false;
 }
 
+/* Is a reference of the heap that is not null one of the type? */
+static bool kind_matches(const char *type, uint64_t reference, const struct gc *gc)
+{
+    bool i31 = reference & 1;
+    if (strcmp(type, "i31ref") == 0)
+        return i31;
+    if (strcmp(type, "arrayref") == 0)
+        return !i31 && gc_type(gc, (uint32_t)reference)->display[0] == HEAP_ROOT_ARRAY;
+    if (strcmp(type, "structref") == 0)
+        return !i31 && gc_type(gc, (uint32_t)reference)->display[0] == HEAP_ROOT_STRUCT;
+    return true;
+}
+
 /* Without a value: any null, or any reference of the type that is not null. */
-static bool reference_matches(json_t *expected, const char *type, const union cell *cell)
+static bool reference_matches(json_t *expected, const char *type, const union cell *cell, const struct gc *gc)
 {
     const char *text = text_of(expected, "value");
     if (strcmp(type, "refnull") == 0 || strncmp(type, "null", 4) == 0 || strcmp(text, "null") == 0)
         return cell->u64 == 0;
-    return *text ? cell->u64 == host_reference(text) : cell->u64 != 0;
+    if (value_is_host_any(expected))
+        return gc_externalize(gc, cell->u64) == host_reference(text);
+    return *text ? cell->u64 == host_reference(text) : cell->u64 != 0 && kind_matches(type, cell->u64, gc);
 }
 
-bool value_matches(json_t *expected, const union cell *cell)
+bool value_matches(json_t *expected, const union cell *cell, const struct gc *gc)
 {
     const char *type = text_of(expected, "type");
     if (strcmp(type, "either") == 0)
-        return any_matches(json_object_get(expected, "values"), cell);
+        return any_matches(json_object_get(expected, "values"), cell, gc);
     if (strcmp(type, "v128") == 0)
         return vector_matches(expected, cell);
     if (is_reference(type))
-        return reference_matches(expected, type, cell);
+        return reference_matches(expected, type, cell, gc);
     return lane_matches(text_of(expected, "value"), cell->v128, type[1] == '3' ? 4 : 8);
 }

@@ -195,6 +195,9 @@ static void call_body(struct task *task)
     struct world_call *call = task->arg;
     struct slot *first = task->slot;
     const uint8_t *types = link_signature(&call->func, &call->param_count, &call->result_count);
+    for (uint32_t i = 0; i < call->param_count; i++)
+        if (call->host_any[i])
+            call->values[i].u64 = gc_internalize(&call->func.slot->gc, call->values[i].u64);
     call->returned = guest_call(first->store, link_funcref(&call->func, first), types, call->param_count,
                                 call->result_count, call->values);
 }

@@ -45,6 +45,7 @@ struct world {
 struct world_call {
     struct link_extern func;
     union cell values[WORLD_VALUES_MAX];
+    bool host_any[WORLD_VALUES_MAX]; /* arguments: value_is_host_any */
     uint32_t param_count, result_count;
     bool returned;
 };

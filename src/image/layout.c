@@ -186,20 +186,30 @@ static void place_heap(struct layout *layout)
     EACH_UNIT(layout, unit->heap.base = here(unit, geometry->heap_off))
 }
 
+/* Bytes that a memory may grow to. All of the index range for 32 bits, whose accesses are not checked; up to the
+ * declared maximum for 64 bits. */
+static uint64_t memory_capacity(const struct wasm_memory *memory)
+{
+    if (!memory->limits.is_64)
+        return (uint64_t)1 << 32;
+    uint64_t pages = MEMORY_RESERVE_64 >> memory->page_log2;
+    if (memory->limits.has_max && memory->limits.max < pages)
+        pages = memory->limits.max;
+    return pages << memory->page_log2;
+}
+
 static bool place_memories(struct layout *layout, struct unit *unit, struct err *err)
 {
     const struct wasm_module *module = unit->module;
     for (uint32_t i = module->imported_memories; i < module->memory_count; i++) {
         const struct wasm_memory *memory = &module->memories[i];
-        uint64_t reserve = MEMORY_RESERVE_32;
-        if (memory->limits.is_64 || memory->page_log2 != 16)
-            reserve = MEMORY_RESERVE_64 + MEMORY_GUARD_64;
-        uint64_t guard = memory->limits.is_64 ? MEMORY_GUARD_64 : reserve - ((uint64_t)1 << 32);
-        if (memory->limits.min > (reserve - guard) >> memory->page_log2)
+        uint64_t capacity = memory_capacity(memory);
+        uint64_t guard = memory->limits.is_64 ? MEMORY_GUARD_64 : MEMORY_RESERVE_32 - capacity;
+        if (memory->limits.min > capacity >> memory->page_log2)
             return err_set(err, ERR_LIMIT, "memory of %" PRIu64 " pages is more than this engine reserves",
                            memory->limits.min);
-        layout->geometry->memory_reserve[unit->index][i] = reserve - guard;
-        unit->memories[i].base = here(unit, take(layout, reserve, PAGE));
+        layout->geometry->memory_reserve[unit->index][i] = capacity;
+        unit->memories[i].base = here(unit, take(layout, capacity + guard, PAGE));
         if (layout->at > SLOT_SIZE_MAX)
             return err_set(err, ERR_LIMIT, "the memories of one instance reserve more than 2^40 bytes of addresses");
     }

@@ -1,0 +1,15 @@
+;; What run-wast must count: 3 assertions hold, 5 do not, and 2 commands that are no assertions fail.
+(module
+  (func (export "seven") (result i32) (i32.const 7))
+  (func (export "trap") (unreachable))
+  (func (export "ref") (result anyref) (ref.i31 (i32.const 1))))
+(assert_return (invoke "seven") (i32.const 7))
+(assert_trap (invoke "trap") "unreachable")
+(assert_return (invoke "ref") (ref.i31))
+(assert_return (invoke "seven") (i32.const 8))
+(assert_trap (invoke "trap") "integer overflow")
+(assert_return (invoke "ref") (ref.array))
+(assert_return (invoke "absent"))
+(module (import "nobody" "nothing" (func)))
+(assert_return (invoke "seven") (i32.const 7))
+(invoke "seven")

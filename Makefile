@@ -20,6 +20,12 @@ deps-bench: deps ## install what the benchmarks measure against
 serve: deps release ## build, then serve the example in examples/hello-c
 	@build/mayfly up examples/hello-c/hello.wasm --listen $(LISTEN)
 
+install: release ## install into PREFIX (/usr/local), with manual page and completions
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh install build
+
+uninstall: ## remove what `make install` installed
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh uninstall build
+
 test: deps release asan ## every test, in the release and in the sanitizer build
 	@scripts/test.sh build build-asan
 
@@ -39,8 +45,10 @@ bindings: ## regenerate src/wasi/gen from wit/
 	@TARGET=wit-bindings scripts/build.sh build -DCMAKE_BUILD_TYPE=Release
 	@build/wit-bindings --out src/wasi/gen --include wasi/gen --implemented wit/implemented.txt wit/*.wit
 
-lint: ## the rules of the house
-	@python3 tests/tidy/tidy.py
+lint: release ## the rules of the house, form, and clang-tidy
+	@python3 tests/tidy/tidy.py rules
+	@python3 tests/tidy/tidy.py format || [ $$? = 77 ]
+	@python3 tests/tidy/tidy.py clang || [ $$? = 77 ]
 
 format: ## put every C file in form
 	@python3 tests/tidy/tidy.py --list-c | xargs clang-format-19 -i
@@ -52,4 +60,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-.PHONY: release debug asan deps deps-bench serve test test-full bench bench-start bench-serve bindings lint format clean help
+.PHONY: release debug asan install uninstall deps deps-bench serve test test-full bench bench-start bench-serve \
+	bindings lint format clean help

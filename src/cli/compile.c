@@ -29,11 +29,9 @@ static bool write_file(int image_fd, const char *path, struct err *err)
 
 int cli_compile(const struct cli_options *options)
 {
-    struct compile_options compile;
+    const struct compile_options compile = cli_compile_options(options);
     struct err err = {0};
     char path[PATH_MAX];
-    if (!cli_compile_options("compile", options, &compile))
-        return CLI_USAGE;
     snprintf(path, sizeof path, "%s%s", options->output ? options->output : options->file,
              options->output ? "" : ".image");
     int image_fd = compile_open(options->file, &compile, NULL, &err);

@@ -132,12 +132,10 @@ int cli_run(const struct cli_options *options)
     static struct preview1 process;
     static const char *args[CLI_ARGS_MAX + 1], *env[CLI_LIST_MAX];
     struct run run = {.process = &process};
-    struct compile_options compile;
+    const struct compile_options compile = cli_compile_options(options);
     struct err err = {0};
     uint32_t count = 0;
     arena_init(&run.strings, STRINGS_BYTES);
-    if (!cli_compile_options("run", options, &compile))
-        return CLI_USAGE;
     args[count++] = base_name(options->file);
     for (char **at = options->args; at && *at && count <= CLI_ARGS_MAX; at++)
         args[count++] = *at;

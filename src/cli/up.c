@@ -50,9 +50,7 @@ static void function_name(const char *path, char name[64])
 
 static bool load(struct up *up, const struct cli_options *options, const char *name, struct err *err)
 {
-    struct compile_options compile;
-    if (!cli_compile_options("up", options, &compile))
-        return err_set(err, ERR_USAGE, "%s", "");
+    const struct compile_options compile = cli_compile_options(options);
     int image_fd = compile_open(options->file, &compile, NULL, err);
     if (image_fd < 0)
         return false;
@@ -124,7 +122,9 @@ int cli_up(const struct cli_options *options)
     if (done && options->stats)
         log_stats(&up);
     finish(&up);
-    if (!done && err.kind != ERR_USAGE)
+    if (!done && err.kind == ERR_USAGE)
+        return cli_usage("up", "%s", err.message);
+    if (!done)
         err_print(&err, options->file);
-    return done ? 0 : err.kind == ERR_USAGE ? CLI_USAGE : CLI_FAILED;
+    return done ? CLI_DONE : CLI_FAILED;
 }

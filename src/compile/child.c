@@ -22,8 +22,7 @@
 #define CPU_SECONDS_DEFAULT 1800u
 #define CPU_SECONDS_GRACE 5u /* between the signal that names the limit and the one that cannot be caught */
 
-/* The compiler stands beside this program, or in ../libexec/mayfly. */
-static bool compiler_path(char path[PATH_MAX], struct err *err)
+bool compiler_path(char path[PATH_MAX], struct err *err)
 {
     static const char *const places[] = {"mayfly-compiler", "../mayfly-compiler", "../libexec/mayfly/mayfly-compiler"};
     char self[PATH_MAX];

@@ -8,7 +8,11 @@
 
 #include "compile/build.h"
 
+#include <limits.h>
 #include <sys/types.h>
+
+/* Where the compiler is: beside this program, or in ../libexec/mayfly. False when it is not installed. */
+bool compiler_path(char ret_path[PATH_MAX], struct err *err);
 
 /* Zeroed: no child runs. */
 struct compiler {

@@ -18,11 +18,11 @@ struct http_chunks {
 
 void http_chunks_begin(struct http_chunks *chunks);
 
-/* Decode `raw[0..size)` and append the data to `body`, at most `max` bytes in all. *ret_used gets the
+/* Decode `bytes[0..size)` and append the data to `body`, at most `max` bytes in all. *ret_used gets the
  * number of bytes that are done with; the caller offers the others again, with more behind them.
- * HTTP_PARSE_DONE at the end; trailers are then views into `raw`, names in lower case.
+ * HTTP_PARSE_DONE at the end; trailers are then views into `bytes`, names in lower case.
  * HTTP_PARSE_MORE, or the status to refuse the request with (500: out of memory). */
-int http_chunks_decode(struct http_chunks *chunks, char *raw, size_t size, size_t max, struct buf *body,
+int http_chunks_decode(struct http_chunks *chunks, char *bytes, size_t size, size_t max, struct buf *body,
                        size_t *ret_used);
 
 #endif

@@ -20,12 +20,12 @@ static char printable(char c)
 
 void symbols_name(const struct image *image, const struct image_func *func, char ret_name[SYMBOL_NAME_MAX])
 {
-    static const char *const kinds[] = {"function", "import", "routine"};
+    static const char *const kinds[] = {"function", "import", "routine", "initializer"};
     struct str name = image_str(image, func->name);
     size_t size = name.len < SYMBOL_NAME_MAX - 1 ? name.len : SYMBOL_NAME_MAX - 1;
-    if (!size || func->kind > 2) {
-        snprintf(ret_name, SYMBOL_NAME_MAX, "wasm%u.%s%u", func->unit, func->kind <= 2 ? kinds[func->kind] : "code",
-                 func->func);
+    if (!size) {
+        const char *kind = func->kind < sizeof kinds / sizeof *kinds ? kinds[func->kind] : "code";
+        snprintf(ret_name, SYMBOL_NAME_MAX, "wasm%u.%s%u", func->unit, kind, func->func);
         return;
     }
     for (size_t i = 0; i < size; i++)

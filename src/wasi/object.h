@@ -156,7 +156,7 @@ struct wasi_http_fields {
     struct http_field *items;
 };
 /* An immutable view of a message's fields without those that guests may not see or set. */
-struct wasi_http_fields *fields_of_message(struct host *h, const struct http_field *fields, uint32_t count,
+struct wasi_http_fields *fields_of_message(struct host *h, const struct http_field *from, uint32_t count,
                                            struct host_node *parent);
 struct wasi_http_fields *fields_view(struct host *h, const struct wasi_http_fields *of, struct host_node *parent);
 

@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/map.h"
 #include "base/sha256.h"
 #include "base/vec.h"
@@ -147,9 +148,51 @@ static void errors_are_complete(void **state)
     assert_false(err_set(NULL, ERR_LIMIT, "nobody listens"));
 }
 
+static void json_is_well_formed(void **state)
+{
+    (void)state;
+    struct buf buf;
+    struct json json = {.out = &buf};
+    static const char *const expected = "{\n  \"a\": [],\n  \"b\": [\n    18446744073709551615,\n    \"\\\"\\\\\\n"
+                                        "\\u0001\\u007f\\u009b\xc3\xa4\",\n    null\n  ],\n  \"c\\\"\": true,\n"
+                                        "  \"d\": \"\\ufffdx\"\n}\n";
+    buf_init(&buf, 1000);
+    json_object(&json, NULL);
+    json_array(&json, "a");
+    json_end(&json);
+    json_array(&json, "b");
+    json_number(&json, NULL, UINT64_MAX);
+    json_string(&json, NULL, STR("\"\\\n\x01\x7f\xc2\x9b\xc3\xa4"));
+    json_null(&json, NULL);
+    json_end(&json);
+    json_bool(&json, "c\"", true);
+    json_string(&json, "d", STR("\xffx"));
+    json_end(&json);
+    assert_false(buf.failed);
+    buf_append(&buf, "", 1);
+    assert_string_equal((const char *)buf.data, expected);
+    buf_free(&buf);
+}
+
+static void json_has_a_depth(void **state)
+{
+    (void)state;
+    struct buf buf;
+    struct json json = {.out = &buf};
+    buf_init(&buf, 10000);
+    for (unsigned i = 0; i < JSON_DEPTH; i++)
+        json_array(&json, NULL);
+    assert_false(buf.failed);
+    json_array(&json, NULL);
+    assert_true(buf.failed);
+    buf_free(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_is_well_formed),
+        cmocka_unit_test(json_has_a_depth),
         cmocka_unit_test(arenas_give_zeroed_aligned_memory),
         cmocka_unit_test(arenas_keep_their_maximum),
         cmocka_unit_test(buffers_keep_their_maximum),

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The rules of the house, checked: tidy.py [rules|format|--list-c]
+"""The rules of the house, checked: tidy.py [rules|format|clang|--list-c]
 
 rules   which room includes which, banned functions, function length, conditional compilation, what a file
         opens with, and marks and paths that do not belong into the tree
 format  clang-format-19 would change nothing
+clang   clang-tidy-19 finds nothing (.clang-tidy lists what it looks for); needs build/
 
 The order of the rooms is read from docs/architecture.md. Exceptions stand below by name, each with its reason.
 """
@@ -206,13 +207,26 @@ def formatted(names):
     return 1 if result.returncode else 0
 
 
+def clang(names):
+    tool = shutil.which("clang-tidy-19")
+    commands = os.path.join(ROOT, "build", "compile_commands.json")
+    if not tool or not os.path.exists(commands):
+        print(f"skipped: {'there is no build/' if tool else 'clang-tidy-19 is not installed'}")
+        return 77
+    sources = [n for n in names if n.startswith("src/") and n.endswith(".c") and not n.startswith(GENERATED)]
+    result = subprocess.run(["xargs", f"-P{os.cpu_count()}", "-n4", tool, "-p", "build", "--quiet",
+                             "--warnings-as-errors=*"], input="\n".join(sources), cwd=ROOT, capture_output=True, text=True)
+    print(result.stdout.replace(ROOT + os.sep, "") + f"{len(sources)} files read by clang-tidy")
+    return 1 if result.returncode else 0
+
+
 def main(arguments):
     names = tracked()
     if "--list-c" in arguments:
         print("\n".join(n for n in names if is_c(n)))
         return 0
     what = arguments[1] if len(arguments) > 1 else "rules"
-    return {"rules": rules, "format": formatted}[what](names)
+    return {"rules": rules, "format": formatted, "clang": clang}[what](names)
 
 
 if __name__ == "__main__":

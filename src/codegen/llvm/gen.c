@@ -1,9 +1,8 @@
 /* One LLVM module under construction: types, attributes, metadata, declarations. */
+#include "codegen/cpu.h"
 #include "codegen/llvm/emit.h"
 
 #include <stdio.h>
-
-#define CPU "x86-64-v2"
 
 static void make_types(struct gen *g)
 {
@@ -56,7 +55,7 @@ static void make_attributes(struct gen *g)
     add_attribute(g, "no-builtins", "");
     /* A call that LLVM made a jump would be missing from backtraces, and endless recursion would not end. */
     add_attribute(g, "disable-tail-calls", "true");
-    add_attribute(g, "target-cpu", CPU);
+    add_attribute(g, "target-cpu", CODEGEN_CPU);
     g->attributes[g->attribute_count++] = enum_attribute(g, "noredzone", 0);
     /* Toolchains have inlined what is worth it; a function that LLVM inlined again would be missing by name. */
     g->attributes[g->attribute_count++] = enum_attribute(g, "noinline", 0);

@@ -1,4 +1,5 @@
 /* From a module of LLVM's to a relocatable object: the passes, and the loads that must not vanish. */
+#include "codegen/cpu.h"
 #include "codegen/llvm/emit.h"
 
 #include <llvm-c/Analysis.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 
 #define TRIPLE "x86_64-unknown-linux-gnu"
-#define CPU "x86-64-v2"
 
 /* Turns locals into values; what is dead afterwards was dead in the Wasm. */
 #define FIRST_PASSES "function(mem2reg)"
@@ -88,8 +88,8 @@ bool object_machine(LLVMTargetMachineRef *ret_machine, const struct codegen_opti
         LLVMDisposeMessage(message);
         return false;
     }
-    LLVMTargetMachineRef machine =
-        LLVMCreateTargetMachine(target, TRIPLE, CPU, "", levels[opt_level(options)], LLVMRelocPIC, LLVMCodeModelSmall);
+    LLVMTargetMachineRef machine = LLVMCreateTargetMachine(target, TRIPLE, CODEGEN_CPU, "", levels[opt_level(options)],
+                                                           LLVMRelocPIC, LLVMCodeModelSmall);
     if (!machine)
         return err_set(err, ERR_SYSTEM, "LLVM cannot generate code for " TRIPLE);
     *ret_machine = machine;

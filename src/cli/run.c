@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "base/arena.h"
+#include "cli/preload.h"
 #include "runtime/backtrace.h"
 #include "wasi/preview1.h"
 
@@ -17,8 +18,9 @@
 struct run {
     struct arena strings;
     struct program *program;
-    const struct image_export *start;
+    uint64_t start; /* reference to the function */
     struct slot *slot;
+    struct preload *preload; /* of what is linked at run time: then it owns program and slot; or NULL */
     struct task task;
     struct preview1 *process;
     bool returned;
@@ -30,13 +32,20 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static bool find_start(struct run *run, struct err *err)
+static bool no_start(struct err *err)
 {
-    run->start = program_export(run->program, STR(""), STR("_start"));
-    if (run->start && run->start->param_count == 0 && run->start->result_count == 0)
-        return true;
     err_set(err, ERR_LINK, "the module exports no function _start without parameters and results");
     return err_remedy(err, "build it as a command, not as a library or reactor");
+}
+
+static bool find_start(struct run *run, struct err *err)
+{
+    const struct image_export *start = program_export(run->program, STR(""), STR("_start"));
+    if (start && start->param_count == 0 && start->result_count == 0) {
+        run->start = start->funcref;
+        return true;
+    }
+    return no_start(err);
 }
 
 static bool refuse_components(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
@@ -57,6 +66,47 @@ static bool load(struct run *run, const struct cli_options *options, const struc
     run->program = program_load(image_fd, base_name(options->file), refuse_components, NULL, err);
     close(image_fd);
     return run->program && find_start(run, err) && cli_symbols(run->program, options, err);
+}
+
+/* The last module is the command; where others import its memory, or it theirs, does not matter. */
+static bool find_linked_start(struct run *run, struct err *err)
+{
+    const struct preload_module *command = &run->preload->modules[run->preload->count - 1];
+    struct link_extern start;
+    uint32_t params = 1, results = 1;
+    if (instance_export(command->slot, STR("_start"), &start) && start.row->kind == WASM_FUNC)
+        link_signature(&start, &params, &results);
+    if (params || results)
+        return no_start(err);
+    run->program = command->program;
+    run->slot = run->preload->modules[0].slot;
+    run->start = link_funcref(&start, run->slot);
+    return true;
+}
+
+/* WASI's functions mean the memory that the command exports. */
+static void use_memory(struct run *run)
+{
+    const struct preload_module *command = &run->preload->modules[run->preload->count - 1];
+    struct preview1 *process = run->process;
+    struct link_extern memory;
+    process->memory_off = process->memory_size_off = 0;
+    if (!instance_export(command->slot, STR("memory"), &memory) || memory.row->kind != WASM_MEMORY)
+        return;
+    process->memory_off = (uint64_t)link_address(&memory) - (uint64_t)run->slot->store;
+    process->memory_size_off = (uint64_t)link_size(&memory) - (uint64_t)run->slot->store;
+}
+
+static bool load_linked(struct run *run, const struct cli_options *options, const struct compile_options *compile,
+                        struct err *err)
+{
+    if (!preload_link(run->preload, options, compile, refuse_components, run->process, err) ||
+        !find_linked_start(run, err))
+        return false;
+    for (uint32_t i = 0; i < run->preload->count; i++)
+        if (!cli_symbols(run->preload->modules[i].program, options, err))
+            return false;
+    return true;
 }
 
 /* NAME=VALUE as it is, NAME with the value that this process has; one that it lacks is left out. */
@@ -85,7 +135,7 @@ static void body(struct task *task)
     struct run *run = task->arg;
     if (run->program->start_each_time && !program_start(run->slot))
         return;
-    run->returned = guest_call(task->slot->store, run->start->funcref, NULL, 0, 0, NULL);
+    run->returned = guest_call(task->slot->store, run->start, NULL, 0, 0, NULL);
 }
 
 static void print_trap(const struct trap_report *report)
@@ -110,18 +160,23 @@ static int exit_code(const struct run *run)
 
 static bool execute(struct run *run, struct err *err)
 {
-    run->slot = slot_acquire(run->program, err);
+    if (!run->preload)
+        run->slot = slot_acquire(run->program, err);
     if (!run->slot)
         return false;
     preview1_begin(run->process, run->slot->store, &run->program->image);
+    if (run->preload)
+        use_memory(run);
     return task_start(&run->task, run->slot, body, run, run->process, err);
 }
 
 static void finish(struct run *run)
 {
-    if (run->slot)
+    if (run->preload)
+        preload_free(run->preload);
+    else if (run->slot)
         slot_destroy(run->slot);
-    if (run->program)
+    if (run->program && !run->preload)
         program_unload(run->program);
     stack_drain();
     arena_free(&run->strings);
@@ -130,8 +185,9 @@ static void finish(struct run *run)
 int cli_run(const struct cli_options *options)
 {
     static struct preview1 process;
+    static struct preload preload;
     static const char *args[CLI_ARGS_MAX + 1], *env[CLI_LIST_MAX];
-    struct run run = {.process = &process};
+    struct run run = {.process = &process, .preload = options->preload.count ? &preload : NULL};
     const struct compile_options compile = cli_compile_options(options);
     struct err err = {0};
     uint32_t count = 0;
@@ -141,10 +197,11 @@ int cli_run(const struct cli_options *options)
         args[count++] = *at;
     process.args = (struct preview1_strings){args, count};
     signal(SIGPIPE, SIG_IGN);
-    bool done = take_env(&run, &options->env, env, &err) && load(&run, options, &compile, &err) && execute(&run, &err);
+    bool done = take_env(&run, &options->env, env, &err) &&
+                (run.preload ? load_linked : load)(&run, options, &compile, &err) && execute(&run, &err);
     if (!done)
-        err_print(&err, options->file);
-    int code = done ? exit_code(&run) : CLI_FAILED;
+        err_print(&err, run.preload && preload.file ? preload.file : options->file);
+    int code = done ? exit_code(&run) : err.kind == ERR_USAGE ? CLI_USAGE : CLI_FAILED;
     finish(&run);
     return code;
 }

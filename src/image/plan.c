@@ -28,7 +28,7 @@ static bool import_from_host(struct plan *plan, struct unit *unit, uint32_t inde
     if (import->kind != WASM_FUNC) {
         err_set(err, ERR_LINK, "import %.*s.%.*s is not a function, and only functions come from the host",
                 STR_ARG(import->module), STR_ARG(import->name));
-        return err_remedy(err, "link a module that exports it, or compile with open imports");
+        return err_remedy(err, "give a module that exports it: mayfly run --preload NAME=FILE");
     }
     unit->imports[index] = (struct unit_import){.from = IMPORT_HOST, .host = plan->import_count};
     plan->imports[plan->import_count++] = (struct host_import){

@@ -45,6 +45,11 @@ static struct link_words words_of(const struct link_extern *object)
     return words;
 }
 
+const uint64_t *link_size(const struct link_extern *object)
+{
+    return (const uint64_t *)words_of(object).size;
+}
+
 /* In pages or entries. */
 static uint64_t size_of(const struct link_extern *object)
 {
@@ -153,14 +158,14 @@ static void run_starts(struct task *task)
     }
 }
 
-static bool start(struct slot *slot, struct slot *first, struct err *err)
+static bool start(struct slot *slot, struct slot *first, void *host, struct err *err)
 {
     struct starting starting = {.slot = slot};
     struct task task = {0};
     uint32_t trap = slot->program->image.header->init_trap;
     if (trap)
         return err_set(err, ERR_TRAP, "%s", trap_text((enum trap)trap));
-    if (!task_start(&task, first, run_starts, &starting, NULL, err))
+    if (!task_start(&task, first, run_starts, &starting, host, err))
         return false;
     if (task.state != TASK_DONE) {
         task_abandon(&task);
@@ -169,7 +174,7 @@ static bool start(struct slot *slot, struct slot *first, struct err *err)
     return starting.done || err_set(err, ERR_TRAP, "%s", trap_text(task.report.trap));
 }
 
-bool instance_link(struct slot *first, struct program *program, link_resolver *resolve, void *arg,
+bool instance_link(struct slot *first, struct program *program, link_resolver *resolve, void *arg, void *host,
                    struct slot **ret_slot, struct err *err)
 {
     const struct image *image = &program->image;
@@ -183,7 +188,7 @@ bool instance_link(struct slot *first, struct program *program, link_resolver *r
     }
     slot->externs = externs;
     write_words(slot, first ? first : slot);
-    bool done = start(slot, first ? first : slot, err);
+    bool done = start(slot, first ? first : slot, host, err);
     if (done)
         *ret_slot = slot;
     else if (!first)

@@ -24,10 +24,11 @@ typedef bool link_resolver(void *arg, struct str module, struct str name, struct
 /* Instantiate `program`, which is joinable: match all imports, join the store of `first` (NULL: begin a store with this
  * instance), run what the template does not hold, in the order of the specification, and the start function.
  *
- * Called outside of tasks. ERR_LINK (unknown import, incompatible import type), ERR_LIMIT and others: nothing in the
- * store has changed. ERR_TRAP: what was written before the trap stays, and functions that were put into
- * tables of other instances work; the instance itself cannot be reached. The program must outlive the store. */
-bool instance_link(struct slot *first, struct program *program, link_resolver *resolve, void *arg,
+ * `host` is what host functions find in the store meanwhile. Called outside of tasks. ERR_LINK (unknown import,
+ * incompatible import type), ERR_LIMIT and others: nothing in the store has changed. ERR_TRAP: what was written before
+ * the trap stays, and functions that were put into tables of other instances work; the instance itself cannot be
+ * reached. The program must outlive the store. */
+bool instance_link(struct slot *first, struct program *program, link_resolver *resolve, void *arg, void *host,
                    struct slot **ret_slot, struct err *err);
 
 /* The export `name` of an instance; false: it has none. */
@@ -39,5 +40,7 @@ const uint8_t *link_signature(const struct link_extern *func, uint32_t *ret_para
 
 /* Where an exported global's cell, memory's first byte or table's first entry lies, or the address that is a tag. */
 void *link_address(const struct link_extern *object);
+/* Where a memory's size in bytes or a table's length in entries lies. */
+const uint64_t *link_size(const struct link_extern *object);
 
 #endif

@@ -71,6 +71,20 @@ def case_command_refused():
     expect(mayfly("--nonsense"), 2, "", "--nonsense")
 
 
+def case_command_preload():
+    """Modules linked at run time: a library's functions, memory and globals; what does not fit is refused by name."""
+    library, command = f"lib={guest('preload_lib')}", guest("preload_command")
+    expect(mayfly("--preload", library, guest_file=command), 41, "Hello from the library\n")
+    expect(mayfly("--preload", library, "--preload", library.replace("lib=", "other="), "-O0", guest_file=command), 41)
+    expect(mayfly("--preload", library, deed=("args", "x")), 0, "x\n")
+    expect(mayfly("--preload", library, deed=("trap",)), 134, "", "fall_over")
+    expect(mayfly(guest_file=command), 1, "", "--preload")
+    expect(mayfly("--preload", library.replace("lib=", "other="), guest_file=command), 1, "", "unknown import lib.")
+    expect(mayfly("--preload", f"lib={GUEST}", guest_file=command), 1, "", "memory of its own")
+    expect(mayfly("--preload", f"lib={command}", guest_file=command), 1, "", "preload_command.wasm: unknown import lib.")
+    expect(mayfly("--preload", "lib", guest_file=command), 2, "", "NAME=FILE")
+
+
 CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ static struct slot *link_program(struct program *program)
     struct err err = {0};
     struct slot *slot = NULL;
     OK(trap_install(&err), err); /* the test framework put its own handlers in place */
-    OK(instance_link(world.first, program, resolve, NULL, &slot, &err), err);
+    OK(instance_link(world.first, program, resolve, NULL, NULL, &slot, &err), err);
     return slot;
 }
 
@@ -98,7 +98,7 @@ static struct err link_fails(struct program *program)
     struct err err = {0};
     struct slot *slot = NULL;
     OK(trap_install(&err), err);
-    assert_false(instance_link(world.first, program, resolve, NULL, &slot, &err));
+    assert_false(instance_link(world.first, program, resolve, NULL, NULL, &slot, &err));
     assert_null(slot);
     return err;
 }
@@ -258,7 +258,7 @@ static void nothing_runs_unlinked(void **state)
     assert_null(slot_acquire(world.programs[1], &err));
     assert_int_equal(err.kind, ERR_LINK);
     struct slot *slot = NULL;
-    assert_false(instance_link(NULL, world.programs[1], resolve, NULL, &slot, &err)); /* of another store */
+    assert_false(instance_link(NULL, world.programs[1], resolve, NULL, NULL, &slot, &err)); /* of another store */
     assert_int_equal(err.kind, ERR_LINK);
 }
 
@@ -338,7 +338,7 @@ static void imports_match_by_type(void **state)
         struct program *program = load(module.data, module.size);
         struct err err = {0};
         struct slot *slot;
-        bool linked = instance_link(world.first, program, resolve, NULL, &slot, &err);
+        bool linked = instance_link(world.first, program, resolve, NULL, NULL, &slot, &err);
         if (linked != imports[i].matches)
             fail_msg("import %zu, of %s: %s", i, imports[i].name, linked ? "matches" : err.message);
         if (!linked)

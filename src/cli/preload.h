@@ -1,0 +1,28 @@
+/* Modules linked at run time: `mayfly run --preload NAME=FILE`, any number of them, then the command. */
+#ifndef MAYFLY_CLI_PRELOAD_H
+#define MAYFLY_CLI_PRELOAD_H
+
+#include "cli/cli.h"
+#include "runtime/link.h"
+
+struct preload_module {
+    struct str name; /* importable as this; empty: the command itself */
+    struct program *program;
+    struct slot *slot;
+};
+
+/* In order of instantiation; the first slot is the store's, the last module the command. */
+struct preload {
+    struct preload_module modules[CLI_LIST_MAX + 1];
+    uint32_t count;
+    const char *file; /* the one that is being loaded, for messages */
+};
+
+/* Compile and instantiate all of `options->preload`, then options->file. Imports from the modules that are named
+ * come from them, those of WASI from `resolve`, with `host` as the store's. Whatever was loaded stays in `preload` for
+ * preload_free, also after a failure. */
+bool preload_link(struct preload *preload, const struct cli_options *options, const struct compile_options *compile,
+                  program_resolver *resolve, void *host, struct err *err);
+void preload_free(struct preload *preload);
+
+#endif

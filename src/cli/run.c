@@ -1,5 +1,6 @@
 /* mayfly run: a command of WASI 0.1 as a process. Nothing is granted that was not asked for: the guest sees its
- * arguments, the variables named by --env and the standard streams. Exit codes are in cli.h. */
+ * arguments, the variables named by --env, the directories named by --dir and the standard streams. An exit code that
+ * the system has no room for is 255. Exit codes are in cli.h. */
 #include "cli/cli.h"
 
 #include "base/arena.h"
@@ -130,6 +131,32 @@ static bool take_env(struct run *run, const struct cli_list *wanted, const char 
     return true;
 }
 
+/* HOST[::GUEST][:ro] */
+static bool take_dir(struct run *run, const char *text, struct err *err)
+{
+    size_t size = strlen(text);
+    bool read_only = size > 3 && strcmp(text + size - 3, ":ro") == 0;
+    char *host = arena_copy(&run->strings, text, size + 1);
+    if (!host)
+        return err_memory(err);
+    if (read_only)
+        host[size - 3] = '\0';
+    char *guest = strstr(host, "::");
+    if (guest) {
+        *guest = '\0';
+        guest += 2;
+    }
+    return preview1_grant(run->process, host, guest ? guest : host, !read_only, err);
+}
+
+static bool take_dirs(struct run *run, const struct cli_list *wanted, struct err *err)
+{
+    bool done = preview1_init(run->process, err);
+    for (uint32_t i = 0; done && i < wanted->count; i++)
+        done = take_dir(run, wanted->items[i], err);
+    return done;
+}
+
 static void body(struct task *task)
 {
     struct run *run = task->arg;
@@ -151,7 +178,7 @@ static void print_trap(const struct trap_report *report)
 static int exit_code(const struct run *run)
 {
     if (run->process->exited)
-        return (int)(run->process->exit_code & 255);
+        return run->process->exit_code < 255 ? (int)run->process->exit_code : 255;
     if (run->returned)
         return 0;
     print_trap(&run->task.report);
@@ -178,6 +205,7 @@ static void finish(struct run *run)
         slot_destroy(run->slot);
     if (run->program && !run->preload)
         program_unload(run->program);
+    preview1_free(run->process);
     stack_drain();
     arena_free(&run->strings);
 }
@@ -197,7 +225,7 @@ int cli_run(const struct cli_options *options)
         args[count++] = *at;
     process.args = (struct preview1_strings){args, count};
     signal(SIGPIPE, SIG_IGN);
-    bool done = take_env(&run, &options->env, env, &err) &&
+    bool done = take_env(&run, &options->env, env, &err) && take_dirs(&run, &options->dir, &err) &&
                 (run.preload ? load_linked : load)(&run, options, &compile, &err) && execute(&run, &err);
     if (!done)
         err_print(&err, run.preload && preload.file ? preload.file : options->file);

@@ -1,18 +1,21 @@
-/* WASI 0.1 (wasi_snapshot_preview1) for a command: arguments, environment, clocks, randomness, standard streams.
+/* WASI 0.1 (wasi_snapshot_preview1) for a command: arguments, environment, clocks, randomness, standard streams, and
+ * files below the directories that were granted.
  *
- * A process is given no directory, so every function on a path answers that its descriptor is none (notdir) or is
- * closed (badf). Every pointer from the guest is checked against the memory's size at the time of the call. The
- * kernel never writes guest memory: pages of a slot are read-only until the guest's first write, and a system call
- * would fail on them where a copy faults and goes on.
+ * Every pointer from the guest is checked against the memory's size at the time of the call. The kernel never writes
+ * guest memory: pages of a slot are read-only until the guest's first write, and a system call would fail on them
+ * where a copy faults and goes on. A descriptor has rights as in the witx; whether a grant may be written is asked
+ * besides, and answered with rofs (io/files.h).
  */
 #ifndef MAYFLY_WASI_PREVIEW1_H
 #define MAYFLY_WASI_PREVIEW1_H
 
+#include "base/vec.h"
 #include "image/format.h"
+#include "io/files.h"
 
 #include <sys/uio.h>
 
-#define PREVIEW1_FDS 3u
+#define PREVIEW1_FDS_MAX 4096u
 #define PREVIEW1_IOVECS_MAX 1024u
 #define PREVIEW1_BOUNCE 65536u
 
@@ -21,16 +24,29 @@ struct preview1_strings {
     uint32_t count;
 };
 
-struct preview1_fd {
-    int host; /* descriptor of this process, or -1 when the guest has none of this number */
-    uint64_t rights;
+enum preview1_fd_kind {
+    PREVIEW1_FREE,   /* the guest has no descriptor of this number */
+    PREVIEW1_STREAM, /* a descriptor that this process got from its caller: never closed, its flags never changed */
+    PREVIEW1_FILE,
+    PREVIEW1_DIRECTORY,
 };
 
-/* What stands in store->host while the process runs. Large: not for a guest stack. */
+struct preview1_fd {
+    enum preview1_fd_kind kind;
+    int host;                    /* O_PATH of a directory */
+    int listing;                 /* of a directory whose entries were asked for, else -1 */
+    bool writable;               /* the grant's */
+    bool top;                    /* is what was granted, not below it */
+    uint16_t flags;              /* fdflags: kept here, applied to each call */
+    uint64_t rights, inheriting;
+    const char *preopen; /* its name to the guest, the caller's; NULL: none */
+};
+
+/* What stands in store->host while the process runs. Large: not for a guest stack. Begins zeroed. */
 struct preview1 {
     struct store *store;
     struct preview1_strings args, env; /* the caller's, for as long as the process runs */
-    struct preview1_fd fds[PREVIEW1_FDS];
+    VEC(struct preview1_fd) fds;
     uint64_t memory_off, memory_size_off; /* from the store; 0: the module has no memory */
     bool exited;
     uint32_t exit_code;
@@ -38,9 +54,15 @@ struct preview1 {
     uint8_t bounce[PREVIEW1_BOUNCE];
 };
 
-/* A process in `store`, an instance of `image`, with descriptors 0, 1 and 2 of this one. The memory that pointers
- * mean is the module's first. */
+/* Descriptors 0, 1 and 2 of this process become the guest's. */
+bool preview1_init(struct preview1 *p, struct err *err);
+/* Grant the host's directory `path`, which the guest finds under `name` (the caller's string, as long as `p`), as its
+ * next descriptor. */
+bool preview1_grant(struct preview1 *p, const char *path, const char *name, bool writable, struct err *err);
+/* The process begins in `store`, an instance of `image`. The memory that pointers mean is the module's first. */
 void preview1_begin(struct preview1 *p, struct store *store, const struct image *image);
+/* Closes what is open. */
+void preview1_free(struct preview1 *p);
 
 /* A program_resolver (runtime/program.h) for core modules. An import that is not of WASI 0.1, or has another type, is
  * refused by name (ERR_LINK). `arg` is not used. */

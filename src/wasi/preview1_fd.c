@@ -1,0 +1,408 @@
+/* Descriptors of WASI 0.1: the table, what is known about each, what changes them. Flags live in the table and are
+ * applied to each call, so that neither O_APPEND nor O_NONBLOCK is ever set on a descriptor that others share. */
+#include "wasi/preview1_call.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define STREAMS 3u
+
+const uint64_t preview1_directory_rights = 0
+#define RIGHT(name, bit, directory, file) | (uint64_t)directory << bit
+#include "wasi/preview1_rights.def"
+#undef RIGHT
+    ;
+const uint64_t preview1_file_rights = 0
+#define RIGHT(name, bit, directory, file) | (uint64_t)file << bit
+#include "wasi/preview1_rights.def"
+#undef RIGHT
+    ;
+
+#define STREAM_RIGHTS (RIGHT_OF(FD_FILESTAT_GET) | RIGHT_OF(FD_FDSTAT_SET_FLAGS) | RIGHT_OF(POLL_FD_READWRITE))
+#define SEEK_RIGHTS (RIGHT_OF(FD_SEEK) | RIGHT_OF(FD_TELL))
+
+/* ---- the table ---- */
+
+struct preview1_fd *preview1_fd(struct preview1 *p, uint32_t fd)
+{
+    return fd < p->fds.count && p->fds.items[fd].kind != PREVIEW1_FREE ? &p->fds.items[fd] : NULL;
+}
+
+static int take_fd(struct preview1 *p, uint32_t number, uint64_t rights, struct preview1_fd **ret_fd)
+{
+    struct preview1_fd *fd = preview1_fd(p, number);
+    if (!fd)
+        return -EBADF;
+    if (rights & ~fd->rights)
+        return -ENOTCAPABLE;
+    *ret_fd = fd;
+    return 0;
+}
+
+int preview1_take_file(struct preview1 *p, uint32_t number, uint64_t rights, struct preview1_fd **ret_fd)
+{
+    const struct preview1_fd *fd = preview1_fd(p, number);
+    return fd && fd->kind == PREVIEW1_DIRECTORY ? -EBADF : take_fd(p, number, rights, ret_fd);
+}
+
+int preview1_take_dir(struct preview1 *p, uint32_t number, uint64_t rights, struct preview1_fd **ret_fd)
+{
+    const struct preview1_fd *fd = preview1_fd(p, number);
+    return fd && fd->kind != PREVIEW1_DIRECTORY ? -ENOTDIR : take_fd(p, number, rights, ret_fd);
+}
+
+int preview1_new_fd(struct preview1 *p, uint32_t *ret_number, struct preview1_fd **ret_fd)
+{
+    uint32_t number = 0;
+    while (number < p->fds.count && p->fds.items[number].kind != PREVIEW1_FREE)
+        number++;
+    if (number == p->fds.count && !VEC_PUSH(&p->fds, PREVIEW1_FDS_MAX))
+        return p->fds.count == PREVIEW1_FDS_MAX ? -EMFILE : -ENOMEM;
+    *ret_number = number;
+    *ret_fd = &p->fds.items[number];
+    return 0;
+}
+
+static void release(struct preview1_fd *fd)
+{
+    if (fd->kind == PREVIEW1_FILE || fd->kind == PREVIEW1_DIRECTORY)
+        close(fd->host);
+    if (fd->kind == PREVIEW1_DIRECTORY && fd->listing >= 0)
+        close(fd->listing);
+    *fd = (struct preview1_fd){0};
+}
+
+/* A terminal must not be seekable: that is how guests tell one from another device. */
+static bool add_stream(struct preview1 *p, uint32_t host, uint64_t rights, struct err *err)
+{
+    struct preview1_fd *fd = VEC_PUSH(&p->fds, PREVIEW1_FDS_MAX);
+    if (!fd)
+        return err_memory(err);
+    if (fcntl((int)host, F_GETFD) < 0)
+        return true; /* this process was started without it */
+    *fd = (struct preview1_fd){.kind = PREVIEW1_STREAM, .host = (int)host, .listing = -1};
+    fd->rights = rights | STREAM_RIGHTS | (isatty((int)host) ? 0 : SEEK_RIGHTS);
+    return true;
+}
+
+bool preview1_init(struct preview1 *p, struct err *err)
+{
+    static const uint64_t rights[STREAMS] = {RIGHT_OF(FD_READ), RIGHT_OF(FD_WRITE), RIGHT_OF(FD_WRITE)};
+    bool done = true;
+    for (uint32_t i = 0; done && i < STREAMS; i++)
+        done = add_stream(p, i, rights[i], err);
+    return done;
+}
+
+bool preview1_grant(struct preview1 *p, const char *path, const char *name, bool writable, struct err *err)
+{
+    struct files_dir dir;
+    if (!files_grant(path, writable, &dir, err))
+        return false;
+    struct preview1_fd *fd = VEC_PUSH(&p->fds, PREVIEW1_FDS_MAX);
+    if (!fd) {
+        close(dir.fd);
+        return err_memory(err);
+    }
+    *fd = (struct preview1_fd){.kind = PREVIEW1_DIRECTORY,
+                               .host = dir.fd,
+                               .listing = -1,
+                               .writable = writable,
+                               .top = true,
+                               .rights = preview1_directory_rights,
+                               .inheriting = preview1_directory_rights | preview1_file_rights,
+                               .preopen = name};
+    return true;
+}
+
+void preview1_free(struct preview1 *p)
+{
+    for (size_t i = 0; i < p->fds.count; i++)
+        release(&p->fds.items[i]);
+    VEC_FREE(&p->fds);
+}
+
+int preview1_fd_close(struct preview1 *p, const union cell *v)
+{
+    struct preview1_fd *fd = preview1_fd(p, v[0].u32);
+    if (!fd)
+        return -EBADF;
+    release(fd);
+    return 0;
+}
+
+int preview1_fd_renumber(struct preview1 *p, const union cell *v)
+{
+    struct preview1_fd *from = preview1_fd(p, v[0].u32), *to = preview1_fd(p, v[1].u32);
+    if (!from || !to)
+        return -EBADF;
+    if (from == to)
+        return 0;
+    release(to);
+    *to = *from;
+    *from = (struct preview1_fd){0};
+    return 0;
+}
+
+/* ---- grants ---- */
+
+int preview1_fd_prestat_get(struct preview1 *p, const union cell *v)
+{
+    const struct preview1_fd *fd = preview1_fd(p, v[0].u32);
+    if (!fd || !fd->preopen)
+        return -EBADF;
+    const uint32_t prestat[2] = {0, (uint32_t)strlen(fd->preopen)};
+    return preview1_put(p, v[1].u32, prestat, sizeof prestat);
+}
+
+int preview1_fd_prestat_dir_name(struct preview1 *p, const union cell *v)
+{
+    const struct preview1_fd *fd = preview1_fd(p, v[0].u32);
+    if (!fd || !fd->preopen)
+        return -EBADF;
+    size_t size = strlen(fd->preopen);
+    return size > v[2].u32 ? -ENAMETOOLONG : preview1_put(p, v[1].u32, fd->preopen, size);
+}
+
+/* ---- what is known ---- */
+
+static uint8_t filetype_of(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFBLK: return FILETYPE_BLOCK_DEVICE;
+    case S_IFCHR: return FILETYPE_CHARACTER_DEVICE;
+    case S_IFDIR: return FILETYPE_DIRECTORY;
+    case S_IFREG: return FILETYPE_REGULAR_FILE;
+    case S_IFSOCK: return FILETYPE_SOCKET_STREAM;
+    case S_IFLNK: return FILETYPE_SYMBOLIC_LINK;
+    default: return FILETYPE_UNKNOWN;
+    }
+}
+
+static uint64_t ns_of(struct timespec time)
+{
+    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+int preview1_put_stat(const struct preview1 *p, uint32_t ptr, const struct stat *status)
+{
+    const struct {
+        uint64_t dev, ino;
+        uint8_t filetype, pad[7];
+        uint64_t nlink, size, atim, mtim, ctim;
+    } stat = {.dev = status->st_dev,
+              .ino = status->st_ino,
+              .filetype = filetype_of(status->st_mode),
+              .nlink = status->st_nlink,
+              .size = (uint64_t)status->st_size,
+              .atim = ns_of(status->st_atim),
+              .mtim = ns_of(status->st_mtim),
+              .ctim = ns_of(status->st_ctim)};
+    return preview1_put(p, ptr, &stat, sizeof stat);
+}
+
+int preview1_fd_fdstat_get(struct preview1 *p, const union cell *v)
+{
+    const struct preview1_fd *fd = preview1_fd(p, v[0].u32);
+    struct {
+        uint8_t filetype, pad0;
+        uint16_t flags;
+        uint32_t pad1;
+        uint64_t rights, inheriting;
+    } stat = {0};
+    struct stat status;
+    if (!fd)
+        return -EBADF;
+    stat.filetype = fstat(fd->host, &status) == 0 ? filetype_of(status.st_mode) : FILETYPE_UNKNOWN;
+    stat.flags = fd->flags;
+    stat.rights = fd->rights;
+    stat.inheriting = fd->inheriting;
+    return preview1_put(p, v[1].u32, &stat, sizeof stat);
+}
+
+/* Where a stream lies is the caller's business: device and inode are not told. */
+int preview1_fd_filestat_get(struct preview1 *p, const union cell *v)
+{
+    struct preview1_fd *fd;
+    struct stat status;
+    int code = take_fd(p, v[0].u32, RIGHT_OF(FD_FILESTAT_GET), &fd);
+    if (code)
+        return code;
+    if (fstat(fd->host, &status) != 0)
+        return -errno;
+    if (fd->kind == PREVIEW1_STREAM)
+        status.st_dev = status.st_ino = 0;
+    return preview1_put_stat(p, v[1].u32, &status);
+}
+
+/* ---- what changes a descriptor ---- */
+
+int preview1_fd_fdstat_set_flags(struct preview1 *p, const union cell *v)
+{
+    struct preview1_fd *fd;
+    int code = take_fd(p, v[0].u32, RIGHT_OF(FD_FDSTAT_SET_FLAGS), &fd);
+    if (code)
+        return code;
+    if (v[1].u32 & ~(uint32_t)FDFLAGS)
+        return -EINVAL;
+    fd->flags = (uint16_t)v[1].u32;
+    return 0;
+}
+
+int preview1_fd_fdstat_set_rights(struct preview1 *p, const union cell *v)
+{
+    struct preview1_fd *fd = preview1_fd(p, v[0].u32);
+    if (!fd)
+        return -EBADF;
+    if ((v[1].u64 & ~fd->rights) || (v[2].u64 & ~fd->inheriting))
+        return -ENOTCAPABLE;
+    fd->rights = v[1].u64;
+    fd->inheriting = v[2].u64;
+    return 0;
+}
+
+/* ---- what changes a file ---- */
+
+/* A file or directory to be changed, with these rights, where the grant may be written. */
+static int take_change(struct preview1 *p, uint32_t number, uint64_t rights, struct preview1_fd **ret_fd)
+{
+    struct preview1_fd *fd;
+    int code = take_fd(p, number, rights, &fd);
+    if (code)
+        return code;
+    if (!fd->writable)
+        return -EROFS;
+    *ret_fd = fd;
+    return 0;
+}
+
+static int take_file_change(struct preview1 *p, uint32_t number, uint64_t rights, struct preview1_fd **ret_fd)
+{
+    struct preview1_fd *fd;
+    int code = preview1_take_file(p, number, rights, &fd);
+    return code ? code : take_change(p, number, rights, ret_fd);
+}
+
+static int code_of(int result)
+{
+    return result < 0 ? -errno : 0;
+}
+
+int preview1_fd_filestat_set_size(struct preview1 *p, const union cell *v)
+{
+    struct preview1_fd *fd;
+    int code = take_file_change(p, v[0].u32, RIGHT_OF(FD_FILESTAT_SET_SIZE), &fd);
+    if (code)
+        return code;
+    return v[1].u64 > INT64_MAX ? -EFBIG : code_of(ftruncate(fd->host, (off_t)v[1].u64));
+}
+
+int preview1_fd_allocate(struct preview1 *p, const union cell *v)
+{
+    struct preview1_fd *fd;
+    int code = take_file_change(p, v[0].u32, RIGHT_OF(FD_ALLOCATE), &fd);
+    if (code)
+        return code;
+    if (v[1].u64 > INT64_MAX || v[2].u64 > INT64_MAX - v[1].u64)
+        return -EFBIG;
+    return code_of(fallocate(fd->host, 0, (off_t)v[1].u64, (off_t)v[2].u64));
+}
+
+static struct timespec time_of(uint64_t ns, bool set, bool now)
+{
+    if (now)
+        return (struct timespec){.tv_nsec = UTIME_NOW};
+    if (!set)
+        return (struct timespec){.tv_nsec = UTIME_OMIT};
+    return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+}
+
+int preview1_times(uint64_t atim, uint64_t mtim, uint32_t fstflags, struct timespec times[2])
+{
+    bool both_a = (fstflags & FSTFLAG_ATIM) && (fstflags & FSTFLAG_ATIM_NOW);
+    bool both_m = (fstflags & FSTFLAG_MTIM) && (fstflags & FSTFLAG_MTIM_NOW);
+    if (both_a || both_m || (fstflags & ~(uint32_t)FSTFLAGS))
+        return -EINVAL;
+    times[0] = time_of(atim, fstflags & FSTFLAG_ATIM, fstflags & FSTFLAG_ATIM_NOW);
+    times[1] = time_of(mtim, fstflags & FSTFLAG_MTIM, fstflags & FSTFLAG_MTIM_NOW);
+    return 0;
+}
+
+int preview1_fd_filestat_set_times(struct preview1 *p, const union cell *v)
+{
+    struct preview1_fd *fd;
+    struct timespec times[2];
+    int code = take_change(p, v[0].u32, RIGHT_OF(FD_FILESTAT_SET_TIMES), &fd);
+    code = code ? code : preview1_times(v[1].u64, v[2].u64, v[3].u32, times);
+    return code ? code : code_of(utimensat(fd->host, "", times, AT_EMPTY_PATH));
+}
+
+/* ---- the system's caches ---- */
+
+int preview1_fd_advise(struct preview1 *p, const union cell *v)
+{
+    static const int advice[] = {POSIX_FADV_NORMAL,   POSIX_FADV_SEQUENTIAL, POSIX_FADV_RANDOM,
+                                 POSIX_FADV_WILLNEED, POSIX_FADV_DONTNEED,   POSIX_FADV_NOREUSE};
+    struct preview1_fd *fd;
+    int code = preview1_take_file(p, v[0].u32, RIGHT_OF(FD_ADVISE), &fd);
+    if (code)
+        return code;
+    if (v[3].u32 >= sizeof advice / sizeof *advice || v[1].u64 > INT64_MAX || v[2].u64 > INT64_MAX)
+        return -EINVAL;
+    return -posix_fadvise(fd->host, (off_t)v[1].u64, (off_t)v[2].u64, advice[v[3].u32]);
+}
+
+/* A directory is synced through a descriptor that lists it: O_PATH has nothing to sync. */
+static int synced(struct preview1 *p, uint32_t number, uint64_t right, int (*sync)(int))
+{
+    struct preview1_fd *fd;
+    int code = take_fd(p, number, right, &fd);
+    if (code)
+        return code;
+    if (fd->kind != PREVIEW1_DIRECTORY)
+        return code_of(sync(fd->host));
+    int listing = files_listing(preview1_dir(fd));
+    if (listing < 0)
+        return listing;
+    code = code_of(sync(listing));
+    close(listing);
+    return code;
+}
+
+int preview1_fd_sync(struct preview1 *p, const union cell *v)
+{
+    return synced(p, v[0].u32, RIGHT_OF(FD_SYNC), fsync);
+}
+
+int preview1_fd_datasync(struct preview1 *p, const union cell *v)
+{
+    return synced(p, v[0].u32, RIGHT_OF(FD_DATASYNC), fdatasync);
+}
+
+/* ---- sockets: none is ever given ---- */
+
+static int no_socket(struct preview1 *p, uint32_t fd)
+{
+    return preview1_fd(p, fd) ? -ENOTSOCK : -EBADF;
+}
+
+int preview1_sock_accept(struct preview1 *p, const union cell *v)
+{
+    return no_socket(p, v[0].u32);
+}
+
+int preview1_sock_recv(struct preview1 *p, const union cell *v)
+{
+    return no_socket(p, v[0].u32);
+}
+
+int preview1_sock_send(struct preview1 *p, const union cell *v)
+{
+    return no_socket(p, v[0].u32);
+}
+
+int preview1_sock_shutdown(struct preview1 *p, const union cell *v)
+{
+    return no_socket(p, v[0].u32);
+}

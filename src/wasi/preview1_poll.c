@@ -1,0 +1,192 @@
+/* poll_oneoff of WASI 0.1: clocks become one timeout of poll(2), descriptors its rows. */
+#include "wasi/preview1_call.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+enum { EVENT_CLOCK, EVENT_FD_READ, EVENT_FD_WRITE };
+
+#define SUBSCRIPTION_BYTES 48u
+#define EVENT_BYTES 32u
+#define SUBSCRIPTIONS_MAX 1024u
+#define CLOCK_ABSTIME 1u
+#define NO_DEADLINE UINT64_MAX
+
+struct subscription {
+    uint64_t userdata;
+    uint8_t type, pad0[7];
+    uint32_t id, pad1; /* of the clock, or the descriptor */
+    uint64_t timeout, precision;
+    uint16_t flags;
+    uint8_t pad2[6];
+};
+
+struct event {
+    uint64_t userdata;
+    uint16_t error;
+    uint8_t type, pad[5];
+    uint64_t bytes;
+    uint16_t flags;
+    uint8_t pad2[6];
+};
+
+_Static_assert(sizeof(struct subscription) == SUBSCRIPTION_BYTES, "as in the witx");
+_Static_assert(sizeof(struct event) == EVENT_BYTES, "as in the witx");
+
+/* A subscription while the call waits. */
+struct waiting {
+    struct subscription in;
+    uint64_t deadline; /* of a clock, on its own time; NO_DEADLINE for the others */
+    int error;         /* why it is an event at once, or 0 */
+    bool happened;
+};
+
+struct polling {
+    struct waiting rows[SUBSCRIPTIONS_MAX];
+    struct pollfd fds[SUBSCRIPTIONS_MAX];
+    uint32_t count;
+    bool at_once; /* something is an event already */
+};
+
+static uint64_t now(uint32_t clock)
+{
+    struct timespec time;
+    clock_gettime(clock ? CLOCK_MONOTONIC : CLOCK_REALTIME, &time);
+    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+static void prepare_clock(struct waiting *row)
+{
+    if (row->in.id > 1) {
+        row->error = EINVAL;
+        return;
+    }
+    uint64_t base = row->in.flags & CLOCK_ABSTIME ? 0 : now(row->in.id);
+    if (__builtin_add_overflow(base, row->in.timeout, &row->deadline))
+        row->deadline = NO_DEADLINE - 1;
+}
+
+static void prepare_fd(struct preview1 *p, struct waiting *row, struct pollfd *poll_row)
+{
+    struct preview1_fd *fd;
+    row->error = -preview1_take_file(p, row->in.id, RIGHT_OF(POLL_FD_READWRITE), &fd);
+    if (row->error)
+        return;
+    poll_row->fd = fd->host;
+    poll_row->events = row->in.type == EVENT_FD_READ ? POLLIN : POLLOUT;
+}
+
+static void prepare(struct preview1 *p, struct polling *polling, uint32_t i)
+{
+    struct waiting *row = &polling->rows[i];
+    polling->fds[i] = (struct pollfd){.fd = -1};
+    row->deadline = NO_DEADLINE;
+    row->error = 0;
+    if (row->in.type == EVENT_CLOCK)
+        prepare_clock(row);
+    else
+        prepare_fd(p, row, &polling->fds[i]);
+    polling->at_once |= row->error != 0;
+}
+
+static uint64_t time_left(const struct waiting *row)
+{
+    uint64_t time = now(row->in.id);
+    return row->deadline > time ? row->deadline - time : 0;
+}
+
+/* Until the next deadline; NO_DEADLINE: no clock was asked for. */
+static uint64_t shortest(const struct polling *polling)
+{
+    uint64_t least = polling->at_once ? 0 : NO_DEADLINE;
+    for (uint32_t i = 0; i < polling->count && least; i++)
+        if (polling->rows[i].deadline != NO_DEADLINE) {
+            uint64_t left = time_left(&polling->rows[i]);
+            least = left < least ? left : least;
+        }
+    return least;
+}
+
+/* Notes what happened; false: nothing did. */
+static bool note_events(struct polling *polling)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < polling->count; i++) {
+        struct waiting *row = &polling->rows[i];
+        bool over = row->deadline != NO_DEADLINE && time_left(row) == 0;
+        row->happened = row->error || polling->fds[i].revents || over;
+        any |= row->happened;
+    }
+    return any;
+}
+
+/* An interruption waits for what is left, not from the start. */
+static int wait_any(struct polling *polling)
+{
+    do {
+        uint64_t left = shortest(polling);
+        struct timespec time = {(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
+        if (ppoll(polling->fds, polling->count, left == NO_DEADLINE ? NULL : &time, NULL) < 0 && errno != EINTR)
+            return -errno;
+    } while (!note_events(polling));
+    return 0;
+}
+
+static struct event event_of(const struct polling *polling, uint32_t i)
+{
+    const struct waiting *row = &polling->rows[i];
+    short ready = polling->fds[i].revents;
+    int readable = 0;
+    if (row->in.type == EVENT_FD_READ && (ready & POLLIN) && ioctl(polling->fds[i].fd, FIONREAD, &readable) != 0)
+        readable = 1;
+    return (struct event){.userdata = row->in.userdata,
+                          .error = (uint16_t)preview1_errno(-row->error),
+                          .type = row->in.type,
+                          .bytes = row->in.type == EVENT_FD_READ ? (uint64_t)readable
+                                   : ready & POLLOUT             ? 1
+                                                                 : 0,
+                          .flags = ready & POLLHUP ? 1 : 0};
+}
+
+static int report(struct preview1 *p, const struct polling *polling, uint32_t ptr, uint32_t count_ptr)
+{
+    uint32_t events = 0;
+    int code = 0;
+    for (uint32_t i = 0; !code && i < polling->count; i++)
+        if (polling->rows[i].happened) {
+            struct event event = event_of(polling, i);
+            code = preview1_put(p, ptr + (uint64_t)EVENT_BYTES * events++, &event, sizeof event);
+        }
+    return code ? code : preview1_put_u32(p, count_ptr, events);
+}
+
+static int poll_all(struct preview1 *p, struct polling *polling, const union cell *v)
+{
+    const uint8_t *in = preview1_bytes(p, v[0].u32, (uint64_t)polling->count * SUBSCRIPTION_BYTES);
+    if (!in || !preview1_bytes(p, v[1].u32, (uint64_t)polling->count * EVENT_BYTES) || !preview1_bytes(p, v[3].u32, 4))
+        return -EFAULT;
+    for (uint32_t i = 0; i < polling->count; i++) {
+        memcpy(&polling->rows[i].in, in + i * SUBSCRIPTION_BYTES, SUBSCRIPTION_BYTES);
+        if (polling->rows[i].in.type > EVENT_FD_WRITE)
+            return -EINVAL;
+        prepare(p, polling, i);
+    }
+    int code = wait_any(polling);
+    return code ? code : report(p, polling, v[1].u32, v[3].u32);
+}
+
+int preview1_poll_oneoff(struct preview1 *p, const union cell *v)
+{
+    uint32_t count = v[2].u32;
+    if (count == 0 || count > SUBSCRIPTIONS_MAX)
+        return -EINVAL;
+    struct polling *polling = mem_alloc(1, sizeof *polling);
+    if (!polling)
+        return -ENOMEM;
+    polling->count = count;
+    int code = poll_all(p, polling, v);
+    mem_free(polling);
+    return code;
+}

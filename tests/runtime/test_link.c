@@ -460,6 +460,33 @@ static void forged_externs_are_refused(void **state)
     buf_free(&image);
 }
 
+/* Numbers at random places of the tables become extreme: the check answers without reading outside the image. */
+static void randomly_forged_images_are_refused_or_harmless(void **state)
+{
+    static uint8_t bytes[65536];
+    static const uint64_t values[] = {0, 1, 7, 4095, UINT32_MAX, UINT64_MAX, (uint64_t)1 << 63, (uint64_t)1 << 40};
+    unsigned seed = 20261124, refused = 0;
+    struct buf image = compile(bytes, read_fixture("consumer", bytes));
+    const struct image_header *header = (const struct image_header *)image.data;
+    const enum image_section sections[] = {IMAGE_types, IMAGE_opens, IMAGE_offers, IMAGE_memories, IMAGE_tables};
+    const size_t sizes[] = {sizeof(struct image_type), sizeof(struct image_extern), sizeof(struct image_extern),
+                            sizeof(struct image_memory), sizeof(struct image_table)};
+    for (int round = 0; round < 2000; round++) {
+        size_t which = (size_t)rand_r(&seed) % (sizeof sections / sizeof *sections);
+        struct image_range range = header->sections[sections[which]];
+        uint8_t *copy = malloc(image.size); /* its own block, so that a sanitizer sees its end */
+        memcpy(copy, image.data, image.size);
+        uint64_t at = range.offset + (uint64_t)rand_r(&seed) % (range.count * sizes[which] - 8);
+        memcpy(copy + (at & ~(uint64_t)3), &values[(size_t)rand_r(&seed) % (sizeof values / sizeof *values)],
+               rand_r(&seed) % 2 ? 8 : 4);
+        struct buf forged = {.data = copy, .size = image.size};
+        refused += !still_good(&forged);
+        free(copy);
+    }
+    assert_true(refused > 300);
+    buf_free(&image);
+}
+
 /* What a hash stands for is compared when images meet. */
 static void collisions_are_refused(void **state)
 {
@@ -492,6 +519,7 @@ int main(void)
         TEST(imports_must_exist),
         TEST(sizes_are_those_of_now),
         cmocka_unit_test(forged_externs_are_refused),
+        cmocka_unit_test(randomly_forged_images_are_refused_or_harmless),
         cmocka_unit_test(collisions_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -137,6 +138,16 @@ static bool parse(int argc, char **argv)
     return optind < argc && run.share > 0 && run.script.opt_level >= 0 && run.script.opt_level <= 3;
 }
 
+/* Each module keeps a descriptor. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static void begin(int slot, int file)
 {
     fflush(stdout);
@@ -144,6 +155,7 @@ static void begin(int slot, int file)
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         alarm(run.timeout);
+        raise_limit();
         script_run(run.files[file], &run.script, &run.tallies[file]);
         fflush(stdout);
         _exit(0);

@@ -65,7 +65,8 @@ static void record_call(struct task *task, const struct activity *activity, cons
     struct differ_call *made = &activity->outcome->calls[activity->outcome->call_count++];
     const struct image_export *row;
     union cell cells[DIFFER_RESULTS_MAX] = {0};
-    memcpy(cells, args, arg_count * sizeof *args);
+    if (arg_count)
+        memcpy(cells, args, arg_count * sizeof *args);
     *made = (struct differ_call){0};
     if (!call(task, activity, name, cells, &row)) {
         made->trap = task->report.trap;

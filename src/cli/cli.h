@@ -103,6 +103,10 @@ int cli_printed(void);
 /* The compile options that the command line asks for. */
 struct compile_options cli_compile_options(const struct cli_options *options);
 
+/* As compile_open; shows on a terminal how far a long compile is (progress.c). */
+int cli_open(const char *path, const struct compile_options *options, struct compile_outcome *ret_outcome,
+             struct err *err);
+
 /* Tell perf or gdb of the program's functions, as the command line asks. */
 bool cli_symbols(struct program *program, const struct cli_options *options, struct err *err);
 

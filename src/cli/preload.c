@@ -36,7 +36,7 @@ static bool load(struct preload *preload, struct str name, const char *file, con
     struct preload_module *module = &preload->modules[preload->count];
     struct slot *first = preload->count ? preload->modules[0].slot : NULL;
     preload->file = file;
-    int image_fd = compile_open(file, compile, NULL, err);
+    int image_fd = cli_open(file, compile, NULL, err);
     if (image_fd < 0)
         return false;
     *module = (struct preload_module){name, program_load(image_fd, file, resolve, NULL, err), NULL};

@@ -61,7 +61,7 @@ static bool refuse_components(void *arg, const struct image *image, const struct
 static bool load(struct run *run, const struct cli_options *options, const struct compile_options *compile,
                  struct err *err)
 {
-    int image_fd = compile_open(options->file, compile, NULL, err);
+    int image_fd = cli_open(options->file, compile, NULL, err);
     if (image_fd < 0)
         return false;
     run->program = program_load(image_fd, base_name(options->file), refuse_components, NULL, err);

@@ -51,7 +51,7 @@ static void function_name(const char *path, char name[64])
 static bool load(struct up *up, const struct cli_options *options, const char *name, struct err *err)
 {
     const struct compile_options compile = cli_compile_options(options);
-    int image_fd = compile_open(options->file, &compile, NULL, err);
+    int image_fd = cli_open(options->file, &compile, NULL, err);
     if (image_fd < 0)
         return false;
     up->program = program_load(image_fd, name, wasi_resolve, &up->link, err);

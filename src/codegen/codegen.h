@@ -45,10 +45,27 @@ struct code {
 void code_init(struct code *code);
 void code_free(struct code *code);
 
+/* Functions whose code was made, and those that came out of the old pack. */
+struct codegen_counts {
+    uint32_t made, kept;
+};
+
+/* How far it is: functions, and bytes of their bodies, which tell more about the time left. */
+struct codegen_progress {
+    uint32_t done, total;
+    uint64_t bytes_done, bytes_total;
+};
+
+/* What does not change the result unless it says so. */
 struct codegen_options {
-    int opt_level;     /* 0..3 */
+    int opt_level;     /* 0..3; changes it */
     const char *dump;  /* NULL, or a stage to print to stderr: "ir", "opt", "asm" */
-    unsigned threads;  /* at most so many; 0: one per processor this process may use. No effect on the result */
+    unsigned threads;  /* at most so many; 0: one per processor that this process may use */
+    struct str old_pack;            /* functions of an earlier compile (pack.h), aligned to eight; may be empty */
+    struct buf *ret_pack;           /* where the functions of this one are appended as a pack, or NULL */
+    struct codegen_counts *ret_counts; /* or NULL */
+    void (*progress)(void *arg, const struct codegen_progress *progress); /* now and then; or NULL */
+    void *progress_arg;
 };
 
 /* LLVM (codegen/llvm/): the optimizing generator; linked into the compiler child only. */

@@ -5,10 +5,10 @@
 
 /* The line-number state machine, DWARF 4, section 6.2. */
 struct machine {
-    uint64_t address; /* in the blob */
+    uint64_t address; /* in the function */
     uint32_t line;
-    bool placed;      /* the sequence belongs to a section that was kept */
-    size_t first;     /* of the sequence, in code->sites */
+    bool placed;      /* the sequence belongs to the function */
+    size_t first;     /* of the sequence, in tables->sites */
 };
 
 struct header {
@@ -19,9 +19,11 @@ struct header {
 
 struct lines {
     const struct object *object;
-    const uint8_t *start; /* of .debug_line */
-    uint32_t section;
-    struct code *code;
+    const uint8_t *table; /* .debug_line */
+    uint32_t section;     /* its number */
+    uint32_t text;        /* the function's section */
+    uint32_t start;       /* lines count from here */
+    struct object_tables *tables;
     struct header header;
     struct machine machine;
 };
@@ -31,43 +33,48 @@ static bool bad(struct err *err, const char *what)
     return err_set(err, ERR_SYSTEM, "the generator's line table cannot be read: %s", what);
 }
 
+/* Where a line lies in the function's body; line 0 is none. */
+static uint32_t place_of(const struct lines *lines, uint32_t line)
+{
+    return line == 0 || line < lines->start ? PIECE_NOWHERE : line - lines->start;
+}
+
 /* One row: a later row at the same address takes the place of the earlier. */
 static bool add_row(struct lines *lines, uint32_t line, struct err *err)
 {
     struct machine *machine = &lines->machine;
-    struct code *code = lines->code;
+    uint32_t place = place_of(lines, line);
+    struct object_tables *tables = lines->tables;
     if (!machine->placed)
         return true;
-    struct code_site *last = code->sites.count > machine->first ? &code->sites.items[code->sites.count - 1] : NULL;
+    struct code_site *last =
+        tables->sites.count > machine->first ? &tables->sites.items[tables->sites.count - 1] : NULL;
     if (last && last->code_off == machine->address) {
-        last->wasm_off = line;
+        last->wasm_off = place;
         return true;
     }
-    if (last && last->wasm_off == line)
+    if (last && last->wasm_off == place)
         return true;
-    struct code_site *site = VEC_PUSH(&code->sites, SITES_MAX);
+    struct code_site *site = VEC_PUSH(&tables->sites, SITES_MAX);
     if (!site)
         return err_memory(err);
-    *site = (struct code_site){(uint32_t)machine->address, line};
+    *site = (struct code_site){(uint32_t)machine->address, place};
     return true;
 }
 
 static void begin_sequence(struct lines *lines)
 {
-    lines->machine = (struct machine){.line = 1, .first = lines->code->sites.count};
+    lines->machine = (struct machine){.line = 1, .first = lines->tables->sites.count};
 }
 
 static void set_address(struct lines *lines, struct cursor *in)
 {
     const Elf64_Rela *relocation =
-        object_relocation_at(lines->object, lines->section, (uint64_t)(in->at - lines->start));
+        object_relocation_at(lines->object, lines->section, (uint64_t)(in->at - lines->table));
     const Elf64_Sym *symbol = relocation ? object_symbol(lines->object, relocation) : NULL;
-    lines->machine.placed = false;
-    if (!symbol || symbol->st_shndx >= lines->object->section_count)
-        return;
-    uint64_t base = lines->object->placed[symbol->st_shndx];
-    lines->machine.placed = base != NOT_PLACED;
-    lines->machine.address = base + symbol->st_value + (uint64_t)relocation->r_addend;
+    lines->machine.placed = symbol && symbol->st_shndx == lines->text;
+    if (lines->machine.placed)
+        lines->machine.address = symbol->st_value + (uint64_t)relocation->r_addend;
 }
 
 enum { EXTENDED_END = 1, EXTENDED_ADDRESS = 2 };
@@ -157,16 +164,19 @@ static bool read_header(struct lines *lines, struct cursor *in, struct err *err)
     return true;
 }
 
-bool link_lines(const struct object *object, struct code *code, struct err *err)
+bool object_lines(const struct object *object, uint32_t text, uint32_t start, struct object_tables *tables,
+                  struct err *err)
 {
     const Elf64_Shdr *section = object_find(object, ".debug_line");
     if (!section)
         return true;
     struct str bytes = object_contents(object, section);
     struct lines lines = {.object = object,
-                          .start = (const uint8_t *)bytes.ptr,
+                          .table = (const uint8_t *)bytes.ptr,
                           .section = (uint32_t)(section - object->sections),
-                          .code = code};
+                          .text = text,
+                          .start = start,
+                          .tables = tables};
     for (struct cursor in = cursor_of(bytes); in.at < in.end;) {
         uint64_t size = cursor_fixed(&in, 4);
         struct cursor table = in;

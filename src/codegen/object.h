@@ -2,7 +2,7 @@
 #ifndef MAYFLY_CODEGEN_OBJECT_H
 #define MAYFLY_CODEGEN_OBJECT_H
 
-#include "codegen/link.h"
+#include "codegen/piece.h"
 
 #include <elf.h>
 
@@ -16,7 +16,7 @@ struct object {
     const Elf64_Sym *symbols;
     uint32_t symbol_count;
     struct str names, strings; /* of sections, of symbols */
-    uint64_t *placed;          /* per section: its offset in the blob, or NOT_PLACED; owned */
+    uint64_t *placed;          /* per section: its offset in the piece's code or constants, or NOT_PLACED; owned */
 };
 
 bool object_read(struct object *object, struct link_object from, struct err *err);
@@ -46,11 +46,18 @@ int64_t cursor_sleb(struct cursor *cursor);
 void cursor_skip(struct cursor *cursor, uint64_t size);
 struct str cursor_text(struct cursor *cursor); /* up to a zero byte, which is skipped */
 
-/* The other passes over an object whose sections are placed. */
-bool link_lines(const struct object *object, struct code *code, struct err *err);
-bool link_pads(const struct object *object, link_decode_fn *decode, void *decode_arg, struct code *code,
-               struct err *err);
+/* What the tables of an object say of its function. */
+struct object_tables {
+    VEC(struct code_site) sites;
+    VEC(struct code_pad) pads;
+};
+
+/* The other passes over an object whose sections are placed; `text` is its function's section. */
+bool object_lines(const struct object *object, uint32_t text, uint32_t start, struct object_tables *tables,
+                  struct err *err);
+bool object_pads(const struct object *object, uint32_t text, link_decode_fn *decode, void *decode_arg,
+                 struct object_tables *tables, struct err *err);
 /* Bytes between the stack pointer in the body and the saved frame pointer; UINT32_MAX: not our prologue. */
-uint32_t link_frame_size(const uint8_t *code, size_t size);
+uint32_t object_frame_size(const uint8_t *code, size_t size);
 
 #endif

@@ -12,7 +12,9 @@ struct pads {
     const struct object *object;
     link_decode_fn *decode;
     void *decode_arg;
-    struct code *code;
+    struct object_tables *tables;
+    uint32_t text; /* the function's section */
+    struct str code;
     const uint8_t *frames; /* start of .eh_frame */
     uint32_t frame_section;
 };
@@ -30,11 +32,11 @@ static bool is_call(const uint8_t *at, size_t size)
     return size >= rex + 2 && at[rex] == 0xff && (at[rex + 1] >> 3 & 7) == 2;
 }
 
-/* A row for each call in the blob's bytes [start, end). */
+/* A row for each call in the code's bytes [start, end). */
 static bool add_calls(struct pads *pads, uint64_t start, uint64_t end, uint64_t pad, struct err *err)
 {
-    const uint8_t *text = pads->code->text.data;
-    if (end > pads->code->text.size || start > end)
+    const uint8_t *text = (const uint8_t *)pads->code.ptr;
+    if (end > pads->code.len || start > end)
         return bad(err, "a stretch of code is out of range");
     while (start < end) {
         size_t size = pads->decode(pads->decode_arg, text + start, end - start);
@@ -43,7 +45,7 @@ static bool add_calls(struct pads *pads, uint64_t start, uint64_t end, uint64_t 
         start += size;
         if (!is_call(text + start - size, size))
             continue;
-        struct code_pad *row = VEC_PUSH(&pads->code->pads, PADS_MAX);
+        struct code_pad *row = VEC_PUSH(&pads->tables->pads, PADS_MAX);
         if (!row)
             return err_memory(err);
         *row = (struct code_pad){(uint32_t)start, (uint32_t)pad};
@@ -104,12 +106,11 @@ static bool read_entry(struct pads *pads, struct cursor in, struct err *err)
     const Elf64_Sym *table = target(pads, in.at, &offset);
     if (!code || !table)
         return bad(err, "an entry names no function or no table");
-    uint64_t base = pads->object->placed[code->st_shndx];
     struct cursor sites = cursor_of(object_contents(pads->object, &pads->object->sections[table->st_shndx]));
     cursor_skip(&sites, offset);
-    if (base == NOT_PLACED || sites.failed)
+    if (code->st_shndx != pads->text || sites.failed)
         return bad(err, "a table is out of range");
-    return read_sites(pads, sites, base + function, err);
+    return read_sites(pads, sites, function, err);
 }
 
 /* One record of .eh_frame, after its length. */
@@ -126,15 +127,21 @@ static bool read_record(struct pads *pads, struct cursor in, struct err *err)
     return !has_sites(cie) || read_entry(pads, in, err);
 }
 
-bool link_pads(const struct object *object, link_decode_fn *decode, void *decode_arg, struct code *code,
-               struct err *err)
+bool object_pads(const struct object *object, uint32_t text, link_decode_fn *decode, void *decode_arg,
+                 struct object_tables *tables, struct err *err)
 {
     const Elf64_Shdr *section = object_find(object, ".eh_frame");
     if (!section || !object_find(object, ".gcc_except_table"))
         return true;
     struct str bytes = object_contents(object, section);
-    struct pads pads = {
-        object, decode, decode_arg, code, (const uint8_t *)bytes.ptr, (uint32_t)(section - object->sections)};
+    struct pads pads = {.object = object,
+                        .decode = decode,
+                        .decode_arg = decode_arg,
+                        .tables = tables,
+                        .text = text,
+                        .code = object_contents(object, &object->sections[text]),
+                        .frames = (const uint8_t *)bytes.ptr,
+                        .frame_section = (uint32_t)(section - object->sections)};
     for (struct cursor in = cursor_of(bytes); in.at < in.end;) {
         uint64_t size = cursor_fixed(&in, 4);
         struct cursor record = in;

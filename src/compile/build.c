@@ -69,7 +69,13 @@ static bool generate_and_write(const struct plan *plan, const struct geometry *g
                                struct err *err)
 {
     struct code code;
-    struct codegen_options codegen = {.opt_level = options->opt_level, .dump = options->dump};
+    struct codegen_options codegen = {.opt_level = options->opt_level,
+                                      .dump = options->dump,
+                                      .old_pack = options->old_pack,
+                                      .ret_pack = options->ret_pack,
+                                      .ret_counts = options->ret_counts,
+                                      .progress = options->progress,
+                                      .progress_arg = options->progress_arg};
     code_init(&code);
     bool done = generate(plan->units, plan->unit_count, &codegen, &code, err) &&
                 write_image(plan, geometry, &code, digest, compile_options_word(options), ret_image, err);

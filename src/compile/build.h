@@ -13,7 +13,14 @@ struct compile_options {
     bool open;        /* a core module whose imports are linked at run time: runtime/link.h ... */
     const char *host; /* ... but for functions of these modules, separated by commas; or NULL */
     const char *dump; /* NULL, or a stage that the generator prints to standard error */
-    uint32_t cpu_seconds; /* processor time of the child, 0: half an hour. No effect on the image */
+    /* What follows has no effect on the image. */
+    uint32_t cpu_seconds;  /* processor time of the child; 0: half an hour */
+    uint64_t memory_bytes; /* address space of the child; 0: 8 GiB, or three quarters of the machine's memory */
+    struct str old_pack;   /* in the child: functions of an earlier compile, codegen/pack.h ... */
+    struct buf *ret_pack;  /* ... and where those of this one are appended, or NULL */
+    struct codegen_counts *ret_counts;
+    void (*progress)(void *arg, const struct codegen_progress *progress); /* how far it is, now and then; or NULL */
+    void *progress_arg;
 };
 
 /* The part of the options that decides the image's bytes, as recorded in its header. */

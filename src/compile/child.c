@@ -6,6 +6,7 @@
 #include "image/format.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #define CPU_SECONDS_DEFAULT 1800u
+#define MEMORY_BYTES_DEFAULT (UINT64_C(8) << 30)
 #define CPU_SECONDS_GRACE 5u /* between the signal that names the limit and the one that cannot be caught */
 
 bool compiler_path(char path[PATH_MAX], struct err *err)
@@ -38,13 +40,27 @@ bool compiler_path(char path[PATH_MAX], struct err *err)
     return err_remedy(err, "install it beside mayfly, or give an image made by `mayfly compile`");
 }
 
+static uint64_t memory_limit(const struct compile_options *options)
+{
+    if (options->memory_bytes)
+        return options->memory_bytes;
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3;
+    return machine < MEMORY_BYTES_DEFAULT ? machine : MEMORY_BYTES_DEFAULT;
+}
+
+/* Programs with AddressSanitizer have this, and reserve more addresses than any limit allows. */
+extern void __asan_init(void) __attribute__((weak));
+
 /* Runs in the forked child: descriptor 0, limits, exec. Only async-signal-safe calls. */
-static void become_compiler(const char *path, char *const *argv, int socket, uint32_t cpu_seconds)
+static void become_compiler(const char *path, char *const *argv, int socket, const struct compiler *compiler)
 {
     static char *const no_environment[] = {NULL};
-    const struct rlimit cpu = {cpu_seconds, (rlim_t)cpu_seconds + CPU_SECONDS_GRACE};
+    const struct rlimit cpu = {compiler->cpu_seconds, (rlim_t)compiler->cpu_seconds + CPU_SECONDS_GRACE};
+    const struct rlimit memory = {compiler->memory_bytes, compiler->memory_bytes};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CPU, &cpu);
+    if (!__asan_init)
+        setrlimit(RLIMIT_AS, &memory);
     if (dup2(socket, 0) >= 0 && dup2(STDERR_FILENO, 1) >= 0 && close_range(3, ~0u, 0) == 0)
         execve(path, argv, no_environment);
     _exit(127);
@@ -56,17 +72,33 @@ static bool over_time(uint32_t cpu_seconds, struct err *err)
     return err_remedy(err, "a lower optimization level (-O0) is faster; nothing was stored");
 }
 
+static bool over_memory(uint64_t memory_bytes, struct err *err)
+{
+    err_set(err, ERR_LIMIT, "compiling took more than %" PRIu64 " MiB of memory", memory_bytes >> 20);
+    return err_remedy(err, "a lower optimization level (-O0) takes less; nothing was stored");
+}
+
+/* LLVM aborts where it gets no memory. What was resident then is less than the addresses that are counted. */
+static bool is_memory(const struct compiler *compiler, int status, const struct rusage *usage)
+{
+    bool died = WTERMSIG(status) == SIGABRT || WTERMSIG(status) == SIGSEGV;
+    return died && (uint64_t)usage->ru_maxrss * 1024 > compiler->memory_bytes / 4;
+}
+
 /* Why the child ended without an answer. */
 static bool ended(struct compiler *compiler, struct err *err)
 {
     int status = 0;
-    while (waitpid(compiler->pid, &status, 0) < 0)
+    struct rusage usage = {0};
+    while (wait4(compiler->pid, &status, 0, &usage) < 0)
         if (errno != EINTR)
             return err_errno(err, "cannot wait for the compiler");
     close(compiler->socket);
     compiler->pid = 0;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         return over_time(compiler->cpu_seconds, err);
+    if (WIFSIGNALED(status) && is_memory(compiler, status, &usage))
+        return over_memory(compiler->memory_bytes, err);
     if (WIFSIGNALED(status)) {
         err_set(err, ERR_SYSTEM, "the compiler was killed by signal %d (%s)", WTERMSIG(status),
                 strsignal(WTERMSIG(status)));
@@ -87,10 +119,11 @@ static bool start(struct compiler *compiler, const struct compile_options *optio
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
         return err_errno(err, "cannot make a socket to the compiler");
     compiler->cpu_seconds = options->cpu_seconds ? options->cpu_seconds : CPU_SECONDS_DEFAULT;
+    compiler->memory_bytes = memory_limit(options);
     compiler->socket = sockets[0];
     compiler->pid = fork();
     if (compiler->pid == 0)
-        become_compiler(path, argv, sockets[1], compiler->cpu_seconds);
+        become_compiler(path, argv, sockets[1], compiler);
     close(sockets[1]);
     if (compiler->pid > 0)
         return true;
@@ -99,28 +132,35 @@ static bool start(struct compiler *compiler, const struct compile_options *optio
     return err_errno(err, "cannot start the compiler");
 }
 
-/* One job and its two descriptors, then wait until it is done. */
-static bool send_job(struct compiler *compiler, const struct compile_job *job, int source_fd, int result_fd)
+static bool send_job(struct compiler *compiler, const struct compile_job *job, const int *fds)
 {
-    char done;
     union compile_job_control control;
+    size_t size = (job->keeps ? COMPILE_FDS : COMPILE_OLD_PACK) * sizeof(int);
     struct iovec part = {(void *)job, sizeof *job};
     struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(size)};
     memset(&control, 0, sizeof control);
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    const int fds[] = {source_fd, result_fd};
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fds);
-    memcpy(CMSG_DATA(header), fds, sizeof fds);
-    if (sendmsg(compiler->socket, &message, MSG_NOSIGNAL) != (ssize_t)sizeof *job)
-        return false;
-    ssize_t size;
-    do
-        size = recv(compiler->socket, &done, 1, 0);
-    while (size < 0 && errno == EINTR);
-    return size == 1;
+    header->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(header), fds, size);
+    return sendmsg(compiler->socket, &message, MSG_NOSIGNAL) == (ssize_t)sizeof *job;
+}
+
+/* Until the child is done; meanwhile it tells how far it is. */
+static bool await(struct compiler *compiler, const struct compile_options *options)
+{
+    struct compile_progress packet;
+    for (;;) {
+        ssize_t size = recv(compiler->socket, &packet, sizeof packet, 0);
+        if (size < 0 && errno == EINTR)
+            continue;
+        if (size != (ssize_t)sizeof packet)
+            return size == 1;
+        if (options->progress)
+            options->progress(options->progress_arg, &packet.progress);
+    }
 }
 
 static bool copy_image(int result_fd, int image_fd, uint64_t size, struct err *err)
@@ -141,7 +181,8 @@ static bool copy_image(int result_fd, int image_fd, uint64_t size, struct err *e
 }
 
 /* The child's answer: the image in a memfd of its own, checked whole. */
-static int take_result(int result_fd, struct err *err)
+static int take_result(int result_fd, const struct compiler *compiler, struct codegen_counts *ret_counts,
+                       struct err *err)
 {
     struct compile_result result;
     struct stat status;
@@ -151,11 +192,14 @@ static int take_result(int result_fd, struct err *err)
         return err_set(err, ERR_SYSTEM, "the compiler gave no answer") - 1;
     result.err.message[sizeof result.err.message - 1] = '\0';
     result.err.remedy[sizeof result.err.remedy - 1] = '\0';
+    if (!result.done && result.err.kind == ERR_MEMORY)
+        return over_memory(compiler->memory_bytes, err) - 1;
     if (!result.done) {
         if (err)
             *err = result.err;
         return -1;
     }
+    *ret_counts = result.counts;
     int image_fd = memfd_create("mayfly-image", MFD_CLOEXEC);
     if (image_fd < 0)
         return err_errno(err, "cannot make a file in memory") - 1;
@@ -165,9 +209,9 @@ static int take_result(int result_fd, struct err *err)
     return -1;
 }
 
-static bool make_job(const struct compile_options *options, struct compile_job *ret_job, struct err *err)
+static bool make_job(const struct compile_options *options, bool keeps, struct compile_job *ret_job, struct err *err)
 {
-    struct compile_job job = {.opt_level = options->opt_level, .open = options->open};
+    struct compile_job job = {.opt_level = options->opt_level, .open = options->open, .keeps = keeps};
     const char *host = options->host ? options->host : "";
     if (strlen(host) >= sizeof job.host)
         return err_set(err, ERR_LIMIT, "the names of host modules take more than %zu bytes", sizeof job.host - 1);
@@ -176,19 +220,49 @@ static bool make_job(const struct compile_options *options, struct compile_job *
     return true;
 }
 
-int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options, struct err *err)
+static int new_file(const char *name, struct err *err)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0)
+        err_errno(err, "cannot make a file in memory");
+    return fd;
+}
+
+/* The descriptors of a job that were made for it. */
+static void close_job(int fds[COMPILE_FDS], bool keep_pack)
+{
+    close(fds[COMPILE_RESULT]);
+    if (fds[COMPILE_NEW_PACK] >= 0 && !keep_pack)
+        close(fds[COMPILE_NEW_PACK]);
+}
+
+int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options,
+                 struct compile_kept *kept, struct err *err)
 {
     struct compile_job job;
-    if (!make_job(options, &job, err) || (!compiler->pid && !start(compiler, options, err)))
+    struct codegen_counts counts = {0};
+    if (!make_job(options, kept != NULL, &job, err) || (!compiler->pid && !start(compiler, options, err)))
         return -1;
-    int image_fd = -1, result_fd = memfd_create("mayfly-result", MFD_CLOEXEC);
-    if (result_fd < 0)
-        return err_errno(err, "cannot make a file in memory") - 1;
-    if (send_job(compiler, &job, source_fd, result_fd))
-        image_fd = take_result(result_fd, err);
+    int image_fd = -1, fds[COMPILE_FDS] = {source_fd, new_file("mayfly-result", err), -1, -1};
+    if (fds[COMPILE_RESULT] < 0)
+        return -1;
+    if (kept) {
+        fds[COMPILE_NEW_PACK] = new_file("mayfly-functions", err);
+        fds[COMPILE_OLD_PACK] = kept->old_fd >= 0 ? kept->old_fd : fds[COMPILE_NEW_PACK];
+    }
+    if (kept && fds[COMPILE_NEW_PACK] < 0) {
+        close_job(fds, false);
+        return -1;
+    }
+    if (send_job(compiler, &job, fds) && await(compiler, options))
+        image_fd = take_result(fds[COMPILE_RESULT], compiler, &counts, err);
     else
         ended(compiler, err);
-    close(result_fd);
+    if (kept) {
+        kept->new_fd = image_fd >= 0 ? fds[COMPILE_NEW_PACK] : -1;
+        kept->counts = counts;
+    }
+    close_job(fds, image_fd >= 0);
     return image_fd;
 }
 

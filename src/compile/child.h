@@ -19,12 +19,21 @@ struct compiler {
     pid_t pid;
     int socket;
     uint32_t cpu_seconds;
+    uint64_t memory_bytes;
+};
+
+/* Functions kept from one compile of a file to the next: codegen/pack.h. */
+struct compile_kept {
+    int old_fd; /* of an earlier compile, or -1; stays the caller's */
+    int new_fd; /* set: of this one, the caller's now; -1 after a failure */
+    struct codegen_counts counts; /* set */
 };
 
 /* Compile the file open at `source_fd` and return a descriptor of the image (a memfd), or -1. Starts the child if none
- * runs; `dump` and `cpu_seconds` of the options hold from then on for all jobs together. A child that dies fails its
- * job only. */
-int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options, struct err *err);
+ * runs; `dump` and the limits of the options hold from then on for all jobs together. A child that dies fails its job
+ * only. `kept` may be NULL. */
+int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options,
+                 struct compile_kept *kept, struct err *err);
 void compiler_stop(struct compiler *compiler);
 
 #endif

@@ -15,7 +15,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define OUTPUT_MAX ((size_t)4 << 30)
 
 static bool write_all(int fd, const void *bytes, size_t size)
 {
@@ -30,22 +33,41 @@ static bool write_all(int fd, const void *bytes, size_t size)
     return true;
 }
 
-static bool compile(int source_fd, const struct compile_options *options, struct buf *image, struct err *err)
+/* A file as bytes; *ret_bytes is NULL for an empty one. */
+static bool map_file(int fd, struct str *ret_bytes, struct err *err)
 {
     struct stat status;
-    if (fstat(source_fd, &status) != 0)
+    if (fstat(fd, &status) != 0)
         return err_errno(err, "cannot read the source");
     size_t size = (size_t)status.st_size;
-    void *source = mmap(NULL, size ? size : 1, PROT_READ, MAP_PRIVATE, source_fd, 0);
-    if (source == MAP_FAILED)
+    void *bytes = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    if (bytes == MAP_FAILED)
         return err_errno(err, "cannot map the source");
-    bool done = compile_build(source, size, options, codegen_llvm, image, err);
-    munmap(source, size ? size : 1);
-    return done;
+    *ret_bytes = (struct str){bytes, size};
+    return true;
 }
 
-/* The next job and its descriptors; false at the end. */
-static bool next_job(struct compile_job *ret_job, int ret_fds[2])
+static void unmap_file(struct str bytes)
+{
+    if (bytes.len)
+        munmap((void *)bytes.ptr, bytes.len);
+}
+
+/* Ten times a second at most; a parent that does not listen is not waited for. */
+static void tell_progress(void *arg, const struct codegen_progress *progress)
+{
+    static struct timespec last;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if ((now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 < 100)
+        return;
+    last = now;
+    const struct compile_progress packet = {*progress};
+    send(STDIN_FILENO, &packet, sizeof packet, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The next job and its descriptors, -1 where there is none; false at the end. */
+static bool next_job(struct compile_job *ret_job, int ret_fds[COMPILE_FDS])
 {
     union compile_job_control control;
     struct iovec part = {ret_job, sizeof *ret_job};
@@ -56,23 +78,51 @@ static bool next_job(struct compile_job *ret_job, int ret_fds[2])
         size = recvmsg(STDIN_FILENO, &message, MSG_CMSG_CLOEXEC);
     while (size < 0 && errno == EINTR);
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (size != (ssize_t)sizeof *ret_job || !header || header->cmsg_len != CMSG_LEN(2 * sizeof(int)))
+    size_t count = size == (ssize_t)sizeof *ret_job && ret_job->keeps ? COMPILE_FDS : COMPILE_OLD_PACK;
+    if (size != (ssize_t)sizeof *ret_job || !header || header->cmsg_len != CMSG_LEN(count * sizeof(int)))
         return false;
-    memcpy(ret_fds, CMSG_DATA(header), 2 * sizeof(int));
+    memset(ret_fds, 0xff, COMPILE_FDS * sizeof(int));
+    memcpy(ret_fds, CMSG_DATA(header), count * sizeof(int));
     return true;
 }
 
-static bool run_job(const struct compile_job *job, const char *dump, const struct err *jailed, const int fds[2])
+static bool compile(const int fds[COMPILE_FDS], struct compile_options *options, struct buf *image, struct err *err)
+{
+    static const uint8_t nothing[8];
+    struct str source = {0}, pack = {0};
+    struct err ignored;
+    if (!map_file(fds[COMPILE_SOURCE], &source, err))
+        return false;
+    if (fds[COMPILE_OLD_PACK] >= 0 && map_file(fds[COMPILE_OLD_PACK], &pack, &ignored))
+        options->old_pack = pack;
+    bool done = compile_build(source.len ? (const uint8_t *)source.ptr : nothing, source.len, options, codegen_llvm,
+                              image, err);
+    unmap_file(source);
+    unmap_file(pack);
+    return done;
+}
+
+static bool run_job(const struct compile_job *job, const char *dump, const struct err *jailed,
+                    const int fds[COMPILE_FDS])
 {
     struct compile_result result = {.magic = COMPILE_RESULT_MAGIC, .err = *jailed};
-    const struct compile_options options = {
-        .opt_level = job->opt_level, .open = job->open, .host = job->host, .dump = dump};
-    struct buf image;
-    buf_init(&image, (size_t)4 << 30);
-    result.done = jailed->kind == ERR_NONE && compile(fds[0], &options, &image, &result.err);
-    bool written =
-        write_all(fds[1], &result, sizeof result) && (!result.done || write_all(fds[1], image.data, image.size));
+    struct buf image, pack;
+    struct compile_options options = {.opt_level = job->opt_level,
+                                      .open = job->open,
+                                      .host = job->host,
+                                      .dump = dump,
+                                      .ret_pack = job->keeps ? &pack : NULL,
+                                      .ret_counts = &result.counts,
+                                      .progress = tell_progress};
+    buf_init(&image, OUTPUT_MAX);
+    buf_init(&pack, OUTPUT_MAX);
+    result.done = jailed->kind == ERR_NONE && compile(fds, &options, &image, &result.err);
+    bool written = write_all(fds[COMPILE_RESULT], &result, sizeof result) &&
+                   (!result.done || write_all(fds[COMPILE_RESULT], image.data, image.size));
+    if (written && result.done && job->keeps)
+        written = write_all(fds[COMPILE_NEW_PACK], pack.data, pack.size);
     buf_free(&image);
+    buf_free(&pack);
     return written;
 }
 
@@ -88,7 +138,7 @@ int main(int argc, char **argv)
 {
     struct compile_job job;
     struct err jailed = {0};
-    int fds[2];
+    int fds[COMPILE_FDS];
     const char *dump = argc == 3 && strcmp(argv[1], "--dump") == 0 ? argv[2] : NULL;
     if (argc > 1 && !dump) {
         fprintf(stderr, "mayfly-compiler is started by mayfly\n");
@@ -97,8 +147,9 @@ int main(int argc, char **argv)
     jail_enter(&jailed);
     while (next_job(&job, fds)) {
         bool answered = run_job(&job, dump, &jailed, fds) && send(STDIN_FILENO, "", 1, MSG_NOSIGNAL) == 1;
-        close(fds[0]);
-        close(fds[1]);
+        for (int i = 0; i < COMPILE_FDS; i++)
+            if (fds[i] >= 0)
+                close(fds[i]);
         if (!answered)
             return 1;
     }

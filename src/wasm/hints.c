@@ -74,7 +74,7 @@ bool wasm_read_hints(struct wasm_module *module, struct arena *arena, struct err
     return true;
 }
 
-const struct wasm_branch_hint *wasm_branch_hint(const struct wasm_module *module, uint32_t at)
+uint32_t wasm_branch_hints_from(const struct wasm_module *module, uint32_t at)
 {
     uint32_t low = 0, high = module->branch_hint_count;
     while (low < high) {
@@ -84,5 +84,11 @@ const struct wasm_branch_hint *wasm_branch_hint(const struct wasm_module *module
         else
             high = middle;
     }
-    return low < module->branch_hint_count && module->branch_hints[low].at == at ? &module->branch_hints[low] : NULL;
+    return low;
+}
+
+const struct wasm_branch_hint *wasm_branch_hint(const struct wasm_module *module, uint32_t at)
+{
+    uint32_t i = wasm_branch_hints_from(module, at);
+    return i < module->branch_hint_count && module->branch_hints[i].at == at ? &module->branch_hints[i] : NULL;
 }

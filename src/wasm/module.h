@@ -158,6 +158,8 @@ static inline const struct wasm_functype *wasm_func_type(const struct wasm_modul
 
 /* The hint for the instruction at offset `at` of module->bytes, or NULL. */
 const struct wasm_branch_hint *wasm_branch_hint(const struct wasm_module *module, uint32_t at);
+/* The first hint at `at` or behind, as an index of branch_hints; branch_hint_count when there is none. */
+uint32_t wasm_branch_hints_from(const struct wasm_module *module, uint32_t at);
 
 /* Subtyping (section 3.3): is a value of type `sub` one of type `super`? */
 bool wasm_subtype(const struct wasm_module *module, wasm_valtype sub, wasm_valtype super);

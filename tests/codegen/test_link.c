@@ -1,5 +1,6 @@
 /* The linker on hand-made objects: what it accepts, and that everything else is refused with its name. */
 #include "base/alloc.h"
+#include "codegen/link.h"
 #include "codegen/object.h"
 
 #include <setjmp.h>
@@ -85,10 +86,17 @@ static size_t no_decoder(void *arg, const uint8_t *at, size_t left)
 
 static bool link_made(const struct made *made, size_t size, struct code *ret_code)
 {
-    struct link_object object = {(const uint8_t *)made, size};
+    const struct link_object object = {(const uint8_t *)made, size};
+    struct link_piece piece = {.symbol = {CODE_FUNC, 0, 0}};
+    struct buf bytes;
     err = (struct err){0};
     code_init(ret_code);
-    return link_objects(&object, 1, &unit, 1, no_decoder, NULL, ret_code, &err);
+    buf_init(&bytes, 1 << 20);
+    bool done = piece_cut(object, 0, no_decoder, NULL, &bytes, &err) &&
+                piece_read(bytes.data, bytes.size, &piece.piece, &err) &&
+                link_pieces(&piece, 1, &unit, 1, ret_code, &err);
+    buf_free(&bytes);
+    return done;
 }
 
 static void refused(const struct made *made, const char *words)
@@ -228,12 +236,12 @@ static void prologues(void **state)
     static const uint8_t loop[] = {0x55, 0x48, 0x89, 0xe5, 0x49, 0x89, 0xe3, 0x49, 0x81, 0xeb, 0,    0x80, 1, 0,
                                    0x48, 0x81, 0xec, 0,    0x10, 0,    0,    0x48, 0xc7, 4,    0x24, 0,    0, 0,
                                    0,    0x4c, 0x39, 0xdc, 0x75, 0xec, 0x48, 0x81, 0xec, 0xa0, 6,    0,    0, 0xc3};
-    assert_int_equal(link_frame_size(none, sizeof none), 0);
-    assert_int_equal(link_frame_size(word, sizeof word), 8);
-    assert_int_equal(link_frame_size(large, sizeof large), 0x140);
-    assert_int_equal(link_frame_size(pages, sizeof pages), 0x1010);
-    assert_int_equal(link_frame_size(loop, sizeof loop), 0x186a0);
-    assert_int_equal(link_frame_size(none, 3), UINT32_MAX);
+    assert_int_equal(object_frame_size(none, sizeof none), 0);
+    assert_int_equal(object_frame_size(word, sizeof word), 8);
+    assert_int_equal(object_frame_size(large, sizeof large), 0x140);
+    assert_int_equal(object_frame_size(pages, sizeof pages), 0x1010);
+    assert_int_equal(object_frame_size(loop, sizeof loop), 0x186a0);
+    assert_int_equal(object_frame_size(none, 3), UINT32_MAX);
 }
 
 int main(void)

@@ -1,5 +1,6 @@
 /* What the parent's side of compiling promises: the same bytes every time, an image that does not fit is refused with
  * the reason and in the cache made again, and a compile that takes too long ends with a message that says so. */
+#include "compile/cache.h"
 #include "compile/child.h"
 #include "compile/client.h"
 
@@ -49,7 +50,10 @@ static size_t read_image(int fd, uint8_t *bytes)
 static int open_image(const char *path, bool *ret_cached)
 {
     err = (struct err){0};
-    int fd = compile_open(path, &plain, ret_cached, &err);
+    struct compile_outcome outcome;
+    int fd = compile_open(path, &plain, &outcome, &err);
+    if (fd >= 0 && ret_cached)
+        *ret_cached = outcome.cached;
     if (fd < 0)
         print_message("%s: %s\n", path, err.message);
     return fd;
@@ -64,8 +68,8 @@ static void the_same_source_gives_the_same_image(void **state)
         struct compile_options options = {.opt_level = level, .open = true};
         struct compiler another = {0};
         int source = open(SOURCE, O_RDONLY);
-        size_t size = read_image(compiler_run(&compiler, source, &options, &err), one);
-        assert_int_equal(read_image(compiler_run(&another, source, &options, &err), other), size);
+        size_t size = read_image(compiler_run(&compiler, source, &options, NULL, &err), one);
+        assert_int_equal(read_image(compiler_run(&another, source, &options, NULL, &err), other), size);
         compiler_stop(&another);
         assert_memory_equal(one, other, size);
         assert_int_equal(((struct image_header *)one)->options, compile_options_word(&options));
@@ -187,16 +191,75 @@ static void too_long_a_compile_says_so(void **state)
     int source = long_source(600000);
     err = (struct err){0};
     struct compiler compiler = {0};
-    assert_int_equal(compiler_run(&compiler, source, &options, &err), -1);
+    assert_int_equal(compiler_run(&compiler, source, &options, NULL, &err), -1);
     if (err.kind != ERR_LIMIT || !strstr(err.message, "more than 1 seconds"))
         fail_msg("\"%s\"", err.message);
     close(source);
     source = open(SOURCE, O_RDONLY);
-    int image = compiler_run(&compiler, source, &plain, &err); /* the next job has a new child */
+    int image = compiler_run(&compiler, source, &plain, NULL, &err); /* the next job has a new child */
     assert_true(image >= 0);
     close(image);
     close(source);
     compiler_stop(&compiler);
+}
+
+extern void __asan_init(void) __attribute__((weak));
+
+static void too_much_memory_says_so(void **state)
+{
+    (void)state;
+    struct compile_options options = {.opt_level = 2, .memory_bytes = (uint64_t)300 << 20};
+    struct compiler compiler = {0};
+    if (__asan_init) {
+        print_message("AddressSanitizer reserves more than any limit: not limited here\n");
+        return;
+    }
+    int source = long_source(600000);
+    err = (struct err){0};
+    assert_int_equal(compiler_run(&compiler, source, &options, NULL, &err), -1);
+    if (err.kind != ERR_LIMIT || !strstr(err.message, "more than 300 MiB of memory"))
+        fail_msg("\"%s\"", err.message);
+    close(source);
+    compiler_stop(&compiler);
+}
+
+static void put_aged(const char *name, size_t size, time_t used)
+{
+    char path[128];
+    const struct timespec times[] = {{used, 0}, {used, 0}};
+    snprintf(path, sizeof path, "%s/mayfly/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    assert_int_equal(futimens(fd, times), 0);
+    close(fd);
+}
+
+static bool is_there(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/mayfly/%s", folder, name);
+    return access(path, F_OK) == 0;
+}
+
+static void what_was_not_used_for_longest_goes_first(void **state)
+{
+    (void)state;
+    close(open_image(SOURCE, NULL));
+    put_aged("a", 1 << 20, 1000);
+    put_aged("b", 1 << 20, 3000);
+    put_aged("c", 1 << 20, 2000);
+    cache_trim((3 << 20) + (1 << 19));
+    assert_true(is_there("a") && is_there("b") && is_there("c"));
+    cache_trim((2 << 20) + (1 << 19));
+    assert_true(!is_there("a") && is_there("b") && is_there("c"));
+    cache_trim((1 << 20) + (1 << 19));
+    assert_true(!is_there("c") && is_there("b"));
+    cache_trim(1 << 20);
+    assert_false(is_there("b"));
+    bool cached = false;
+    close(open_image(SOURCE, &cached));
+    assert_true(cached);
 }
 
 static int source_of(const void *bytes, size_t size)
@@ -212,12 +275,12 @@ static void one_child_takes_many_jobs(void **state)
     static uint8_t bytes[IMAGE_MAX];
     struct compiler compiler = {0};
     int good = source_of("\0asm\1\0\0\0", 8), bad = source_of("\0asm\1\0\0\0\1", 9), empty = source_of("", 0);
-    read_image(compiler_run(&compiler, good, &plain, &err), bytes);
+    read_image(compiler_run(&compiler, good, &plain, NULL, &err), bytes);
     pid_t child = compiler.pid;
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(compiler_run(&compiler, i % 2 ? bad : empty, &plain, &err), -1);
+        assert_int_equal(compiler_run(&compiler, i % 2 ? bad : empty, &plain, NULL, &err), -1);
         assert_int_equal(err.kind, ERR_MALFORMED);
-        read_image(compiler_run(&compiler, good, &plain, &err), bytes);
+        read_image(compiler_run(&compiler, good, &plain, NULL, &err), bytes);
     }
     assert_int_equal(compiler.pid, child);
     compiler_stop(&compiler);
@@ -234,6 +297,8 @@ int main(void)
         cmocka_unit_test(the_cache_makes_bad_images_again),
         cmocka_unit_test(a_given_image_is_refused_with_the_reason),
         cmocka_unit_test(too_long_a_compile_says_so),
+        cmocka_unit_test(too_much_memory_says_so),
+        cmocka_unit_test(what_was_not_used_for_longest_goes_first),
         cmocka_unit_test(one_child_takes_many_jobs),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -106,6 +106,83 @@ def check_described(command, value):
     return set(described)
 
 
+def leb(number):
+    out = b""
+    while number > 127:
+        out, number = out + bytes([number & 127 | 128]), number >> 7
+    return out + bytes([number])
+
+
+def many_functions(count, changed=None):
+    """A module of `count` functions of some fifty instructions."""
+    section = lambda number, body: bytes([number]) + leb(len(body)) + body
+    body = lambda i: b"\0" + b"\x20\0\x41" + leb(55 if i == changed else i % 50) + b"\x6a\x21\0" + \
+        b"\x20\0\x28\2\0\x20\0\x6a\x21\0" * 10 + b"\x20\0\x0b"
+    bodies = b"".join(leb(len(body(i))) + body(i) for i in range(count))
+    return (b"\0asm\1\0\0\0" + section(1, b"\1\x60\1\x7f\1\x7f") + section(3, leb(count) + b"\0" * count) +
+            section(5, b"\1\0\1") + section(10, leb(count) + bodies))
+
+
+def compile_json(file, image, cache):
+    """What `compile --json` says."""
+    done = subprocess.run([run.PROGRAM, "compile", "--json", file, "-o", image], capture_output=True, text=True,
+                          timeout=run.START_SECONDS, env={**os.environ, "XDG_CACHE_HOME": cache})
+    check(done.returncode == 0 and not done.stderr, f"compile: {done}")
+    said = json.loads(done.stdout)
+    check({path for path, _ in leaves(said)} == check_described("compile", said), f"all of json.def in {said}")
+    with open(image, "rb") as written:
+        return said, written.read()
+
+
+def case_cli_compile():
+    """A file that changed compiles what changed; the image is the one that a fresh compile makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, image, cache, fresh = (os.path.join(folder, name) for name in ("m.wasm", "m.image", "cache", "fresh"))
+        def put(changed):
+            with open(file, "wb") as out:
+                out.write(many_functions(40, changed))
+        put(None)
+        said, _ = compile_json(file, image, cache)
+        check((said["functions_compiled"], said["functions_kept"], said["cached"]) == (40, 0, False), f"first: {said}")
+        check(compile_json(file, image, cache)[0]["cached"], "the second time nothing is compiled")
+        put(7)
+        said, changed = compile_json(file, image, cache)
+        check((said["functions_compiled"], said["functions_kept"], said["cached"]) == (1, 39, False), f"then: {said}")
+        check(compile_json(file, image, fresh)[1] == changed, "the same image without the functions kept")
+        shutil.copy(file, file + "2")
+        check(compile_json(file + "2", image, cache)[0]["cached"], "the same bytes elsewhere are the same image")
+
+
+def case_cli_progress():
+    """A long compile shows on a terminal how far it is, and nothing of that stays; elsewhere nothing is shown."""
+    import pty
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "m.wasm")
+        with open(file, "wb") as out:
+            out.write(many_functions(1000))
+        command = [run.PROGRAM, "compile", file, "-O1", "-o", os.path.join(folder, "m.image")]
+        environment = {**os.environ, "XDG_CACHE_HOME": folder, "TERM": "xterm"}
+        terminal, side = pty.openpty()
+        child = subprocess.Popen(command, stderr=side, env=environment)
+        os.close(side)
+        shown = b""
+        while True:
+            try:
+                got = os.read(terminal, 4096)
+            except OSError:
+                break
+            if not got:
+                break
+            shown += got
+        os.close(terminal)
+        check(child.wait() == 0, f"compiles: {shown!r:.300}")
+        check(re.search(rb"\[#*\.*\] \d+ of 1000 functions compiled, about \d+ (s|min) left", shown), f"{shown!r:.300}")
+        check(shown.endswith(b"\r\x1b[K"), f"the line is wiped: {shown[-40:]!r}")
+        environment["XDG_CACHE_HOME"] = os.path.join(folder, "other")
+        done = subprocess.run(command, capture_output=True, env=environment)
+        check(done.returncode == 0 and not done.stderr, f"nothing is shown without a terminal: {done.stderr!r:.300}")
+
+
 def case_cli_version():
     """The version, for people and for programs."""
     check(re.fullmatch(r"mayfly \d+\.\d+\.\d+", mayfly("version")[0].splitlines()[0]), "`mayfly N.N.N` comes first")

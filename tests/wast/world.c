@@ -40,7 +40,7 @@ static struct program *compile(struct world *world, const char *path, struct err
         err_errno(err, "cannot open %s", path);
         return NULL;
     }
-    int image = compiler_run(&world->compiler, source, &world->options, err);
+    int image = compiler_run(&world->compiler, source, &world->options, NULL, err);
     close(source);
     if (image < 0)
         return NULL;

@@ -11,7 +11,7 @@
 #define MAYFLY_CODEGEN_LLVM_EMIT_H
 
 #include "base/vec.h"
-#include "codegen/codegen.h"
+#include "codegen/piece.h"
 #include "wasm/body.h"
 
 #include <llvm-c/Core.h>
@@ -76,6 +76,7 @@ struct control {
     LLVMValueRef exception;     /* phi in `dispatch` */
 };
 
+/* A module holds one function. */
 struct gen {
     LLVMContextRef llvm;
     LLVMModuleRef module;
@@ -93,8 +94,7 @@ struct gen {
 
     const struct unit *units;
     uint32_t unit_count;
-    bool *const *closed_tables; /* per unit and table, see closed.c */
-    uint32_t helpers; /* bit per helper that was called */
+    bool *const *closed_tables; /* per unit and table: struct survey */
     /* The function being translated. */
     const struct unit *unit;
     const struct wasm_functype *func_type;
@@ -138,21 +138,21 @@ LLVMValueRef gen_function(struct gen *g, const char *name, LLVMTypeRef type);
 /* The same for function `func` of unit `unit` (kind CODE_FUNC), or the thunk of import `func`. The wide one has
  * another name, which the linker takes for the same. */
 LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide);
-void gen_unit_name(char name[40], enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide);
-/* Make it a definition: attributes, its own section, debug scope; the builder stands in a new entry block. */
-void gen_define(struct gen *g, LLVMValueRef function, const char *name);
+/* Make it the definition of this module: attributes, debug scope; the builder stands in a new entry block. */
+void gen_define(struct gen *g, LLVMValueRef function);
 LLVMValueRef gen_intrinsic(struct gen *g, const char *name, LLVMTypeRef overload, LLVMTypeRef *ret_type);
 LLVMBasicBlockRef gen_block(struct gen *g);
 
-/* function.c: bodies. */
-bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
+/* function.c: a body; `tail_calls`: it makes some. */
+bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, bool tail_calls, struct wasm_body_scratch *scratch,
               struct err *err);
 
-/* init.c: the functions that do what the template leaves to instantiation. */
-bool gen_inits(struct gen *g, struct wasm_body_scratch *scratch, struct err *err);
+/* init.c: what the template leaves to instantiation. */
+bool gen_init_function(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch, struct err *err);
 
-/* glue.c: thunks of host imports, and the routines that call `helpers` (a bit each). */
-bool gen_glue(struct gen *g, uint32_t helpers);
+/* glue.c: the thunk of a host import, and the routine that calls a helper. */
+bool gen_thunk(struct gen *g, const struct unit *unit, uint32_t func);
+bool gen_routine(struct gen *g, enum helper helper);
 /* Call helper `helper` with up to six integers (i32 or i64); gives its result as an i64. A failing helper
  * traps inside. */
 LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVMValueRef *args);
@@ -218,10 +218,6 @@ LLVMValueRef memory_element(struct gen *g, uint32_t memory, LLVMValueRef index, 
 LLVMValueRef memory_size(struct gen *g, uint32_t memory);
 bool push_index(struct gen *g, LLVMValueRef value, bool wide);
 void range_helper(struct gen *g, enum helper helper, uint32_t first, uint32_t second);
-
-/* closed.c: for each table of the unit, does it hold only functions of this unit, or null, for ever? Freed with
- * mem_free. NULL: out of memory, or a body is not valid. */
-bool *closed_tables(const struct unit *unit, struct err *err);
 
 /* table.c: the index, checked against the table's length and masked. */
 LLVMValueRef table_index(struct gen *g, uint32_t table, LLVMValueRef index, enum trap trap);

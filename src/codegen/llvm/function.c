@@ -70,38 +70,6 @@ static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_st
     return ((!op->reachable && !is_structural(op->code)) || emit_op(arg, op)) && note_top(arg, state);
 }
 
-static bool is_tail_call(enum wasm_opcode code)
-{
-    return code == OP_RETURN_CALL || code == OP_RETURN_CALL_INDIRECT || code == OP_RETURN_CALL_REF;
-}
-
-static bool find_tail_call(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err)
-{
-    *(bool *)arg |= is_tail_call(op->code);
-    return true;
-}
-
-static bool begin_nothing(void *arg, const struct wasm_body_state *state, struct err *err)
-{
-    return true;
-}
-
-/* Does the function make tail calls? Nearly none does, and those without such a byte are found out quickly. */
-static bool makes_tail_calls(const struct wasm_module *module, uint32_t func, struct wasm_body_scratch *scratch,
-                             bool *ret_makes, struct err *err)
-{
-    static const struct wasm_visitor visitor = {begin_nothing, find_tail_call};
-    static const uint8_t codes[] = {0x12, 0x13, 0x15};
-    const uint8_t *body = module->bytes + module->funcs[func].body;
-    bool suspect = false, makes = false;
-    for (size_t i = 0; i < sizeof codes; i++)
-        suspect |= memchr(body, codes[i], module->funcs[func].size) != NULL;
-    if (suspect && !wasm_body_read(module, func, scratch, &visitor, &makes, err))
-        return false;
-    *ret_makes = makes;
-    return true;
-}
-
 /* Empty, but with storage: emitters point at ranges of these arrays, empty ranges too. */
 bool gen_reset(struct gen *g, struct err *err)
 {
@@ -110,18 +78,16 @@ bool gen_reset(struct gen *g, struct err *err)
     return stored || err_memory(err);
 }
 
-bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch, struct err *err)
+bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, bool tail_calls, struct wasm_body_scratch *scratch,
+              struct err *err)
 {
     static const struct wasm_visitor visitor = {begin, visit};
-    char name[40];
-    if (!makes_tail_calls(unit->module, func, scratch, &g->wide, err))
-        return false;
-    gen_unit_name(name, CODE_FUNC, unit->index, func, g->wide);
+    g->wide = tail_calls;
     g->unit = unit;
     g->func_type = wasm_func_type(unit->module, func);
     g->err = err;
     if (!gen_reset(g, err))
         return false;
-    gen_define(g, gen_unit_function(g, CODE_FUNC, unit->index, func, g->wide), name);
+    gen_define(g, gen_unit_function(g, CODE_FUNC, unit->index, func, g->wide));
     return wasm_body_read(unit->module, func, scratch, &visitor, g, err);
 }

@@ -2,8 +2,6 @@
 #include "codegen/cpu.h"
 #include "codegen/llvm/emit.h"
 
-#include <stdio.h>
-
 static void make_types(struct gen *g)
 {
     g->none = LLVMVoidTypeInContext(g->llvm);
@@ -152,16 +150,10 @@ LLVMValueRef gen_function(struct gen *g, const char *name, LLVMTypeRef type)
     return function;
 }
 
-void gen_unit_name(char name[40], enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide)
-{
-    static const char letters[][2] = {[CODE_FUNC] = {'f', 'F'}, [CODE_THUNK] = {'t', 'T'}, [CODE_INIT] = {'i', 'i'}};
-    snprintf(name, 40, "%c%u_%u", letters[kind][wide], unit, func);
-}
-
 LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide)
 {
-    char name[40];
-    gen_unit_name(name, kind, unit, func, wide);
+    char name[48];
+    symbol_name(name, (struct piece_symbol){kind, unit, func}, wide);
     LLVMValueRef function = LLVMGetNamedFunction(g->module, name);
     if (function)
         return function;
@@ -174,11 +166,8 @@ static void set_attributes(struct gen *g, LLVMValueRef function)
         LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex, g->attributes[i]);
 }
 
-void gen_define(struct gen *g, LLVMValueRef function, const char *name)
+void gen_define(struct gen *g, LLVMValueRef function)
 {
-    char section[64];
-    snprintf(section, sizeof section, ".text.%s", name);
-    LLVMSetSection(function, section);
     LLVMSetAlignment(function, 16);
     set_attributes(g, function);
     g->function = function;

@@ -6,10 +6,8 @@
 
 #include "base/alloc.h"
 
-static const struct {
-    const char *name, *signature;
-} helper_rows[] = {
-#define HELPER(name, signature) {"r_" #name, signature},
+static const char *const signatures[HELPER_COUNT] = {
+#define HELPER(name, signature) signature,
 #include "image/helpers.def"
 #undef HELPER
 };
@@ -19,10 +17,17 @@ static const struct {
 static LLVMTypeRef routine_type(struct gen *g, enum helper helper)
 {
     LLVMTypeRef params[GUEST_PARAMS] = {g->ptr};
-    unsigned count = (unsigned)strlen(helper_rows[helper].signature) - 2;
+    unsigned count = (unsigned)strlen(signatures[helper]) - 2;
     for (unsigned i = 1; i < count; i++)
         params[i] = g->i64;
-    return LLVMFunctionType(strchr("lr", helper_rows[helper].signature[0]) ? g->i64 : g->none, params, count, false);
+    return LLVMFunctionType(strchr("lr", signatures[helper][0]) ? g->i64 : g->none, params, count, false);
+}
+
+static LLVMValueRef routine_of(struct gen *g, enum helper helper, LLVMTypeRef type)
+{
+    char name[48];
+    symbol_name(name, (struct piece_symbol){CODE_ROUTINE, 0, helper}, false);
+    return gen_function(g, name, type);
 }
 
 LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVMValueRef *args)
@@ -30,9 +35,8 @@ LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVM
     LLVMValueRef all[GUEST_PARAMS] = {g->context};
     for (unsigned i = 0; i < count; i++)
         all[1 + i] = widen(g, args[i]);
-    g->helpers |= (uint32_t)1 << helper;
     LLVMTypeRef type = routine_type(g, helper);
-    LLVMValueRef routine = gen_function(g, helper_rows[helper].name, type);
+    LLVMValueRef routine = routine_of(g, helper, type);
     bool throws = helper == HELPER_throw_exception || helper == HELPER_rethrow_exception;
     return throws ? call_guest(g, type, routine, all, count + 1) : call_plain(g, type, routine, all, count + 1);
 }
@@ -76,7 +80,7 @@ static LLVMValueRef c_arg(struct gen *g, char letter, unsigned index)
 
 static LLVMValueRef call_helper(struct gen *g, enum helper helper)
 {
-    const char *signature = helper_rows[helper].signature, *params = signature + 2;
+    const char *signature = signatures[helper], *params = signature + 2;
     unsigned count = (unsigned)strlen(params);
     LLVMTypeRef types[GUEST_PARAMS] = {g->ptr};
     LLVMValueRef args[GUEST_PARAMS] = {g->context};
@@ -95,15 +99,16 @@ static LLVMValueRef is_zero(struct gen *g, LLVMValueRef value)
     return LLVMBuildICmp(g->builder, LLVMIntEQ, value, LLVMConstNull(LLVMTypeOf(value)), "");
 }
 
-static void make_routine(struct gen *g, enum helper helper)
+bool gen_routine(struct gen *g, enum helper helper)
 {
-    gen_define(g, gen_function(g, helper_rows[helper].name, routine_type(g, helper)), helper_rows[helper].name);
+    g->offset = 0;
+    gen_define(g, routine_of(g, helper, routine_type(g, helper)));
     leave(g);
     LLVMValueRef result = call_helper(g, helper);
-    char kind = helper_rows[helper].signature[0];
+    char kind = signatures[helper][0];
     if (helper == HELPER_throw_exception || helper == HELPER_rethrow_exception) {
         trap_now(g, TRAP_PENDING); /* does not return */
-        return;
+        return true;
     }
     if (kind == 't' || kind == 'r')
         trap_if(g, is_zero(g, result), TRAP_PENDING);
@@ -111,6 +116,7 @@ static void make_routine(struct gen *g, enum helper helper)
         LLVMBuildRet(g->builder, result);
     else
         LLVMBuildRetVoid(g->builder);
+    return true;
 }
 
 static LLVMValueRef cell_address(struct gen *g, LLVMValueRef cells, uint32_t index)
@@ -135,9 +141,7 @@ static void call_host(struct gen *g, int64_t words_off, LLVMValueRef cells)
 static void make_thunk(struct gen *g, uint32_t func, LLVMValueRef *values)
 {
     const struct wasm_functype *type = wasm_func_type(g->unit->module, func);
-    char name[40];
-    gen_unit_name(name, CODE_THUNK, g->unit->index, func, false);
-    gen_define(g, gen_unit_function(g, CODE_THUNK, g->unit->index, func, false), name);
+    gen_define(g, gen_unit_function(g, CODE_THUNK, g->unit->index, func, false));
     uint32_t count = type->param_count > type->result_count ? type->param_count : type->result_count;
     LLVMValueRef cells = LLVMBuildAlloca(g->builder, LLVMArrayType2(g->type[K_I64X2], count + !count), "");
     read_params(g, type, values);
@@ -150,28 +154,14 @@ static void make_thunk(struct gen *g, uint32_t func, LLVMValueRef *values)
     return_values(g, type, values);
 }
 
-static void make_thunks(struct gen *g, LLVMValueRef *values)
-{
-    for (uint32_t i = 0; i < g->unit->module->imported_funcs; i++)
-        if (g->unit->funcs[i].link == FUNC_HOST)
-            make_thunk(g, i, values);
-}
-
-_Static_assert(HELPER_COUNT <= 32, "a bit per helper");
-
-bool gen_glue(struct gen *g, uint32_t helpers)
+bool gen_thunk(struct gen *g, const struct unit *unit, uint32_t func)
 {
     LLVMValueRef *values = mem_alloc(CONTEXT_SPILL + CONTEXT_INT_REGS + CONTEXT_VEC_REGS, sizeof *values);
     if (!values)
         return err_memory(g->err);
     g->offset = 0;
-    for (unsigned i = 0; i < HELPER_COUNT; i++)
-        if (helpers >> i & 1)
-            make_routine(g, i);
-    for (uint32_t i = 0; i < g->unit_count; i++) {
-        g->unit = &g->units[i];
-        make_thunks(g, values);
-    }
+    g->unit = unit;
+    make_thunk(g, func, values);
     mem_free(values);
     return true;
 }

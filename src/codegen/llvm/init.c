@@ -135,29 +135,20 @@ static bool init_all(struct gen *g, struct wasm_body_scratch *scratch)
            each(g, late->datas, module->data_count, init_data, scratch) && init_start(g);
 }
 
-static bool gen_init_function(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch,
-                              struct err *err)
+bool gen_init_function(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch, struct err *err)
 {
     static const struct wasm_functype type = {0};
-    char name[40];
-    gen_unit_name(name, CODE_INIT, unit->index, 0, false);
+    char name[48];
+    symbol_name(name, (struct piece_symbol){CODE_INIT, unit->index, 0}, false);
     g->unit = unit;
     g->func_type = &type;
     g->wide = false;
     g->err = err;
     if (!gen_reset(g, err))
         return false;
-    gen_define(g, gen_function(g, name, guest_type(g, &type)), name);
+    gen_define(g, gen_function(g, name, guest_type(g, &type)));
     if (!init_all(g, scratch))
         return false;
     LLVMBuildRetVoid(g->builder);
-    return true;
-}
-
-bool gen_inits(struct gen *g, struct wasm_body_scratch *scratch, struct err *err)
-{
-    for (uint32_t i = 0; i < g->unit_count; i++)
-        if (g->units[i].late.any && !gen_init_function(g, &g->units[i], scratch, err))
-            return false;
     return true;
 }

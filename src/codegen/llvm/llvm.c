@@ -1,162 +1,88 @@
-/* The optimizing generator: units are cut into parts of bounded size, each part becomes an LLVM module and an
- * object, and our linker joins the objects. Parts are independent of each other and numbered in order, so
- * that the result does not depend on how they are scheduled. */
+/* The optimizing generator: every function becomes an LLVM module of its own, an object and a piece, on all processors
+ * at once; our linker joins the pieces. Functions do not depend on each other, so that the result depends neither on
+ * threads nor on which pieces an earlier compile left. */
 #include "codegen/codegen.h"
 
+#include "base/alloc.h"
+#include "base/sha256.h"
+#include "codegen/cpu.h"
 #include "codegen/link.h"
 #include "codegen/llvm/emit.h"
+#include "codegen/pack.h"
+#include "codegen/parallel.h"
+#include "image/format.h"
 
 #include <llvm-c/Disassembler.h>
 
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-#define PART_BYTES ((uint64_t)32 << 10) /* of Wasm code in one LLVM module; fixed, so that the result is */
-#define PART_FUNCS 4096u                /* ELF counts sections in 16 bits */
-#define PARTS_MAX 100000u
 #define OBJECT_MAX ((size_t)2 << 30)
-#define THREADS_MAX 64u
+#define TASKS_MAX ((size_t)1 << 22)
 
-/* Functions [first, end) of one unit. The first part is late initializers and the glue, made last: by then it is known
- * which helpers are called. */
-struct part {
-    uint32_t unit, first, end;
-    struct buf object;
-    struct err err;
+/* A function to make: of the survey, or glue. */
+struct task {
+    struct piece_symbol symbol;
+    const struct survey_func *func; /* of the survey; NULL: glue */
+    struct buf piece;
 };
 
 struct job {
     const struct unit *units;
     uint32_t unit_count;
     const struct codegen_options *options;
-    bool **closed_tables; /* per unit */
-    VEC(struct part) parts;
-    atomic_size_t next; /* part to take */
-    size_t end;         /* behind the last one */
-    atomic_bool failed;
-    atomic_uint helpers; /* that the parts call, a bit each */
+    struct survey survey;
+    VEC(struct task) tasks; /* the survey's functions first */
+    uint32_t *order;        /* tasks still to do, the longest first */
+    size_t order_count;
+    uint32_t kept; /* functions that the old pack had */
+    uint64_t bytes_total;
+    _Atomic uint64_t bytes_done;
 };
 
-static struct part *add_part(struct job *job, uint32_t unit, uint32_t first)
+/* What a thread keeps from one function to the next. */
+struct bench {
+    LLVMTargetMachineRef machine;
+    LLVMDisasmContextRef decoder;
+    struct wasm_body_scratch *scratch;
+    struct buf object;
+};
+
+static void close_bench(void *state)
 {
-    struct part *part = VEC_PUSH(&job->parts, PARTS_MAX);
-    if (!part)
-        return NULL;
-    *part = (struct part){.unit = unit, .first = first, .end = first};
-    buf_init(&part->object, OBJECT_MAX);
-    return part;
+    struct bench *bench = state;
+    if (bench->machine)
+        LLVMDisposeTargetMachine(bench->machine);
+    if (bench->decoder)
+        LLVMDisasmDispose(bench->decoder);
+    if (bench->scratch)
+        wasm_body_scratch_free(bench->scratch);
+    buf_free(&bench->object);
+    mem_free(bench);
 }
 
-static bool cut_unit(struct job *job, uint32_t unit, struct err *err)
+static bool fill_bench(struct bench *bench, const struct job *job, struct err *err)
 {
-    const struct wasm_module *module = job->units[unit].module;
-    struct part *part = NULL;
-    uint64_t bytes = 0;
-    for (uint32_t i = module->imported_funcs; i < module->func_count; i++) {
-        if (!part || bytes + module->funcs[i].size > PART_BYTES || i - part->first == PART_FUNCS) {
-            part = add_part(job, unit, i);
-            bytes = 0;
-        }
-        if (!part)
-            return err_memory(err);
-        part->end = i + 1;
-        bytes += module->funcs[i].size;
-    }
-    return true;
-}
-
-static bool cut(struct job *job, struct err *err)
-{
-    if (!add_part(job, 0, 0))
-        return err_memory(err);
-    for (uint32_t i = 0; i < job->unit_count; i++)
-        if (!cut_unit(job, i, err))
-            return false;
-    return true;
-}
-
-static bool fill(struct job *job, struct part *part, struct gen *g, struct err *err)
-{
-    struct wasm_body_scratch *scratch = wasm_body_scratch_new(err);
-    if (!scratch)
+    buf_init(&bench->object, OBJECT_MAX);
+    if (!object_machine(&bench->machine, job->options, err))
         return false;
-    bool done = part != job->parts.items || (gen_inits(g, scratch, err) && gen_glue(g, g->helpers | job->helpers));
-    for (uint32_t i = part->first; i < part->end && done; i++)
-        done = gen_body(g, &job->units[part->unit], i, scratch, err);
-    wasm_body_scratch_free(scratch);
-    return done;
+    bench->decoder = LLVMCreateDisasm("x86_64-unknown-linux-gnu", NULL, 0, NULL, NULL);
+    if (!bench->decoder)
+        return err_set(err, ERR_SYSTEM, "LLVM cannot decode x86-64");
+    bench->scratch = wasm_body_scratch_new(err);
+    return bench->scratch != NULL;
 }
 
-static bool compile_part(struct job *job, struct part *part, LLVMTargetMachineRef machine)
+static void *open_bench(void *arg, struct err *err)
 {
-    struct gen g;
-    struct err *err = &part->err;
-    bool done = gen_init(&g, job->units, job->unit_count, err);
-    g.closed_tables = job->closed_tables;
-    done = done && fill(job, part, &g, err) && object_make(&g, machine, job->options, &part->object, err);
-    atomic_fetch_or(&job->helpers, g.helpers);
-    gen_free(&g);
-    return done;
-}
-
-/* A thread: takes part after part. After a failure nobody begins another. */
-static void *work(void *arg)
-{
-    struct job *job = arg;
-    LLVMTargetMachineRef machine = NULL;
-    for (size_t i; !job->failed && (i = atomic_fetch_add(&job->next, 1)) < job->end;) {
-        struct part *part = &job->parts.items[i];
-        if ((!machine && !object_machine(&machine, job->options, &part->err)) || !compile_part(job, part, machine))
-            job->failed = true;
+    struct bench *bench = mem_alloc(1, sizeof *bench);
+    if (!bench)
+        err_memory(err);
+    else if (!fill_bench(bench, arg, err)) {
+        close_bench(bench);
+        bench = NULL;
     }
-    if (machine)
-        LLVMDisposeTargetMachine(machine);
-    return NULL;
-}
-
-static unsigned thread_count(const struct job *job)
-{
-    cpu_set_t set;
-    unsigned count = job->options->threads;
-    if (count == 0)
-        count = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-    if (count > job->parts.count)
-        count = (unsigned)job->parts.count;
-    /* Dumps would mix. */
-    return job->options->dump ? 1 : count > THREADS_MAX ? THREADS_MAX : count;
-}
-
-/* Parts are taken in order, so the first one that failed is the same however threads run: all before it are
- * done or had no error. */
-static bool first_error(const struct job *job, struct err *err)
-{
-    for (size_t i = 0; i < job->parts.count; i++)
-        if (job->parts.items[i].err.kind) {
-            *err = job->parts.items[i].err;
-            break;
-        }
-    return false;
-}
-
-static bool compile(struct job *job, struct err *err)
-{
-    pthread_t threads[THREADS_MAX];
-    unsigned count = thread_count(job), made = 0;
-    object_prepare();
-    job->next = 1;
-    job->end = job->parts.count;
-    while (made + 1 < count && pthread_create(&threads[made], NULL, work, job) == 0)
-        made++;
-    work(job);
-    while (made > 0)
-        pthread_join(threads[--made], NULL);
-    if (!job->failed) {
-        job->end = 1;
-        job->next = 0;
-        work(job);
-    }
-    return !job->failed || first_error(job, err);
+    return bench;
 }
 
 static size_t decode(void *arg, const uint8_t *at, size_t left)
@@ -168,49 +94,250 @@ static size_t decode(void *arg, const uint8_t *at, size_t left)
     return LLVMDisasmInstruction(arg, bytes, size, 0, text, sizeof text);
 }
 
-static bool join(struct job *job, struct code *ret_code, struct err *err)
+/* ---- one function ---- */
+
+static bool generate(struct gen *g, const struct task *task, struct wasm_body_scratch *scratch, struct err *err)
 {
-    struct link_object *objects = mem_alloc(job->parts.count, sizeof *objects);
-    if (!objects)
-        return err_memory(err);
-    for (size_t i = 0; i < job->parts.count; i++)
-        objects[i] = (struct link_object){job->parts.items[i].object.data, job->parts.items[i].object.size};
-    LLVMDisasmContextRef decoder = LLVMCreateDisasm("x86_64-unknown-linux-gnu", NULL, 0, NULL, NULL);
-    bool done =
-        decoder ? link_objects(objects, job->parts.count, job->units, job->unit_count, decode, decoder, ret_code, err)
-                : err_set(err, ERR_SYSTEM, "LLVM cannot decode x86-64");
-    if (decoder)
-        LLVMDisasmDispose(decoder);
-    mem_free(objects);
-    return done;
+    const struct piece_symbol *symbol = &task->symbol;
+    switch (symbol->kind) {
+    case CODE_FUNC: return gen_body(g, &g->units[symbol->unit], symbol->func, task->func->tail_calls, scratch, err);
+    case CODE_THUNK: return gen_thunk(g, &g->units[symbol->unit], symbol->func);
+    case CODE_INIT: return gen_init_function(g, &g->units[symbol->unit], scratch, err);
+    default: return gen_routine(g, (enum helper)symbol->func);
+    }
 }
 
-static bool find_closed_tables(struct job *job, struct err *err)
+static uint32_t size_of(const struct job *job, const struct task *task)
 {
-    job->closed_tables = mem_alloc(job->unit_count + 1, sizeof *job->closed_tables);
-    if (!job->closed_tables)
-        return err_memory(err);
-    for (uint32_t i = 0; i < job->unit_count; i++)
-        if (!(job->closed_tables[i] = closed_tables(&job->units[i], err)))
+    return task->func ? job->units[task->func->unit].module->funcs[task->func->func].size : 0;
+}
+
+/* Where in the module its body begins. */
+static uint32_t start_of(const struct job *job, const struct piece_symbol *symbol)
+{
+    return symbol->kind == CODE_FUNC ? job->units[symbol->unit].module->funcs[symbol->func].body : 0;
+}
+
+static bool make(void *arg, void *state, size_t index, struct err *err)
+{
+    struct job *job = arg;
+    struct bench *bench = state;
+    struct task *task = &job->tasks.items[index];
+    struct gen g;
+    bench->object.size = 0;
+    bool done = gen_init(&g, job->units, job->unit_count, err);
+    g.closed_tables = job->survey.closed_tables;
+    done = done && generate(&g, task, bench->scratch, err) &&
+           object_make(&g, bench->machine, job->options, &bench->object, err);
+    gen_free(&g);
+    struct link_object object = {bench->object.data, bench->object.size};
+    job->bytes_done += size_of(job, task);
+    return done && piece_cut(object, start_of(job, &task->symbol), decode, bench->decoder, &task->piece, err);
+}
+
+/* ---- what is to be made ---- */
+
+static struct task *add_task(struct job *job, struct piece_symbol symbol, const struct survey_func *func)
+{
+    struct task *task = VEC_PUSH(&job->tasks, TASKS_MAX);
+    if (!task)
+        return NULL;
+    *task = (struct task){.symbol = symbol, .func = func};
+    buf_init(&task->piece, OBJECT_MAX);
+    return task;
+}
+
+static bool list_glue(struct job *job, const struct unit *unit)
+{
+    if (unit->late.any && !add_task(job, (struct piece_symbol){CODE_INIT, unit->index, 0}, NULL))
+        return false;
+    for (uint32_t i = 0; i < unit->module->imported_funcs; i++)
+        if (unit->funcs[i].link == FUNC_HOST && !add_task(job, (struct piece_symbol){CODE_THUNK, unit->index, i}, NULL))
             return false;
     return true;
 }
 
+/* Everything but the routines, of which one knows which are called when all else is made. */
+static bool list_tasks(struct job *job, struct err *err)
+{
+    for (uint32_t i = 0; i < job->survey.func_count; i++) {
+        const struct survey_func *func = &job->survey.funcs[i];
+        if (!add_task(job, (struct piece_symbol){CODE_FUNC, func->unit, func->func}, func))
+            return err_memory(err);
+    }
+    for (uint32_t i = 0; i < job->unit_count; i++)
+        if (!list_glue(job, &job->units[i]))
+            return err_memory(err);
+    return true;
+}
+
+static bool list_routines(struct job *job, struct err *err)
+{
+    bool called[ROUTINE_COUNT] = {false};
+    struct piece piece;
+    for (size_t i = 0; i < job->tasks.count; i++) {
+        if (!piece_read(job->tasks.items[i].piece.data, job->tasks.items[i].piece.size, &piece, err))
+            return false;
+        for (uint32_t s = 0; s < piece.head->symbol_count; s++)
+            if (piece.symbols[s].kind == CODE_ROUTINE)
+                called[piece.symbols[s].func] = true;
+    }
+    for (uint32_t i = 0; i < HELPER_COUNT; i++)
+        if (called[i] && !add_task(job, (struct piece_symbol){CODE_ROUTINE, 0, i}, NULL))
+            return err_memory(err);
+    return true;
+}
+
+struct size_row {
+    uint32_t task, size;
+};
+
+static int by_size(const void *a, const void *b)
+{
+    const struct size_row *left = a, *right = b;
+    if (left->size != right->size)
+        return left->size < right->size ? 1 : -1;
+    return (left->task > right->task) - (left->task < right->task);
+}
+
+/* The longest functions first, so that no processor waits for one that began last. Dumps come in the module's order. */
+static bool order_tasks(struct job *job, size_t first, struct err *err)
+{
+    size_t count = job->tasks.count - first;
+    struct size_row *rows = mem_alloc(count + 1, sizeof *rows);
+    uint32_t *order = mem_resize(job->order, job->tasks.count + 1, sizeof *order);
+    job->order = order ? order : job->order;
+    job->order_count = 0;
+    for (size_t i = first; rows && order && i < job->tasks.count; i++) {
+        const struct task *task = &job->tasks.items[i];
+        if (task->piece.size == 0)
+            rows[job->order_count++] = (struct size_row){(uint32_t)i, size_of(job, task)};
+    }
+    if (rows && order) {
+        if (!job->options->dump)
+            qsort(rows, job->order_count, sizeof *rows, by_size);
+        for (size_t i = 0; i < job->order_count; i++) {
+            order[i] = rows[i].task;
+            job->bytes_total += rows[i].size;
+        }
+    }
+    mem_free(rows);
+    return (rows && order) || err_memory(err);
+}
+
+static void take_kept(struct job *job)
+{
+    const struct str *old = &job->options->old_pack;
+    const struct pack pack = pack_open((const uint8_t *)old->ptr, old->len);
+    for (uint32_t i = 0; i < job->survey.func_count; i++)
+        job->kept += pack_take(&pack, &job->survey.funcs[i], &job->tasks.items[i].piece);
+}
+
+/* ---- all of them ---- */
+
+static void tick(void *arg, size_t done)
+{
+    const struct job *job = arg;
+    const struct codegen_options *options = job->options;
+    size_t all = job->survey.func_count, so_far = job->kept + done;
+    const struct codegen_progress progress = {(uint32_t)(so_far < all ? so_far : all), (uint32_t)all, job->bytes_done,
+                                              job->bytes_total};
+    if (options->progress)
+        options->progress(options->progress_arg, &progress);
+}
+
+static bool make_all(struct job *job, size_t first, struct err *err)
+{
+    if (!order_tasks(job, first, err))
+        return false;
+    const struct parallel parallel = {.count = job->order_count,
+                                      .threads = job->options->dump ? 1 : job->options->threads,
+                                      .order = job->order,
+                                      .open = open_bench,
+                                      .run = make,
+                                      .close = close_bench,
+                                      .tick = first == 0 ? tick : NULL,
+                                      .arg = job};
+    return parallel_run(&parallel, err);
+}
+
+static bool compile(struct job *job, struct err *err)
+{
+    object_prepare();
+    if (!list_tasks(job, err))
+        return false;
+    if (!job->options->dump)
+        take_kept(job);
+    if (!make_all(job, 0, err))
+        return false;
+    size_t routines = job->tasks.count;
+    return list_routines(job, err) && make_all(job, routines, err);
+}
+
+static bool join(struct job *job, struct code *ret_code, struct err *err)
+{
+    struct link_piece *pieces = mem_alloc(job->tasks.count + 1, sizeof *pieces);
+    bool done = pieces || err_memory(err);
+    for (size_t i = 0; done && i < job->tasks.count; i++) {
+        const struct task *task = &job->tasks.items[i];
+        pieces[i].symbol = task->symbol;
+        done = piece_read(task->piece.data, task->piece.size, &pieces[i].piece, err);
+    }
+    done = done && link_pieces(pieces, job->tasks.count, job->units, job->unit_count, ret_code, err);
+    mem_free(pieces);
+    return done;
+}
+
+static bool keep(struct job *job, struct err *err)
+{
+    if (job->options->ret_counts)
+        *job->options->ret_counts = (struct codegen_counts){job->survey.func_count - job->kept, job->kept};
+    if (!job->options->ret_pack)
+        return true;
+    const struct buf **pieces = mem_alloc((size_t)job->survey.func_count + 1, sizeof *pieces);
+    if (!pieces)
+        return err_memory(err);
+    for (uint32_t i = 0; i < job->survey.func_count; i++)
+        pieces[i] = &job->tasks.items[i].piece;
+    bool done = pack_write(&job->survey, pieces, job->options->ret_pack, err);
+    mem_free(pieces);
+    return done;
+}
+
+/* What keys of functions cover beside the functions: this engine, this LLVM, this level. */
+static void name_engine(const struct codegen_options *options, uint8_t ret_name[SURVEY_KEY_BYTES])
+{
+    struct sha256 hash;
+    char text[128];
+    uint8_t engine[32];
+    unsigned major, minor, patch;
+    LLVMGetVersion(&major, &minor, &patch);
+    int size =
+        snprintf(text, sizeof text, "LLVM %u.%u.%u %s -O%d", major, minor, patch, CODEGEN_CPU, options->opt_level);
+    image_engine_id(engine);
+    sha256_init(&hash);
+    sha256_add(&hash, engine, sizeof engine);
+    sha256_add(&hash, text, (size_t)size);
+    sha256_finish(&hash, ret_name);
+}
+
 static void free_job(struct job *job)
 {
-    for (size_t i = 0; i < job->parts.count; i++)
-        buf_free(&job->parts.items[i].object);
-    for (uint32_t i = 0; job->closed_tables && i < job->unit_count; i++)
-        mem_free(job->closed_tables[i]);
-    mem_free(job->closed_tables);
-    VEC_FREE(&job->parts);
+    for (size_t i = 0; i < job->tasks.count; i++)
+        buf_free(&job->tasks.items[i].piece);
+    VEC_FREE(&job->tasks);
+    mem_free(job->order);
+    survey_free(&job->survey);
 }
 
 bool codegen_llvm(const struct unit *units, uint32_t count, const struct codegen_options *options,
                   struct code *ret_code, struct err *err)
 {
     struct job job = {.units = units, .unit_count = count, .options = options};
-    bool done = cut(&job, err) && find_closed_tables(&job, err) && compile(&job, err) && join(&job, ret_code, err);
+    uint8_t engine[SURVEY_KEY_BYTES];
+    name_engine(options, engine);
+    bool done = survey_make(units, count, engine, options->threads, &job.survey, err) && compile(&job, err) &&
+                join(&job, ret_code, err) && keep(&job, err);
     free_job(&job);
     return done;
 }

@@ -3,6 +3,7 @@
  *     bench-run IMAGE N          bench(N) in a fresh instance; prints the checksum
  *     bench-run IMAGE N calls    the same, then N calls of the export `echo`; prints nanoseconds of processor
  *                                time per call from the guest to the host and from the host to the guest
+ *     bench-run IMAGE N perf     the same for `perf record`: writes /tmp/perf-PID.map
  *
  * The host offers `echo`; every other import is answered with "bad descriptor" (8 in WASI 0.1), which the C libraries
  * of programs that only compute take well.
@@ -10,6 +11,7 @@
 #include "compile/client.h"
 #include "runtime/call.h"
 #include "runtime/program.h"
+#include "runtime/symbols.h"
 #include "runtime/task.h"
 
 #include <fcntl.h>
@@ -24,7 +26,7 @@
 struct work {
     const struct program *program;
     uint32_t n;
-    bool calls, done;
+    bool calls, perf, done;
     uint64_t sum;
     double host_ns, guest_ns;
 };
@@ -103,6 +105,8 @@ static bool run(const char *path, struct work *work, struct err *err)
         return err_errno(err, "cannot open the image");
     struct program *program = program_load(fd, "bench", resolve, NULL, err);
     work->program = program;
+    if (program && work->perf && !symbols_for_perf(program, err))
+        return false;
     if (!program || !(slot = slot_acquire(program, err)) || !task_start(&task, slot, body, work, NULL, err))
         return false;
     if (!work->done)
@@ -113,9 +117,11 @@ static bool run(const char *path, struct work *work, struct err *err)
 int main(int argc, char **argv)
 {
     struct err err = {0};
-    struct work work = {.n = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0, .calls = argc > 3};
+    struct work work = {.n = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0,
+                        .calls = argc > 3 && !strcmp(argv[3], "calls"),
+                        .perf = argc > 3 && !strcmp(argv[3], "perf")};
     if (argc < 3 || !trap_install(&err) || !run(argv[1], &work, &err)) {
-        fprintf(stderr, "bench-run: %s\n", argc < 3 ? "usage: bench-run IMAGE N [calls]" : err.message);
+        fprintf(stderr, "bench-run: %s\n", argc < 3 ? "usage: bench-run IMAGE N [calls|perf]" : err.message);
         return 1;
     }
     if (work.calls)

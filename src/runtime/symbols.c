@@ -45,9 +45,9 @@ static bool move_text(const struct program *program, struct err *err)
     if (copy == MAP_FAILED)
         return err_errno(err, "cannot move the code for perf");
     memcpy(copy, text, size);
-    if (mprotect(copy, size, PROT_READ | PROT_EXEC) == 0 &&
-        mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, text) != MAP_FAILED)
-        return true;
+    /* In this order: the kernel tells perf of what becomes executable, and of where that is then. */
+    if (mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, text) != MAP_FAILED)
+        return mprotect(text, size, PROT_READ | PROT_EXEC) == 0 || err_errno(err, "cannot move the code for perf");
     err_errno(err, "cannot move the code for perf");
     munmap(copy, size);
     return false;

@@ -223,6 +223,9 @@ void range_helper(struct gen *g, enum helper helper, uint32_t first, uint32_t se
 LLVMValueRef table_index(struct gen *g, uint32_t table, LLVMValueRef index, enum trap trap);
 LLVMValueRef table_entry(struct gen *g, uint32_t table, LLVMValueRef index);
 
+/* dispatch.c: at the end of optimization; whether there are switches with many targets. */
+bool settle_dispatches(struct gen *g);
+
 /* function.c */
 bool emit_op(struct gen *g, const struct wasm_op *op);
 bool note_top(struct gen *g, const struct wasm_body_state *state); /* after each instruction; true */

@@ -65,6 +65,7 @@ void object_prepare(void)
         /* A 32-bit counter that became a 64-bit one with its upper half masked off at each use hides from later
          * passes that the addresses made of it run in steps. */
         "-indvars-widen-indvars=false",
+        "-cgp-freq-ratio-to-skip-merge=1", /* dispatch.c: edges of their own stay */
         /* A short loop across two lines of decoded instructions takes two cycles where one would do. */
         "-x86-experimental-pref-innermost-loop-alignment=5",
     };
@@ -179,7 +180,9 @@ static bool optimize(struct gen *g, LLVMTargetMachineRef machine, const struct p
     if (!run_passes(g, machine, level->simplify, err))
         return false;
     release_loads(g);
-    return run_passes(g, machine, level->finish, err);
+    if (!run_passes(g, machine, level->finish, err))
+        return false;
+    return !level->finish || !settle_dispatches(g) || run_passes(g, machine, EACH("break-crit-edges"), err);
 }
 
 bool object_make(struct gen *g, LLVMTargetMachineRef machine, const struct codegen_options *options,

@@ -1,9 +1,11 @@
 /* See sha256.h. The constants are the fractional parts that FIPS 180-4 section 4.2.2 and 5.3.3 define. */
 #include "base/sha256.h"
 
+#include "base/sha256_blocks.h"
+
 #include <string.h>
 
-static const uint32_t round_constants[64] = {
+const uint32_t sha256_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -31,22 +33,35 @@ static void schedule(const uint8_t block[64], uint32_t w[64])
     }
 }
 
-static void compress(uint32_t state[8], const uint8_t block[64])
+static void take_block(uint32_t state[8], const uint8_t block[64])
 {
     uint32_t w[64], v[8];
     schedule(block, w);
     memcpy(v, state, sizeof v);
     for (int i = 0; i < 64; i++) {
         uint32_t s1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
-        uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + round_constants[i] + w[i];
+        uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + sha256_constants[i] + w[i];
         uint32_t s0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
         uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += t1;
-        v[0] = t1 + t2;
+        v[7] = v[6], v[6] = v[5], v[5] = v[4], v[4] = v[3] + t1;
+        v[3] = v[2], v[2] = v[1], v[1] = v[0], v[0] = t1 + t2;
     }
     for (int i = 0; i < 8; i++)
         state[i] += v[i];
+}
+
+void sha256_blocks_portable(uint32_t state[8], const uint8_t *blocks, size_t count)
+{
+    for (; count; count--, blocks += 64)
+        take_block(state, blocks);
+}
+
+static void take_blocks(uint32_t state[8], const uint8_t *blocks, size_t count)
+{
+    if (sha256_is_native())
+        sha256_blocks_native(state, blocks, count);
+    else
+        sha256_blocks_portable(state, blocks, count);
 }
 
 void sha256_init(struct sha256 *hash)
@@ -58,15 +73,22 @@ void sha256_init(struct sha256 *hash)
 void sha256_add(struct sha256 *hash, const void *bytes, size_t size)
 {
     const uint8_t *p = bytes;
-    while (size) {
-        size_t at = hash->total % 64, take = 64 - at < size ? 64 - at : size;
-        memcpy(hash->block + at, p, take);
-        hash->total += take;
-        p += take;
-        size -= take;
-        if (at + take == 64)
-            compress(hash->state, hash->block);
+    size_t at = hash->total % 64;
+    hash->total += size;
+    if (at && at + size >= 64) {
+        memcpy(hash->block + at, p, 64 - at);
+        take_blocks(hash->state, hash->block, 1);
+        p += 64 - at;
+        size -= 64 - at;
+        at = 0;
     }
+    if (at == 0) {
+        take_blocks(hash->state, p, size / 64);
+        p += size / 64 * 64;
+        size %= 64;
+    }
+    if (size)
+        memcpy(hash->block + at, p, size);
 }
 
 void sha256_finish(struct sha256 *hash, uint8_t ret_digest[32])

@@ -6,12 +6,12 @@
 #include "base/alloc.h"
 #include "runtime/backtrace.h"
 
-#include <cpuid.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/platform/x86.h>
 #include <unistd.h>
 
 #define SIGNAL_STACK_SIZE ((size_t)128 << 10)
@@ -111,18 +111,16 @@ static void on_fault(int signal_number, siginfo_t *info, void *raw)
         die(signal_number, address, pc);
 }
 
-/* Which vector state a preempted guest may hold: x87, SSE, AVX, AVX-512 as far as the system enables them. */
-static void find_xsave(void)
+/* Which vector state a preempted guest may hold: x87, SSE, AVX, AVX-512 as far as the system enables them. The room
+ * that signal frames take is more than that state's. No CPUID here: it costs a virtual machine tens of microseconds. */
+static void find_xsave(size_t signal_frame)
 {
-    unsigned a, b, c, d;
     uint32_t low, high;
-    __cpuid_count(1, 0, a, b, c, d);
-    if (!(c & bit_OSXSAVE))
+    if (!CPU_FEATURE_PRESENT(OSXSAVE))
         return;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     guest_xsave_mask = ((uint64_t)high << 32 | low) & 0xe7;
-    __cpuid_count(0xd, 0, a, b, c, d);
-    guest_xsave_size = b;
+    guest_xsave_size = signal_frame;
 }
 
 static bool install_handlers(struct err *err)
@@ -147,7 +145,7 @@ bool trap_install(struct err *err)
     stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) != 0)
         return err_errno(err, "cannot make a stack for signals");
-    find_xsave();
+    find_xsave(minimum);
     has_stack = true;
     return install_handlers(err);
 }

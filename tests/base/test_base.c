@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/sha256.h"
+#include "base/sha256_blocks.h"
 #include "base/vec.h"
 
 #include <setjmp.h>
@@ -188,6 +189,42 @@ static void json_has_a_depth(void **state)
     buf_free(&buf);
 }
 
+static void sha256_by_instruction_and_by_hand_agree(void **state)
+{
+    (void)state;
+    uint8_t blocks[64 * 40];
+    uint32_t one[8] = {1, 2, 3, 4, 5, 6, 7, 0xffffffff}, other[8];
+    memcpy(other, one, sizeof one);
+    for (size_t i = 0; i < sizeof blocks; i++)
+        blocks[i] = (uint8_t)(i * i >> 3);
+    sha256_blocks_portable(one, blocks, 40);
+    if (sha256_is_native())
+        sha256_blocks_native(other, blocks, 40);
+    else
+        sha256_blocks_portable(other, blocks, 40);
+    assert_memory_equal(one, other, sizeof one);
+}
+
+/* However the bytes are cut. */
+static void sha256_in_pieces(void **state)
+{
+    (void)state;
+    uint8_t bytes[300], whole[32], pieces[32];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 7);
+    sha256(bytes, sizeof bytes, whole);
+    for (size_t first = 0; first <= sizeof bytes; first++)
+        for (size_t second = 1; second <= 130; second += 43) {
+            struct sha256 hash;
+            sha256_init(&hash);
+            sha256_add(&hash, bytes, first);
+            for (size_t at = first; at < sizeof bytes; at += second)
+                sha256_add(&hash, bytes + at, sizeof bytes - at < second ? sizeof bytes - at : second);
+            sha256_finish(&hash, pieces);
+            assert_memory_equal(whole, pieces, sizeof whole);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +236,8 @@ int main(void)
         cmocka_unit_test(maps_find_what_was_put),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(sha256_gives_the_standard_digests),
+        cmocka_unit_test(sha256_by_instruction_and_by_hand_agree),
+        cmocka_unit_test(sha256_in_pieces),
         cmocka_unit_test(allocations_fail_on_request),
         cmocka_unit_test(errors_are_complete),
     };

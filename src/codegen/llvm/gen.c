@@ -54,6 +54,7 @@ static void make_attributes(struct gen *g)
     /* A call that LLVM made a jump would be missing from backtraces, and endless recursion would not end. */
     add_attribute(g, "disable-tail-calls", "true");
     add_attribute(g, "target-cpu", CODEGEN_CPU);
+    add_attribute(g, "target-features", "-fast-shld-rotate");
     g->attributes[g->attribute_count++] = enum_attribute(g, "noredzone", 0);
     /* Toolchains have inlined what is worth it; a function that LLVM inlined again would be missing by name. */
     g->attributes[g->attribute_count++] = enum_attribute(g, "noinline", 0);

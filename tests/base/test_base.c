@@ -64,6 +64,22 @@ static void buffers_keep_their_maximum(void **state)
     buf_free(&buf);
 }
 
+/* Also one that is smaller than the first block. */
+static void small_buffers_keep_their_maximum(void **state)
+{
+    (void)state;
+    for (size_t max = 0; max < 80; max++) {
+        struct buf buf;
+        buf_init(&buf, max);
+        for (size_t i = 0; i < max; i++)
+            assert_true(buf_append(&buf, "x", 1));
+        assert_false(buf_append(&buf, "abc", 3));
+        assert_false(buf_printf(&buf, "%060d", 1));
+        assert_int_equal(buf.size, max);
+        buf_free(&buf);
+    }
+}
+
 static void maps_find_what_was_put(void **state)
 {
     (void)state;
@@ -196,6 +212,7 @@ int main(void)
         cmocka_unit_test(arenas_give_zeroed_aligned_memory),
         cmocka_unit_test(arenas_keep_their_maximum),
         cmocka_unit_test(buffers_keep_their_maximum),
+        cmocka_unit_test(small_buffers_keep_their_maximum),
         cmocka_unit_test(maps_find_what_was_put),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(sha256_gives_the_standard_digests),

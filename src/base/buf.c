@@ -21,10 +21,10 @@ void buf_free(struct buf *buf)
 
 static bool reserve(struct buf *buf, size_t size)
 {
-    if (buf->data && size <= buf->capacity - buf->size) /* storage even for nothing: NULL means failure */
-        return true;
     if (size > buf->max - buf->size)
         return false;
+    if (buf->data && size <= buf->capacity - buf->size) /* storage even for nothing: NULL means failure */
+        return true;
     size_t capacity = buf->capacity ? buf->capacity : 64;
     while (capacity - buf->size < size)
         capacity = capacity > buf->max / 2 ? buf->max : capacity * 2;

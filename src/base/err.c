@@ -2,6 +2,8 @@
  * memory can be reported when there is none. */
 #include "base/err.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -67,14 +69,30 @@ bool err_remedy(struct err *err, const char *format, ...)
     return false;
 }
 
+/* Messages quote names of the input. */
+static void show(const char *text)
+{
+    char shown[TEXT_SHOWN];
+    struct str all = str_of(text);
+    for (size_t at = 0; at < all.len;) {
+        at += text_next(all, at, shown);
+        fputs(shown, stderr);
+    }
+}
+
 void err_print(const struct err *err, const char *subject)
 {
     fputs("error: ", stderr);
-    if (subject)
-        fprintf(stderr, "%s: ", subject);
+    if (subject) {
+        show(subject);
+        fputs(": ", stderr);
+    }
     if (err->offset != ERR_NO_OFFSET)
         fprintf(stderr, "offset 0x%" PRIx64 ": ", err->offset);
-    fprintf(stderr, "%s\n", err->message);
-    if (err->remedy[0])
-        fprintf(stderr, "%s\n", err->remedy);
+    show(err->message);
+    fputc('\n', stderr);
+    if (err->remedy[0]) {
+        show(err->remedy);
+        fputc('\n', stderr);
+    }
 }

@@ -45,7 +45,8 @@ bool err_memory(struct err *err);
 /* Add the remedy line to an error that is already set; returns false. */
 bool err_remedy(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Print "error: SUBJECT: offset 0x..: message" and the remedy, one line each, to stderr. */
+/* Print "error: SUBJECT: offset 0x..: message" and the remedy, one line each, to stderr; what could drive a terminal is
+ * escaped (base/text.h). */
 void err_print(const struct err *err, const char *subject);
 
 #endif

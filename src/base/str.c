@@ -1,8 +1,7 @@
 /* See str.h. */
 #include "base/str.h"
 
-/* Length of the well-formed sequence at `p` with `left` bytes after it, or 0. */
-static size_t sequence(const uint8_t *p, size_t left)
+size_t utf8_sequence(const uint8_t *p, size_t left)
 {
     uint8_t lead = p[0];
     size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
@@ -25,7 +24,7 @@ bool utf8_valid(const void *bytes, size_t size)
             p += 8;
             continue;
         }
-        size_t step = sequence(p, (size_t)(end - p));
+        size_t step = utf8_sequence(p, (size_t)(end - p));
         if (step == 0)
             return false;
         p += step;

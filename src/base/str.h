@@ -45,5 +45,7 @@ static inline struct str str_slice(struct str s, size_t from, size_t to)
 
 /* Whether the bytes are well-formed UTF-8 (Unicode 15, table 3-7). */
 bool utf8_valid(const void *bytes, size_t size);
+/* Bytes of the well-formed sequence at `p`, of which `left` (at least 1) may be read, or 0. */
+size_t utf8_sequence(const uint8_t *p, size_t left);
 
 #endif

@@ -20,6 +20,7 @@ struct cli_list {
 struct cli_options {
     const char *file; /* the command's argument, or NULL */
     const char *listen, *output, *opt, *dump, *stats, *quiet, *perf, *gdb, *json; /* flags: non-NULL when given */
+    const char *wit;
     struct cli_list env, dir, preload;
     char **args; /* what follows the file of a command that takes ARGS, ended by NULL */
 };

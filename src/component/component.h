@@ -8,7 +8,8 @@
  * other; an import, a definition or the opening of an instance makes fresh ones. Several type indices
  * may denote the same resource type; each is a `struct resource_def` of its own, because the rules for
  * names of exported types (Explainer.md, "External Visibility of Types") go by index and not by
- * equality. The same holds for named value types, which are copied when a name is given to them.
+ * equality. The same holds for named value types, which are copied when a name is given to them; a copy
+ * knows its origin, so that printing finds the names again.
  *
  * Value types, functions and component types are immutable once made. Everything lives in the arena of
  * the decoder. Names are views into the component's bytes.
@@ -77,6 +78,7 @@ struct node {
     struct type type;
     struct shape shape;
     const struct resource_def *def; /* OWN, BORROW */
+    const struct node *origin;      /* a name was given to a copy of this, or NULL */
     uint64_t size_64;               /* with 64-bit pointers: what the cap on values goes by */
     uint32_t align_64;
 };

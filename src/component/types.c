@@ -289,16 +289,8 @@ const struct resource_def *types_resource(struct checker *c, struct abstract *ab
     return def;
 }
 
-/* Types whose meaning to a programmer hangs on their name, so that exports may only use named ones. */
-static bool needs_name(enum type_kind kind)
-{
-    return kind == TYPE_RECORD || kind == TYPE_VARIANT || kind == TYPE_ENUM || kind == TYPE_FLAGS;
-}
-
 static const struct node *name_type(struct checker *c, const struct node *node)
 {
-    if (!needs_name(node->type.kind))
-        return node;
     struct node *copy = types_node(c, node->type.kind);
     if (!copy)
         return NULL;
@@ -306,6 +298,7 @@ static const struct node *name_type(struct checker *c, const struct node *node)
     *copy = *node;
     copy->shape.number = number;
     copy->shape.open = true;
+    copy->origin = node;
     return copy;
 }
 
@@ -467,6 +460,9 @@ static bool substitute_value(struct checker *c, struct remap *map, const struct 
     uint32_t number = copy->shape.number;
     *copy = *from;
     copy->shape.number = number;
+    const void **origin = copy->origin ? remap_get(map, copy->origin->shape.number) : NULL;
+    if (origin)
+        copy->origin = *origin;
     if (!substitute_part(c, map, &copy->type.element) || !substitute_items(c, map, &copy->type) ||
         (copy->def && !substitute_resource(c, map, &copy->def)))
         return false;

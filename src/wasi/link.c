@@ -3,6 +3,7 @@
 
 #include "wasi/gen/common.h"
 #include "wasi/gen/interfaces.h"
+#include "wasi/offer.h"
 
 #define LINK_BYTES_MAX ((size_t)64 << 20)
 
@@ -21,6 +22,22 @@ uint32_t wasi_resource_id(struct str interface, struct str name)
 {
     const struct host_resource *row = canon_find_resource(host_resources, HOST_RESOURCE_COUNT, interface, name);
     return row ? row->id : RESOURCE_NONE;
+}
+
+enum offer wasi_offer(struct str interface, struct str name, struct str signature)
+{
+    const struct host_function *row = canon_find_function(host_functions, HOST_FUNCTION_COUNT, interface, name);
+    if (!row)
+        return OFFER_MISSING;
+    if (!str_eq(str_of(row->signature), signature))
+        return OFFER_OTHER_TYPE;
+    return row->glue ? OFFER_HERE : OFFER_MISSING;
+}
+
+enum offer wasi_offer_drop(struct str interface, struct str name)
+{
+    const struct host_resource *row = canon_find_resource(host_resources, HOST_RESOURCE_COUNT, interface, name);
+    return row && row->drop ? OFFER_HERE : OFFER_MISSING;
 }
 
 /* A function of the host, by name and type. */

@@ -2,6 +2,7 @@
 #include "wasi/preview1.h"
 
 #include "runtime/trap.h"
+#include "wasi/offer.h"
 #include "wasi/preview1_call.h"
 
 #include <errno.h>
@@ -205,12 +206,27 @@ static bool call(struct store *store, const void *env, union cell *v)
     return true;
 }
 
+static wasm_valtype type_of(char letter)
+{
+    return letter == 'i' ? WASM_I32 : WASM_I64;
+}
+
 static bool types_match(const uint8_t *types, uint32_t count, const char *letters)
 {
     if (strlen(letters) != count)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (types[i] != (letters[i] == 'i' ? WASM_I32 : WASM_I64))
+        if (types[i] != type_of(letters[i]))
+            return false;
+    return true;
+}
+
+static bool values_match(const wasm_valtype *types, uint32_t count, const char *letters)
+{
+    if (strlen(letters) != count)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (types[i] != type_of(letters[i]))
             return false;
     return true;
 }
@@ -223,12 +239,32 @@ static const struct function *find_function(struct str name)
     return NULL;
 }
 
+static const struct function *find_import(struct str module, struct str name)
+{
+    return str_eq(module, STR("wasi_snapshot_preview1")) ? find_function(name) : NULL;
+}
+
+bool preview1_is_module(struct str module)
+{
+    return str_eq(module, STR("wasi_snapshot_preview1")) || str_eq(module, STR("wasi_unstable"));
+}
+
+enum offer preview1_offer(struct str module, struct str name, const struct wasm_functype *type)
+{
+    const struct function *row = find_import(module, name);
+    if (!row)
+        return OFFER_MISSING;
+    bool same = values_match(type->params, type->param_count, row->params) &&
+                values_match(type->results, type->result_count, row->results);
+    return same ? OFFER_HERE : OFFER_OTHER_TYPE;
+}
+
 bool preview1_resolve(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
                       const void **ret_env, struct err *err)
 {
     struct str module = image_str(image, import->interface), name = image_str(image, import->name);
     const uint8_t *types = image_bytes(image) + import->types_first;
-    const struct function *row = str_eq(module, STR("wasi_snapshot_preview1")) ? find_function(name) : NULL;
+    const struct function *row = find_import(module, name);
     (void)arg;
     if (!row) {
         err_set(err, ERR_LINK, "unknown import %.*s.%.*s", STR_ARG(module), STR_ARG(name));

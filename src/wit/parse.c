@@ -95,7 +95,7 @@ static const char *const keywords[] = {
     "u64", "u8",     "use",    "variant", "with",   "world",
 };
 
-static bool is_keyword(struct str word)
+bool wit_is_keyword(struct str word)
 {
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
         if (str_eq(word, str_of(keywords[i])))
@@ -108,7 +108,7 @@ static bool parse_id(struct parser *p, struct str *ret_id)
     const struct token *token = &p->lexer.token;
     if (token->kind != TOKEN_ID && token->kind != TOKEN_ESCAPED)
         return unexpected(p, "a name");
-    if (token->kind == TOKEN_ID && is_keyword(token->text)) {
+    if (token->kind == TOKEN_ID && wit_is_keyword(token->text)) {
         unexpected(p, "a name");
         return err_remedy(p->err, "%.*s is a keyword: write %%%.*s", STR_ARG(token->text), STR_ARG(token->text));
     }

@@ -86,5 +86,7 @@ bool wit_add(struct wit *wit, struct str file, struct str text, struct err *err)
 bool wit_resolve(struct wit *wit, struct err *err);
 /* The interface named e.g. "wasi:io/streams" (no version: the first package of that name), or NULL. */
 const struct wit_interface *wit_find(const struct wit *wit, struct str id);
+/* Whether a name must be written %NAME, because the text has a meaning of its own for the word. */
+bool wit_is_keyword(struct str word);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/sha256.h"
 #include "base/sha256_blocks.h"
+#include "base/text.h"
 #include "base/vec.h"
 
 #include <setjmp.h>
@@ -65,6 +66,22 @@ static void buffers_keep_their_maximum(void **state)
     buf_free(&buf);
 }
 
+/* Also one that is smaller than the first block. */
+static void small_buffers_keep_their_maximum(void **state)
+{
+    (void)state;
+    for (size_t max = 0; max < 80; max++) {
+        struct buf buf;
+        buf_init(&buf, max);
+        for (size_t i = 0; i < max; i++)
+            assert_true(buf_append(&buf, "x", 1));
+        assert_false(buf_append(&buf, "abc", 3));
+        assert_false(buf_printf(&buf, "%060d", 1));
+        assert_int_equal(buf.size, max);
+        buf_free(&buf);
+    }
+}
+
 static void maps_find_what_was_put(void **state)
 {
     (void)state;
@@ -102,6 +119,34 @@ static void utf8_is_checked(void **state)
 }
 
 /* The examples of FIPS 180-4's validation: "abc", and a million times "a". */
+static void expect_shown(bool (*put)(struct buf *, struct str), struct str text, const char *expected)
+{
+    struct buf buf;
+    buf_init(&buf, 4096);
+    assert_true(put(&buf, text));
+    assert_true(buf_append(&buf, "", 1));
+    assert_string_equal((const char *)buf.data, expected);
+    buf_free(&buf);
+}
+
+static void text_of_strangers_is_escaped(void **state)
+{
+    (void)state;
+    char longer[TEXT_NAME_MAX + 2], expected[TEXT_NAME_MAX + 32];
+    expect_shown(text_show, STR("a\"\\b \xc3\xa4 \xf0\x9f\x90\x9f"), "a\"\\b \xc3\xa4 \xf0\x9f\x90\x9f");
+    expect_shown(text_show, STR("\x1b[2J\r\n\x7f\0"), "\\x1b[2J\\x0d\\x0a\\x7f\\x00");
+    expect_shown(text_show, STR("\xc2\x9b\xe2\x80\xae\xef\xbb\xbf\xf3\xa0\x81\x81"),
+                 "\\u{9b}\\u{202e}\\u{feff}\\u{e0041}");
+    expect_shown(text_show, STR("\xff\xc3(\xed\xa0\x80\xe2\x80"), "\\xff\\xc3(\\xed\\xa0\\x80\\xe2\\x80");
+    expect_shown(text_quote, STR("a\"\\b"), "\"a\\\"\\\\b\"");
+    expect_shown(text_quote, STR(""), "\"\"");
+    memset(longer, 'x', sizeof longer);
+    snprintf(expected, sizeof expected, "\"%.*s\"", (int)TEXT_NAME_MAX, longer);
+    expect_shown(text_quote, (struct str){longer, TEXT_NAME_MAX}, expected);
+    snprintf(expected, sizeof expected, "\"%.*s\"... (%u bytes)", (int)TEXT_NAME_MAX, longer, TEXT_NAME_MAX + 1);
+    expect_shown(text_quote, (struct str){longer, TEXT_NAME_MAX + 1}, expected);
+}
+
 static void sha256_gives_the_standard_digests(void **state)
 {
     (void)state;
@@ -233,8 +278,10 @@ int main(void)
         cmocka_unit_test(arenas_give_zeroed_aligned_memory),
         cmocka_unit_test(arenas_keep_their_maximum),
         cmocka_unit_test(buffers_keep_their_maximum),
+        cmocka_unit_test(small_buffers_keep_their_maximum),
         cmocka_unit_test(maps_find_what_was_put),
         cmocka_unit_test(utf8_is_checked),
+        cmocka_unit_test(text_of_strangers_is_escaped),
         cmocka_unit_test(sha256_gives_the_standard_digests),
         cmocka_unit_test(sha256_by_instruction_and_by_hand_agree),
         cmocka_unit_test(sha256_in_pieces),

@@ -3,6 +3,7 @@
 
     cli.py PROGRAM [CASE...]        as run.py
 """
+import hashlib
 import json
 import os
 import re
@@ -263,6 +264,139 @@ def case_cli_install():
         subprocess.run([script, "uninstall", build], env=there, check=True, capture_output=True)
         left = [file for _, _, files in os.walk(folder) for file in files]
         check(not left, f"nothing is left: {left}")
+
+
+def wasm(*sections):
+    """A core module of (number, contents)."""
+    leb = lambda n: bytes([n]) if n < 128 else bytes([n & 127 | 128]) + leb(n >> 7)
+    return b"\0asm\1\0\0\0" + b"".join(bytes([number]) + leb(len(body)) + body for number, body in sections)
+
+
+def named(text):
+    data = text if isinstance(text, bytes) else text.encode()
+    return bytes([len(data)]) + data
+
+
+def written(folder, name, data):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+NOTHING = (1, b"\1\x60\0\0")
+START = (7, b"\1" + named("_start") + b"\0\0")
+
+
+def importer(module, name, kind=b"\0\0", *more):
+    return wasm(NOTHING, (2, b"\1" + named(module) + named(name) + kind), *more)
+
+
+def facts(text):
+    """What stands behind each label."""
+    return {line[:13].strip(): line[13:] for line in text.split("\n\n")[0].splitlines()}
+
+
+def case_cli_inspect():
+    """What a file is, what it needs, whether it will run."""
+    guest = run.guest("process")
+    text = mayfly("inspect", guest)[0]
+    said = facts(text)
+    check(said["file"] == guest and said["kind"] == "core module", said)
+    check(said["runs"] == f"mayfly run {guest}" and said["to grant"] == "environment (--env)", said)
+    check("arguments" in said["gets"] and "clang" in said["made by"], said)
+    for line in ('  "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32))',
+                 '  "_start" (func)', "  (memory 2)", "  (table 11 11 funcref)", "imports (10)"):
+        check(line in text.splitlines(), f"{line!r} in {text}")
+    check("missing" not in text, text)
+    hello = os.path.join(ROOT, "examples", "hello-c", "hello.wasm")
+    text = mayfly("inspect", hello)[0]
+    said = facts(text)
+    check(said["kind"] == "component" and said["runs"] == f"mayfly up {hello}", said)
+    for line in ("  wasi:http/types@0.2.12", "    [method]outgoing-response.body: func(self: borrow<outgoing-response>)"
+                 " -> result<outgoing-body>", "    incoming-request: wasi:http/types@0.2.12.{incoming-request}"):
+        check(line in text.splitlines(), f"{line!r} in {text}")
+    said = facts(mayfly("inspect", run.guest("preload_command"))[0])
+    check("--preload NAME=FILE" in said["runs"] and said["preload"] == '"lib"', said)
+    said = facts(mayfly("inspect", run.guest("preload_lib"))[0])
+    check(said["runs"].startswith("no: ") and "_start" in said["runs"], said)
+    with tempfile.TemporaryDirectory() as folder:
+        file = written(folder, "a.wasm", importer("wasi_snapshot_preview1", "sched_yield", b"\0\0", START))
+        text = mayfly("inspect", file)[0]
+        check(facts(text)["runs"] == "no: an import is not offered: see below", text)
+        check('  "wasi_snapshot_preview1" "sched_yield" has another type' in text.splitlines(), text)
+        file = written(folder, "b.wasm", importer("wasi_unstable", "proc_exit", b"\0\0", START))
+        check('  "wasi_unstable" "proc_exit" is not offered' in mayfly("inspect", file)[0].splitlines(), "by name")
+        file = written(folder, "c.wasm", importer("a\x1b[2J\n", "\u202e\u009b\"", b"\0\0", START))
+        text = mayfly("inspect", file)[0]
+        check('  "a\\x1b[2J\\x0a" "\\u{202e}\\u{9b}\\"" (func)' in text.splitlines(), f"escaped: {text!r}")
+
+
+def case_cli_inspect_image():
+    """An image, before and after it is damaged or foreign."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = os.path.join(folder, "process.image")
+        mayfly("compile", run.guest("process"), "-o", image, "-O1")
+        said = facts(mayfly("inspect", image)[0])
+        check(said["kind"] == "native image" and said["options"] == "-O 1", said)
+        check(said["runs"] == f"mayfly run {image}" and said["functions"] == "74", said)
+        with open(run.guest("process"), "rb") as file:
+            check(said["source"] == hashlib.sha256(file.read()).hexdigest(), said)
+        with open(image, "rb") as file:
+            data = file.read()
+        damaged = written(folder, "damaged", data[:300] + b"\xff" + data[301:])
+        check("damaged image" in mayfly("inspect", damaged, code=1)[1], "damage is found")
+        foreign = written(folder, "foreign", data[:16] + b"\0" * 32 + data[48:])
+        said = facts(mayfly("inspect", foreign)[0])
+        check(said["engine"] == "another version of mayfly" and said["runs"].startswith("no: "), said)
+        check(json.loads(mayfly("inspect", "--json", foreign)[0])["engine"]["matches"] is False, "foreign")
+
+
+def case_cli_inspect_json():
+    """The same for programs: every member is described, and every description stands in one of the files."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = os.path.join(folder, "hello.image")
+        hello = os.path.join(ROOT, "examples", "hello-rust", "hello.wasm")
+        mayfly("compile", hello, "-o", image, "-O0")
+        lacking = written(folder, "lacking.wasm", importer("wasi_unstable", "proc_exit", b"\0\0", START))
+        files = [run.guest("process"), run.guest("preload_command"), hello, image, lacking]
+        seen, described = set(), set()
+        for file in files:
+            value = json.loads(mayfly("inspect", "--json", file)[0])
+            described = check_described("inspect", value)
+            seen |= paths(value)
+        check(not described - seen, f"all of it is somewhere: {described - seen}")
+        check(json.loads(mayfly("inspect", "--json", lacking)[0])["missing"] ==
+              [{"module": "wasi_unstable", "name": "proc_exit", "problem": "is not offered"}], "what is missing")
+
+
+def case_cli_inspect_wit():
+    """A component's world."""
+    text = mayfly("inspect", "--wit", os.path.join(ROOT, "examples", "hello-c", "hello.wasm"))[0]
+    check(text.startswith("package root:component;\n\nworld root {\n"), text)
+    for line in ("  export wasi:http/incoming-handler@0.2.12;", "package wasi:http@0.2.12 {",
+                 "    use types.{incoming-request, response-outparam};",
+                 "      set: static func(param: response-outparam, response: result<outgoing-response, error-code>);"):
+        check(line in text.splitlines(), f"{line!r} in {text}")
+    check("--wit is for components" in mayfly("inspect", "--wit", run.guest("process"), code=1)[1], "modules have none")
+    check("combined" in mayfly("inspect", "--wit", "--json", "x", code=2)[1], "text or JSON")
+
+
+def case_cli_inspect_refused():
+    """What is wrong, and where; nothing of it reaches the terminal as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        for data, words in ((b"", "magic header"), (b"\0asm\1\0\0", "offset 0x4: "), (b"\0asm\x0d\0\1\0\3", "offset 0x9: "),
+                            (importer("m", "n", b"\x09"), "offset 0x15: malformed import kind 0x09"),
+                            (wasm(NOTHING, (3, b"\1\0"), (10, b"\1\3\0\x6a\x0b")), "offset 0x17: ")):
+            file = written(folder, "x.wasm", data)
+            output, errors = mayfly("inspect", file, code=1)
+            check(not output and errors.startswith(f"error: {file}: ") and words in errors, f"{data!r}: {errors!r}")
+        twice = b"\2" + 2 * (named("\x1b[31m\u202e") + b"\0\0")
+        file = written(folder, "y.wasm", wasm(NOTHING, (3, b"\1\0"), (7, twice), (10, b"\1\2\0\x0b")))
+        errors = mayfly("inspect", file, code=1)[1]
+        check("\\x1b[31m\\u{202e}" in errors and "\x1b" not in errors, f"{errors!r}")
+        check("cannot open" in mayfly("inspect", os.path.join(folder, "none"), code=1)[1], "a file that is not there")
+        check("not a regular file" in mayfly("inspect", folder, code=1)[1], "a folder")
 
 
 CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}

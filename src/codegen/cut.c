@@ -37,12 +37,17 @@ static bool is_constant(const struct object *object, const Elf64_Shdr *section)
            !(section->sh_flags & (SHF_EXECINSTR | SHF_WRITE)) && str_starts(name, STR(".rodata")) && section->sh_size;
 }
 
+static bool is_alignment(uint64_t n)
+{
+    return n > 0 && n <= PIECE_ALIGN_MAX && (n & (n - 1)) == 0;
+}
+
 static bool place_constants(struct cutter *cutter, uint32_t index)
 {
     const Elf64_Shdr *section = &cutter->object.sections[index];
     struct str bytes = object_contents(&cutter->object, section);
     uint64_t align = section->sh_addralign ? section->sh_addralign : 1;
-    if (align > PIECE_ALIGN_MAX || align & (align - 1) || bytes.len != section->sh_size)
+    if (!is_alignment(align) || bytes.len != section->sh_size)
         return bad(cutter, "a section is malformed");
     if (!buf_align(&cutter->constants, align))
         return err_memory(cutter->err);
@@ -57,11 +62,12 @@ static bool place_text(struct cutter *cutter, uint32_t index)
     const Elf64_Shdr *section = &cutter->object.sections[index];
     if (cutter->text)
         return bad(cutter, "it holds more than one function");
-    if (section->sh_size > TEXT_MAX || object_contents(&cutter->object, section).len != section->sh_size)
+    if (section->sh_size > TEXT_MAX || !is_alignment(section->sh_addralign) || object_contents(&cutter->object, section).len != section->sh_size)
         return bad(cutter, "a section is malformed");
     cutter->text = index;
     cutter->object.placed[index] = 0;
     cutter->head.code_size = (uint32_t)section->sh_size;
+    cutter->head.code_align = (uint32_t)section->sh_addralign;
     return true;
 }
 

@@ -113,7 +113,8 @@ static bool place_code(struct linker *linker, size_t index)
     uint64_t *at = &linker->placed[index].code;
     if (!is_known(linker, &from->symbol))
         return bad(linker, "one belongs to no unit");
-    return append(linker, from->piece.code, head->code_size, ENTRY_ALIGN, HASH_BYTES, FILLER, at) &&
+    uint32_t align = head->code_align > ENTRY_ALIGN ? head->code_align : ENTRY_ALIGN;
+    return append(linker, from->piece.code, head->code_size, align, HASH_BYTES, FILLER, at) &&
            (map_put(&linker->symbols, key_of(&from->symbol), (uint32_t)*at) || err_memory(linker->err)) &&
            add_func(linker, &from->symbol, *at, head->code_size, head->frame_size);
 }

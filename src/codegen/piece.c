@@ -77,6 +77,11 @@ static bool is_relocation(const struct piece *piece, const struct piece_relocati
            (relocation->target < 0 || (uint32_t)relocation->target < head->symbol_count);
 }
 
+static bool is_alignment(uint32_t n)
+{
+    return n > 0 && n <= PIECE_ALIGN_MAX && (n & (n - 1)) == 0;
+}
+
 static bool check_rows(const struct piece *piece, struct err *err)
 {
     const struct piece_head *head = piece->head;
@@ -103,8 +108,7 @@ bool piece_read(const uint8_t *bytes, size_t size, struct piece *ret_piece, stru
     const struct piece_head *head = piece.head;
     if (!head || head->size != size || size % 8 || (uintptr_t)bytes % 8)
         return bad(err, "its size is wrong");
-    if (head->constants_align == 0 || head->constants_align > PIECE_ALIGN_MAX ||
-        head->constants_align & (head->constants_align - 1) || head->zero || head->code_size == 0)
+    if (!is_alignment(head->constants_align) || !is_alignment(head->code_align) || head->code_size == 0)
         return bad(err, "its head is wrong");
     piece.relocations = take(&at, end, head->relocation_count, sizeof *piece.relocations);
     piece.symbols = take(&at, end, head->symbol_count, sizeof *piece.symbols);

@@ -27,7 +27,7 @@ struct piece_head {
     uint32_t code_size, constants_size, constants_align;
     uint32_t frame_size; /* as in struct code_func */
     uint32_t relocation_count, symbol_count, site_count, pad_count;
-    uint32_t zero;
+    uint32_t code_align; /* of its first byte: powers of two up to PIECE_ALIGN_MAX */
 };
 
 /* What a relocation leads to, when it is not a symbol's number. */

@@ -133,6 +133,23 @@ static void a_call_of_itself(void **state)
     code_free(&code);
 }
 
+static void code_keeps_its_alignment(void **state)
+{
+    (void)state;
+    for (uint64_t align = 1; align <= PIECE_ALIGN_MAX; align *= 2) {
+        struct code code;
+        struct made made = make("f0_0", R_X86_64_PLT32);
+        made.sections[TEXT].sh_addralign = align;
+        assert_true(link_made(&made, sizeof made, &code));
+        assert_int_equal(code.funcs.items[0].code_off % align, 0);
+        assert_int_equal(code.funcs.items[0].code_off % 16, 0);
+        code_free(&code);
+    }
+    struct made made = make("f0_0", R_X86_64_PLT32);
+    made.sections[TEXT].sh_addralign = 24;
+    refused(&made, "malformed");
+}
+
 static void constants_follow_on_a_page(void **state)
 {
     (void)state;
@@ -248,6 +265,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_of_itself),
+        cmocka_unit_test(code_keeps_its_alignment),
         cmocka_unit_test(constants_follow_on_a_page),
         cmocka_unit_test(library_routines_come_along),
         cmocka_unit_test(nothing_else_does),

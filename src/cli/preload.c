@@ -44,7 +44,7 @@ static bool load(struct preload *preload, struct str name, const char *file, con
     if (!module->program)
         return false;
     bool linked = (name.len == 0 || check_memory(module->program, err)) &&
-                  instance_link(first, module->program, find_import, preload, host, &module->slot, err);
+                  instance_link(first, module->program, find_import, preload, host, &module->slot, NULL, err);
     preload->count++;
     return linked;
 }

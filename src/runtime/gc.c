@@ -125,7 +125,8 @@ uint32_t gc_allocate(struct gc *gc, uint64_t size)
     uint32_t at = size <= most && !gc->stress ? obtain(gc, size, least(gc->budget, most)) : 0;
     if (at || size > most)
         return at;
-    if (gc_collect(gc, task_current->slot) && gc->live > most - most / GC_LIVE_SHARE)
+    bool collected = gc_collect(gc, task_current->slot);
+    if (!guest_goes_on(task_current->slot->store) || (collected && gc->live > most - most / GC_LIVE_SHARE))
         return 0;
     return obtain(gc, size, most);
 }

@@ -219,7 +219,7 @@ static uint64_t help_table_grow(struct context *context, uint32_t table, uint64_
 {
     struct table to = table_of(context, table);
     uint64_t old = *to.length;
-    if (delta > to.row->max - old)
+    if (delta > to.row->max - old || !slot_charge(task_current->slot, delta * sizeof(struct table_entry)))
         return UINT64_MAX;
     END_IF_DUE(context, fill(context, to, old, delta, reference));
     if (delta)

@@ -199,6 +199,7 @@ struct program *program_open(int fd, const char *name, program_resolver *resolve
     }
     snprintf(program->name, sizeof program->name, "%s", name);
     program->helpers = helper_table;
+    program->memory_max = UINT64_MAX;
     program->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     bool mapped = program->fd >= 0 || err_errno(err, "cannot keep the image open");
     mapped = mapped && trap_install(err) && map_image(program, fd, err);

@@ -20,7 +20,7 @@ struct cli_list {
 struct cli_options {
     const char *file; /* the command's argument, or NULL */
     const char *listen, *output, *opt, *dump, *stats, *quiet, *perf, *gdb, *json; /* flags: non-NULL when given */
-    const char *wit;
+    const char *wit, *invoke, *max_memory, *timeout;
     struct cli_list env, dir, preload;
     char **args; /* what follows the file of a command that takes ARGS, ended by NULL */
 };
@@ -88,7 +88,29 @@ int cli_main(int argc, char **argv);
 /* Print what is wrong and where help is; returns CLI_USAGE. */
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* --- numbers with units (amount.c) --- */
+
+#define CLI_DURATION_MAX ((uint64_t)1 << 62) /* ns */
+
+/* "1000", "64K", "64KiB", "2G": K, M and G are powers of 1024. */
+bool cli_size(const char *text, uint64_t *ret_bytes);
+/* "500ms", "2s", "1m", "1h" */
+bool cli_duration(const char *text, uint64_t *ret_ns);
+
+/* --- did you mean (nearest.c) --- */
+
+struct cli_nearest {
+    struct str word, found; /* `found`: empty until something is near */
+    unsigned best;          /* at most one letter in three is wrong */
+};
+
+struct cli_nearest cli_nearest_to(struct str word);
+void cli_consider(struct cli_nearest *nearest, struct str candidate);
+
 /* --- what commands share --- */
+
+/* A guest's text for a terminal: control bytes as \xNN, cut with "..." where `size` bytes would not hold it. */
+void cli_escape(struct str text, char *escaped, size_t size);
 
 #define COMMAND(name, arguments, help, details) int cli_##name(const struct cli_options *options);
 #include "cli/commands.def"

@@ -17,75 +17,25 @@ int cli_usage(const char *command, const char *format, ...)
     return CLI_USAGE;
 }
 
-/* --- did you mean --- */
-
-#define WORD_MAX 32u
-
-static unsigned min(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-/* How many letters must be put in, left out, replaced or swapped with their neighbour. */
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned rows[WORD_MAX + 1][WORD_MAX + 1];
-    unsigned a_size = (unsigned)strlen(a), b_size = (unsigned)strlen(b);
-    if (a_size > WORD_MAX || b_size > WORD_MAX)
-        return WORD_MAX;
-    for (unsigned i = 0; i <= a_size; i++) {
-        for (unsigned j = 0; j <= b_size; j++) {
-            unsigned *cell = &rows[i][j];
-            *cell = i ? i : j;
-            if (!i || !j)
-                continue;
-            *cell = min(min(rows[i - 1][j], rows[i][j - 1]) + 1, rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                *cell = min(*cell, rows[i - 2][j - 2] + 1);
-        }
-    }
-    return rows[a_size][b_size];
-}
-
-struct nearest {
-    const char *word, *found;
-    unsigned best; /* at most one letter in three is wrong */
-};
-
-static struct nearest nearest_to(const char *word)
-{
-    return (struct nearest){word, NULL, (unsigned)strlen(word) / 3 + 1};
-}
-
-static void consider(struct nearest *nearest, const char *candidate)
-{
-    unsigned far = distance(nearest->word, candidate);
-    if (far >= nearest->best)
-        return;
-    nearest->best = far;
-    nearest->found = candidate;
-}
-
 static int no_command(const char *name)
 {
-    struct nearest nearest = nearest_to(name);
+    struct cli_nearest nearest = cli_nearest_to(str_of(name));
     for (const struct cli_command *command = cli_commands; command->name; command++)
-        consider(&nearest, command->name);
-    if (nearest.found)
-        return cli_usage(NULL, "there is no command '%s'; did you mean '%s'?", name, nearest.found);
+        cli_consider(&nearest, str_of(command->name));
+    if (nearest.found.len)
+        return cli_usage(NULL, "there is no command '%s'; did you mean '%.*s'?", name, STR_ARG(nearest.found));
     return cli_usage(NULL, "there is no command '%s'", name);
 }
 
 static void no_option(const struct cli_command *command, const char *text)
 {
-    char name[WORD_MAX + 1];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "="), text);
-    struct nearest nearest = nearest_to(name);
+    struct cli_nearest nearest = cli_nearest_to((struct str){text, strcspn(text, "=")});
     for (const struct cli_option *row = cli_option_of(command, cli_option_rows); row;
          row = cli_option_of(command, row + 1))
-        consider(&nearest, row->name);
-    if (nearest.found)
-        cli_usage(command->name, "'%s' takes no option '%s'; did you mean '%s'?", command->name, text, nearest.found);
+        cli_consider(&nearest, str_of(row->name));
+    if (nearest.found.len)
+        cli_usage(command->name, "'%s' takes no option '%s'; did you mean '%.*s'?", command->name, text,
+                  STR_ARG(nearest.found));
     else
         cli_usage(command->name, "'%s' takes no option '%s'", command->name, text);
 }

@@ -12,7 +12,7 @@ static bool find_import(void *arg, struct str module, struct str name, struct li
 {
     const struct preload *preload = arg;
     for (uint32_t i = 0; i < preload->count; i++)
-        if (str_eq(preload->modules[i].name, module))
+        if (preload->modules[i].slot && str_eq(preload->modules[i].name, module))
             return instance_export(preload->modules[i].slot, name, ret_extern);
     return false;
 }
@@ -31,22 +31,43 @@ static bool check_memory(const struct program *program, struct err *err)
 }
 
 static bool load(struct preload *preload, struct str name, const char *file, const struct compile_options *compile,
-                 program_resolver *resolve, void *host, struct err *err)
+                 program_resolver *resolve, struct err *err)
 {
     struct preload_module *module = &preload->modules[preload->count];
-    struct slot *first = preload->count ? preload->modules[0].slot : NULL;
     preload->file = file;
     int image_fd = cli_open(file, compile, NULL, err);
     if (image_fd < 0)
         return false;
-    *module = (struct preload_module){name, program_load(image_fd, file, resolve, NULL, err), NULL};
+    *module = (struct preload_module){name, file, program_open(image_fd, file, resolve, NULL, err), NULL};
     close(image_fd);
     if (!module->program)
         return false;
-    bool linked = (name.len == 0 || check_memory(module->program, err)) &&
-                  instance_link(first, module->program, find_import, preload, host, &module->slot, err);
     preload->count++;
-    return linked;
+    return name.len == 0 || check_memory(module->program, err);
+}
+
+/* NAME=FILE */
+static bool load_named(struct preload *preload, const char *text, const struct compile_options *compile,
+                       program_resolver *resolve, struct err *err)
+{
+    const char *equals = strchr(text, '=');
+    preload->file = text;
+    if (!equals || equals == text || !equals[1])
+        return err_set(err, ERR_USAGE, "--preload takes NAME=FILE");
+    struct str name = {text, (size_t)(equals - text)};
+    return load(preload, name, equals + 1, compile, resolve, err);
+}
+
+bool preload_load(struct preload *preload, const struct cli_options *options, const struct compile_options *compile,
+                  program_resolver *resolve, struct err *err)
+{
+    struct compile_options open = *compile;
+    open.open = true;
+    open.host = HOST_MODULES;
+    for (uint32_t i = 0; i < options->preload.count; i++)
+        if (!load_named(preload, options->preload.items[i], &open, resolve, err))
+            return false;
+    return load(preload, STR(""), options->file, &open, resolve, err);
 }
 
 struct calling {
@@ -61,9 +82,9 @@ static void call(struct task *task)
 }
 
 /* A library of WASI's kind is ready after its function _initialize. */
-static bool initialize(struct preload *preload, void *host, struct err *err)
+static bool initialize(struct preload *preload, struct preload_module *module, void *host, struct err *err)
 {
-    struct preload_module *first = &preload->modules[0], *module = &preload->modules[preload->count - 1];
+    struct slot *first = preload->modules[0].slot;
     struct link_extern found;
     struct task task = {0};
     uint32_t params, results;
@@ -72,34 +93,27 @@ static bool initialize(struct preload *preload, void *host, struct err *err)
     link_signature(&found, &params, &results);
     if (params || results)
         return true;
-    struct calling calling = {.funcref = link_funcref(&found, first->slot)};
-    if (!task_start(&task, first->slot, call, &calling, host, err))
+    struct calling calling = {.funcref = link_funcref(&found, first)};
+    if (!task_start(&task, first, call, &calling, host, err))
         return false;
-    return calling.returned || err_set(err, ERR_TRAP, "_initialize traps: %s", trap_text(task.report.trap));
+    if (calling.returned)
+        return true;
+    preload->report = task.report;
+    return err_set(err, ERR_TRAP, "_initialize traps: %s", trap_text(task.report.trap));
 }
 
-/* NAME=FILE */
-static bool load_preload(struct preload *preload, const char *text, const struct compile_options *compile,
-                         program_resolver *resolve, void *host, struct err *err)
+bool preload_link(struct preload *preload, void *host, struct err *err)
 {
-    const char *equals = strchr(text, '=');
-    preload->file = text;
-    if (!equals || equals == text || !equals[1])
-        return err_set(err, ERR_USAGE, "--preload takes NAME=FILE");
-    struct str name = {text, (size_t)(equals - text)};
-    return load(preload, name, equals + 1, compile, resolve, host, err) && initialize(preload, host, err);
-}
-
-bool preload_link(struct preload *preload, const struct cli_options *options, const struct compile_options *compile,
-                  program_resolver *resolve, void *host, struct err *err)
-{
-    struct compile_options open = *compile;
-    open.open = true;
-    open.host = HOST_MODULES;
-    for (uint32_t i = 0; i < options->preload.count; i++)
-        if (!load_preload(preload, options->preload.items[i], &open, resolve, host, err))
+    for (uint32_t i = 0; i < preload->count; i++) {
+        struct preload_module *module = &preload->modules[i];
+        preload->file = module->file;
+        if (!instance_link(preload->modules[0].slot, module->program, find_import, preload, host, &module->slot,
+                           &preload->report, err))
             return false;
-    return load(preload, STR(""), options->file, &open, resolve, host, err);
+        if (module->name.len && !initialize(preload, module, host, err))
+            return false;
+    }
+    return true;
 }
 
 void preload_free(struct preload *preload)

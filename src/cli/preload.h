@@ -7,22 +7,26 @@
 
 struct preload_module {
     struct str name; /* importable as this; empty: the command itself */
+    const char *file;
     struct program *program;
-    struct slot *slot;
+    struct slot *slot; /* NULL until it is linked */
 };
 
 /* In order of instantiation; the first slot is the store's, the last module the command. */
 struct preload {
     struct preload_module modules[CLI_LIST_MAX + 1];
     uint32_t count;
-    const char *file; /* the one that is being loaded, for messages */
+    const char *file; /* the one that is being loaded or linked, for messages */
+    struct trap_report report; /* of a start function or _initialize that trapped */
 };
 
-/* Compile and instantiate all of `options->preload`, then options->file. Imports from the modules that are named
- * come from them, those of WASI from `resolve`, with `host` as the store's. Whatever was loaded stays in `preload` for
- * preload_free, also after a failure. */
-bool preload_link(struct preload *preload, const struct cli_options *options, const struct compile_options *compile,
-                  program_resolver *resolve, void *host, struct err *err);
+/* Compile and map all of `options->preload`, then options->file; nothing of them runs. Imports from WASI come from
+ * `resolve`. Whatever was loaded stays in `preload` for preload_free, also after a failure. */
+bool preload_load(struct preload *preload, const struct cli_options *options, const struct compile_options *compile,
+                  program_resolver *resolve, struct err *err);
+/* Make instances of them, in order, with their start functions and _initialize, with `host` as the store's. Imports
+ * from the modules that are named come from them. ERR_TRAP: preload->report says where. */
+bool preload_link(struct preload *preload, void *host, struct err *err);
 void preload_free(struct preload *preload);
 
 #endif

@@ -1,11 +1,13 @@
-/* mayfly run: a command of WASI 0.1 as a process. Nothing is granted that was not asked for: the guest sees its
- * arguments, the variables named by --env, the directories named by --dir and the standard streams. An exit code that
- * the system has no room for is 255. Exit codes are in cli.h. */
+/* mayfly run: a command of WASI 0.1 as a process, or one exported function of any core module (--invoke). Nothing is
+ * granted that was not asked for: the guest sees its arguments, the variables named by --env, the directories named by
+ * --dir and the standard streams. Limits hold for all code of the guest: start functions, _initialize, what is called.
+ * An exit code that the system has no room for is 255. Exit codes are in cli.h. */
 #include "cli/cli.h"
 
 #include "base/arena.h"
-#include "cli/preload.h"
+#include "cli/invoke.h"
 #include "runtime/backtrace.h"
+#include "runtime/deadline.h"
 #include "wasi/preview1.h"
 
 #include <signal.h>
@@ -14,18 +16,25 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STRINGS_BYTES ((size_t)64 << 20) /* far above what a process is started with */
+#define ARENA_BYTES ((size_t)64 << 20) /* far above what a process is started with */
 
 struct run {
-    struct arena strings;
+    struct arena arena;
+    uint64_t memory_max, timeout_ns; /* UINT64_MAX: none */
     struct program *program;
-    uint64_t start; /* reference to the function */
     struct slot *slot;
     struct preload *preload; /* of what is linked at run time: then it owns program and slot; or NULL */
+    struct invoke_func entry, initialize; /* initialize: funcref 0: there is none to call */
+    union cell *cells;                    /* arguments of the entry, then its results */
     struct task task;
     struct preview1 *process;
     bool returned;
 };
+
+static struct invoke_from place(const struct run *run)
+{
+    return (struct invoke_from){run->program, run->preload};
+}
 
 static const char *base_name(const char *path)
 {
@@ -33,81 +42,17 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static bool no_start(struct err *err)
-{
-    err_set(err, ERR_LINK, "the module exports no function _start without parameters and results");
-    return err_remedy(err, "build it as a command, not as a library or reactor");
-}
+/* ---- what is asked for ---- */
 
-static bool find_start(struct run *run, struct err *err)
+/* CLI_DONE, or CLI_USAGE after an error. */
+static int take_limits(struct run *run, const struct cli_options *options)
 {
-    const struct image_export *start = program_export(run->program, STR(""), STR("_start"));
-    if (start && start->param_count == 0 && start->result_count == 0) {
-        run->start = start->funcref;
-        return true;
-    }
-    return no_start(err);
-}
-
-static bool refuse_components(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
-                              const void **ret_env, struct err *err)
-{
-    if (!image->header->component)
-        return preview1_resolve(arg, image, import, ret_fn, ret_env, err);
-    err_set(err, ERR_UNSUPPORTED, "a component, and 'run' takes core modules");
-    return err_remedy(err, "serve it with 'mayfly up', or build a module for WASI 0.1 (wasm32-wasip1)");
-}
-
-static bool load(struct run *run, const struct cli_options *options, const struct compile_options *compile,
-                 struct err *err)
-{
-    int image_fd = cli_open(options->file, compile, NULL, err);
-    if (image_fd < 0)
-        return false;
-    run->program = program_load(image_fd, base_name(options->file), refuse_components, NULL, err);
-    close(image_fd);
-    return run->program && find_start(run, err) && cli_symbols(run->program, options, err);
-}
-
-/* The last module is the command; where others import its memory, or it theirs, does not matter. */
-static bool find_linked_start(struct run *run, struct err *err)
-{
-    const struct preload_module *command = &run->preload->modules[run->preload->count - 1];
-    struct link_extern start;
-    uint32_t params = 1, results = 1;
-    if (instance_export(command->slot, STR("_start"), &start) && start.row->kind == WASM_FUNC)
-        link_signature(&start, &params, &results);
-    if (params || results)
-        return no_start(err);
-    run->program = command->program;
-    run->slot = run->preload->modules[0].slot;
-    run->start = link_funcref(&start, run->slot);
-    return true;
-}
-
-/* WASI's functions mean the memory that the command exports. */
-static void use_memory(struct run *run)
-{
-    const struct preload_module *command = &run->preload->modules[run->preload->count - 1];
-    struct preview1 *process = run->process;
-    struct link_extern memory;
-    process->memory_off = process->memory_size_off = 0;
-    if (!instance_export(command->slot, STR("memory"), &memory) || memory.row->kind != WASM_MEMORY)
-        return;
-    process->memory_off = (uint64_t)link_address(&memory) - (uint64_t)run->slot->store;
-    process->memory_size_off = (uint64_t)link_size(&memory) - (uint64_t)run->slot->store;
-}
-
-static bool load_linked(struct run *run, const struct cli_options *options, const struct compile_options *compile,
-                        struct err *err)
-{
-    if (!preload_link(run->preload, options, compile, refuse_components, run->process, err) ||
-        !find_linked_start(run, err))
-        return false;
-    for (uint32_t i = 0; i < run->preload->count; i++)
-        if (!cli_symbols(run->preload->modules[i].program, options, err))
-            return false;
-    return true;
+    run->memory_max = run->timeout_ns = UINT64_MAX;
+    if (options->max_memory && !cli_size(options->max_memory, &run->memory_max))
+        return cli_usage("run", "--max-memory takes bytes, or a number with K, M or G");
+    if (options->timeout && !cli_duration(options->timeout, &run->timeout_ns))
+        return cli_usage("run", "--timeout takes a number with ms, s, m or h");
+    return CLI_DONE;
 }
 
 /* NAME=VALUE as it is, NAME with the value that this process has; one that it lacks is left out. */
@@ -120,7 +65,7 @@ static bool take_env(struct run *run, const struct cli_list *wanted, const char 
             ret_items[count++] = item;
         } else if (value) {
             size_t size = strlen(item) + strlen(value) + 2;
-            char *text = arena_alloc(&run->strings, size);
+            char *text = arena_alloc(&run->arena, size);
             if (!text)
                 return err_memory(err);
             snprintf(text, size, "%s=%s", item, value);
@@ -136,7 +81,7 @@ static bool take_dir(struct run *run, const char *text, struct err *err)
 {
     size_t size = strlen(text);
     bool read_only = size > 3 && strcmp(text + size - 3, ":ro") == 0;
-    char *host = arena_copy(&run->strings, text, size + 1);
+    char *host = arena_copy(&run->arena, text, size + 1);
     if (!host)
         return err_memory(err);
     if (read_only)
@@ -157,44 +102,152 @@ static bool take_dirs(struct run *run, const struct cli_list *wanted, struct err
     return done;
 }
 
+/* ---- loading and linking ---- */
+
+static bool find_command(struct run *run, struct err *err)
+{
+    if (invoke_find(place(run), STR("_start"), &run->entry) && !run->entry.param_count && !run->entry.result_count)
+        return true;
+    err_set(err, ERR_LINK, "the module exports no function _start without parameters and results");
+    return err_remedy(err, "build it as a command, or call another function with --invoke");
+}
+
+/* Before a function of a library its _initialize is called, which makes it ready. */
+static bool find_invoked(struct run *run, const struct cli_options *options, struct err *err)
+{
+    struct str name = str_of(options->invoke);
+    struct invoke_func *before = &run->initialize;
+    if (!invoke_find(place(run), name, &run->entry))
+        return invoke_missing(place(run), name, err);
+    bool ready = str_eq(name, STR("_start")) || str_eq(name, STR("_initialize")) ||
+                 !invoke_find(place(run), STR("_initialize"), before) || before->param_count || before->result_count;
+    if (ready)
+        before->funcref = 0;
+    return invoke_arguments(&run->entry, options->invoke, options->args, &run->arena, &run->cells, err);
+}
+
+static bool find_entry(struct run *run, const struct cli_options *options, struct err *err)
+{
+    return options->invoke ? find_invoked(run, options, err) : find_command(run, err);
+}
+
+static bool is_module(const struct image *image, struct err *err)
+{
+    if (!image->header->component)
+        return true;
+    err_set(err, ERR_UNSUPPORTED, "a component, and 'run' takes core modules");
+    return err_remedy(err, "serve it with 'mayfly up', or build a module for WASI 0.1 (wasm32-wasip1)");
+}
+
+static bool resolve(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
+                    const void **ret_env, struct err *err)
+{
+    return is_module(image, err) && preview1_resolve(arg, image, import, ret_fn, ret_env, err);
+}
+
+/* The guest's time begins once everything is compiled. */
+static bool start_clock(const struct run *run, struct err *err)
+{
+    return run->timeout_ns == UINT64_MAX || deadline_set(run->timeout_ns, err);
+}
+
+static bool load(struct run *run, const struct cli_options *options, const struct compile_options *compile,
+                 struct err *err)
+{
+    int image_fd = cli_open(options->file, compile, NULL, err);
+    if (image_fd < 0)
+        return false;
+    run->program = program_open(image_fd, base_name(options->file), resolve, NULL, err);
+    close(image_fd);
+    if (!run->program || !is_module(&run->program->image, err) || !find_entry(run, options, err) ||
+        !cli_symbols(run->program, options, err))
+        return false;
+    run->program->memory_max = run->memory_max;
+    run->slot = slot_acquire(run->program, err);
+    return run->slot && start_clock(run, err);
+}
+
+/* WASI's functions mean the memory that the command exports. */
+static void use_memory(struct run *run)
+{
+    const struct preload_module *command = &run->preload->modules[run->preload->count - 1];
+    struct preview1 *process = run->process;
+    struct link_extern memory;
+    process->memory_off = process->memory_size_off = 0;
+    if (!instance_export(command->slot, STR("memory"), &memory) || memory.row->kind != WASM_MEMORY)
+        return;
+    process->memory_off = (uint64_t)link_address(&memory) - (uint64_t)run->slot->store;
+    process->memory_size_off = (uint64_t)link_size(&memory) - (uint64_t)run->slot->store;
+}
+
+/* The last module is the command; where others import its memory, or it theirs, does not matter. */
+static bool load_linked(struct run *run, const struct cli_options *options, const struct compile_options *compile,
+                        struct err *err)
+{
+    struct preload *preload = run->preload;
+    if (!preload_load(preload, options, compile, resolve, err))
+        return false;
+    for (uint32_t i = 0; i < preload->count; i++)
+        if (!cli_symbols(preload->modules[i].program, options, err))
+            return false;
+    preload->modules[0].program->memory_max = run->memory_max;
+    if (!start_clock(run, err) || !preload_link(preload, run->process, err) || !find_entry(run, options, err))
+        return false;
+    run->program = preload->modules[preload->count - 1].program;
+    run->slot = preload->modules[0].slot;
+    return true;
+}
+
+/* ---- running ---- */
+
 static void body(struct task *task)
 {
     struct run *run = task->arg;
-    if (run->program->start_each_time && !program_start(run->slot))
+    struct store *store = task->slot->store;
+    const struct invoke_func *entry = &run->entry;
+    if (run->program->start_each_time && !run->preload && !program_start(run->slot))
         return;
-    run->returned = guest_call(task->slot->store, run->start, NULL, 0, 0, NULL);
-}
-
-static void print_trap(const struct trap_report *report)
-{
-    char line[256];
-    fprintf(stderr, "trap: %s%s%s\n", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
-    for (uint32_t i = 0; i < report->frame_count; i++) {
-        trap_describe_frame(report, i, line, sizeof line);
-        fprintf(stderr, "%s\n", line);
-    }
-}
-
-static int exit_code(const struct run *run)
-{
-    if (run->process->exited)
-        return run->process->exit_code < 255 ? (int)run->process->exit_code : 255;
-    if (run->returned)
-        return 0;
-    print_trap(&run->task.report);
-    return CLI_TRAPPED;
+    if (run->initialize.funcref && !guest_call(store, run->initialize.funcref, NULL, 0, 0, NULL))
+        return;
+    run->returned =
+        guest_call(store, entry->funcref, entry->types, entry->param_count, entry->result_count, run->cells);
 }
 
 static bool execute(struct run *run, struct err *err)
 {
-    if (!run->preload)
-        run->slot = slot_acquire(run->program, err);
-    if (!run->slot)
-        return false;
     preview1_begin(run->process, run->slot->store, &run->program->image);
     if (run->preload)
         use_memory(run);
     return task_start(&run->task, run->slot, body, run, run->process, err);
+}
+
+/* ---- what came of it ---- */
+
+static void print_trap(const struct trap_report *report)
+{
+    char line[256], escaped[sizeof line];
+    fprintf(stderr, "trap: %s%s%s\n", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
+    for (uint32_t i = 0; i < report->frame_count; i++) {
+        trap_describe_frame(report, i, line, sizeof line);
+        cli_escape(str_of(line), escaped, sizeof escaped);
+        fprintf(stderr, "%s\n", escaped);
+    }
+}
+
+/* `done`: the task ran. */
+static int exit_code(const struct run *run, bool done, const struct err *err, const char *file)
+{
+    const struct trap_report *report = done ? &run->task.report : run->preload ? &run->preload->report : NULL;
+    if (run->process->exited)
+        return run->process->exit_code < 255 ? (int)run->process->exit_code : 255;
+    if (run->returned)
+        return invoke_print(&run->entry, run->cells);
+    if (report && report->trap) {
+        print_trap(report);
+        return CLI_TRAPPED;
+    }
+    err_print(err, run->preload && run->preload->file ? run->preload->file : file);
+    return err->kind == ERR_USAGE ? CLI_USAGE : err->kind == ERR_TRAP ? CLI_TRAPPED : CLI_FAILED;
 }
 
 static void finish(struct run *run)
@@ -207,29 +260,37 @@ static void finish(struct run *run)
         program_unload(run->program);
     preview1_free(run->process);
     stack_drain();
-    arena_free(&run->strings);
+    arena_free(&run->arena);
+}
+
+/* The guest's own arguments: those of a function that is called by name are its parameters. */
+static struct preview1_strings arguments(const struct cli_options *options)
+{
+    static const char *args[CLI_ARGS_MAX + 1];
+    uint32_t count = 0;
+    args[count++] = base_name(options->file);
+    for (char **at = options->args; !options->invoke && at && *at && count <= CLI_ARGS_MAX; at++)
+        args[count++] = *at;
+    return (struct preview1_strings){args, count};
 }
 
 int cli_run(const struct cli_options *options)
 {
     static struct preview1 process;
     static struct preload preload;
-    static const char *args[CLI_ARGS_MAX + 1], *env[CLI_LIST_MAX];
+    static const char *env[CLI_LIST_MAX];
     struct run run = {.process = &process, .preload = options->preload.count ? &preload : NULL};
     const struct compile_options compile = cli_compile_options(options);
     struct err err = {0};
-    uint32_t count = 0;
-    arena_init(&run.strings, STRINGS_BYTES);
-    args[count++] = base_name(options->file);
-    for (char **at = options->args; at && *at && count <= CLI_ARGS_MAX; at++)
-        args[count++] = *at;
-    process.args = (struct preview1_strings){args, count};
+    if (take_limits(&run, options) != CLI_DONE)
+        return CLI_USAGE;
+    arena_init(&run.arena, ARENA_BYTES);
+    process.args = arguments(options);
     signal(SIGPIPE, SIG_IGN);
     bool done = take_env(&run, &options->env, env, &err) && take_dirs(&run, &options->dir, &err) &&
                 (run.preload ? load_linked : load)(&run, options, &compile, &err) && execute(&run, &err);
-    if (!done)
-        err_print(&err, run.preload && preload.file ? preload.file : options->file);
-    int code = done ? exit_code(&run) : err.kind == ERR_USAGE ? CLI_USAGE : CLI_FAILED;
+    deadline_clear();
+    int code = exit_code(&run, done, &err, options->file);
     finish(&run);
     return code;
 }

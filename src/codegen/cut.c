@@ -62,7 +62,8 @@ static bool place_text(struct cutter *cutter, uint32_t index)
     const Elf64_Shdr *section = &cutter->object.sections[index];
     if (cutter->text)
         return bad(cutter, "it holds more than one function");
-    if (section->sh_size > TEXT_MAX || !is_alignment(section->sh_addralign) || object_contents(&cutter->object, section).len != section->sh_size)
+    if (section->sh_size > TEXT_MAX || !is_alignment(section->sh_addralign) ||
+        object_contents(&cutter->object, section).len != section->sh_size)
         return bad(cutter, "a section is malformed");
     cutter->text = index;
     cutter->object.placed[index] = 0;

@@ -54,7 +54,7 @@ struct store {
     uint64_t stack_high;   /* one past its highest address */
     uint64_t guest_fp;     /* frame pointer of the guest at its last host call: where backtraces begin */
     uint32_t trap;         /* enum trap, for TRAP_PENDING */
-    uint32_t preempt;      /* set when host code that runs long should yield */
+    uint32_t interrupt;    /* enum trap that host code which runs long must raise: guest_goes_on of runtime/trap.h */
     void *task;            /* struct task of runtime/, the current activity of this store */
     void *host;            /* the host's object for the current activity (a request, a process) */
     void *program;         /* struct program of runtime/, what this slot is an instance of */

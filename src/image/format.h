@@ -20,7 +20,7 @@
 #include "image/plan.h"
 
 #define IMAGE_MAGIC 0x31796c6679616dull /* "mayfly1" */
-#define IMAGE_FORMAT 1u
+#define IMAGE_FORMAT 2u
 #define IMAGE_PAGE 4096u
 #define IMAGE_SIZE_MAX ((uint64_t)1 << 32)
 
@@ -52,6 +52,10 @@ enum image_section {
 #undef SECTION
         IMAGE_SECTION_COUNT
 };
+
+/* A value type in a signature is a byte, its binary code. Of references that is the code of an abstract heap type; a
+ * defined type counts as func, struct or array. */
+#define IMAGE_TYPE_NEVER_NULL 0x80u /* added to a reference's */
 
 struct image_range {
     uint64_t offset, count; /* file offset, number of elements */

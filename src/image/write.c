@@ -198,13 +198,27 @@ static bool add_elem(struct writer *w, const struct unit *unit, uint32_t index, 
     return true;
 }
 
-/* A core signature as type codes (references all as 0x70: only their register class matters here). */
-static uint32_t add_signature(struct writer *w, const struct wasm_functype *type)
+/* `module`: the type's; NULL where a reference's kind does not matter. */
+static uint8_t type_code(const struct wasm_module *module, wasm_valtype type)
+{
+    static const uint8_t codes[] = {[WASM_COMP_FUNC] = (uint8_t)HEAP_FUNC,
+                                    [WASM_COMP_STRUCT] = (uint8_t)HEAP_STRUCT,
+                                    [WASM_COMP_ARRAY] = (uint8_t)HEAP_ARRAY};
+    wasm_heaptype heap = wasm_heap(type);
+    if (!wasm_is_ref(type))
+        return (uint8_t)type;
+    uint8_t code =
+        !wasm_heap_is_index(heap) ? (uint8_t)heap : codes[module ? module->types[heap].kind : WASM_COMP_FUNC];
+    return type & WASM_NULLABLE ? code : code | IMAGE_TYPE_NEVER_NULL;
+}
+
+/* A core signature as type codes. */
+static uint32_t add_signature(struct writer *w, const struct wasm_module *module, const struct wasm_functype *type)
 {
     uint32_t first = (uint32_t)w->sections[IMAGE_bytes].size;
     for (uint32_t i = 0; i < type->param_count + type->result_count; i++) {
         wasm_valtype value = i < type->param_count ? type->params[i] : type->results[i - type->param_count];
-        uint8_t code = wasm_is_ref(value) ? 0x70 : (uint8_t)value;
+        uint8_t code = type_code(module, value);
         buf_append(&w->sections[IMAGE_bytes], &code, 1);
     }
     return first;
@@ -244,7 +258,7 @@ static void describe_types(struct writer *w)
         row->member = i - type->group_start;
         row->param_count = type->func.param_count;
         row->result_count = type->func.result_count;
-        row->types_first = add_signature(w, &type->func);
+        row->types_first = add_signature(w, module, &type->func);
     }
 }
 
@@ -363,7 +377,7 @@ static void add_import(struct writer *w, const struct host_import *import)
     struct image_import row = {.kind = import->kind,
                                .param_count = import->type->param_count,
                                .result_count = import->type->result_count,
-                               .types_first = add_signature(w, import->type),
+                               .types_first = add_signature(w, NULL, import->type),
                                .interface = add_string(w, import->interface),
                                .name = add_string(w, import->name),
                                .signature = add_string(w, import->signature),
@@ -375,14 +389,15 @@ static void add_import(struct writer *w, const struct host_import *import)
 
 static void add_export(struct writer *w, const struct plan_export *export)
 {
-    const struct wasm_functype *type = wasm_func_type(w->plan->units[export->unit].module, export->func);
+    const struct wasm_module *module = w->plan->units[export->unit].module;
+    const struct wasm_functype *type = wasm_func_type(module, export->func);
     struct image_export row = {.interface = add_string(w, export->interface),
                                .name = add_string(w, export->name),
                                .signature = add_string(w, export->signature),
                                .funcref = template_funcref(w->plan, &w->code, export->unit, export->func),
                                .param_count = type->param_count,
                                .result_count = type->result_count,
-                               .types_first = add_signature(w, type),
+                               .types_first = add_signature(w, module, type),
                                .canon = canon_of(w, &export->options, export->handle_table)};
     ADD(w, exports, row);
 }

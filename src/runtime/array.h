@@ -1,6 +1,7 @@
 /* Arrays in bulk: copying between them and from segments (core specification, sections 4.6.5 and 4.6.6).
  *
- * References may be null, indices and lengths are anything; each function answers with the trap, or TRAP_NONE. */
+ * References may be null, indices and lengths are anything; each function answers with the trap, or TRAP_NONE.
+ * TRAP_PENDING: the guest must end (guest_goes_on), and a part was done. In a task of the store. */
 #ifndef MAYFLY_RUNTIME_ARRAY_H
 #define MAYFLY_RUNTIME_ARRAY_H
 

@@ -4,6 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* x86-64: `push rbp` is one byte long. */
+#define PUSH_SIZE 1
+#define POP_RBP 0x5d
+#define LEAVE 0xc9
+#define RET 0xc3
+
 bool frame_outer(const struct stack *stack, struct frame *frame)
 {
     uint64_t fp = frame->fp;
@@ -39,21 +45,61 @@ static void add_outer_frames(struct task *task, uint64_t fp)
         add_frames(task, frame);
 }
 
-void trap_report_here(struct task *task, enum trap trap, uint64_t pc, uint64_t fp)
+/* Begin the task's report; false: it has one. */
+static bool open_report(struct task *task, enum trap trap)
 {
     struct trap_report *report = &task->report;
     struct store *store = task->slot->store;
     if (report->trap)
-        return;
+        return false;
     if (trap == TRAP_PENDING)
         trap = store->trap ? (enum trap)store->trap : TRAP_HOST;
     else if (!store->trap)
         store->trap = trap;
     report->trap = trap;
     memcpy(report->message, store->trap_message, sizeof report->message);
-    add_frames(task, (struct frame){pc, fp});
+    return true;
+}
+
+static void add_all_frames(struct task *task, struct frame frame)
+{
+    add_frames(task, frame);
     for (const struct activation *a = task->activation; a && a->outer; a = a->outer)
         add_outer_frames(task, a->outer_fp);
+}
+
+void trap_report_here(struct task *task, enum trap trap, uint64_t pc, uint64_t fp)
+{
+    if (open_report(task, trap))
+        add_all_frames(task, (struct frame){pc, fp});
+}
+
+/* Functions begin with `push rbp; mov rbp, rsp` and end with `pop rbp` or `leave`, then a return or jump. Where the
+ * frame pointer is the caller's, this is where the return address lies; 0: it is the function's own. */
+static uint64_t return_slot(uint64_t pc, uint64_t sp)
+{
+    const struct program *program = program_of(pc);
+    const uint8_t *code = (const uint8_t *)pc;
+    uint32_t code_off = (uint32_t)(pc - (uint64_t)program->image.base);
+    const struct image_func *func = image_find_func(&program->image, code_off);
+    if (!func)
+        return 0;
+    if (code_off - func->code_off == PUSH_SIZE)
+        return sp + 8;
+    bool outside = code_off == func->code_off || code[0] == RET || code[-1] == POP_RBP || code[-1] == LEAVE;
+    return outside ? sp : 0;
+}
+
+void trap_report_interrupted(struct task *task, enum trap trap, struct frame frame, uint64_t sp)
+{
+    if (!open_report(task, trap))
+        return;
+    uint64_t at = return_slot(frame.pc, sp);
+    if (at >= task->stack->low && at + 8 <= task->stack->high && at % 8 == 0 && program_of(*(const uint64_t *)at)) {
+        add_frame(&task->report, frame.pc);
+        frame.pc = *(const uint64_t *)at;
+    }
+    add_all_frames(task, frame);
 }
 
 int trap_describe_frame(const struct trap_report *report, uint32_t index, char *text, size_t size)
@@ -74,6 +120,8 @@ int trap_describe_frame(const struct trap_report *report, uint32_t index, char *
                         site);
     if (func->kind == IMAGE_FUNC_THUNK)
         return snprintf(text, size, "%3u: <import %u of core instance %u>", index, func->func, func->unit);
+    if (func->kind == IMAGE_FUNC_ROUTINE)
+        return snprintf(text, size, "%3u: <routine of core instance %u>", index, func->unit);
     if (name.len)
         return snprintf(text, size, "%3u: %.*s (core instance %u, wasm offset 0x%x)", index, STR_ARG(name), func->unit,
                         site);

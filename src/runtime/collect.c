@@ -3,6 +3,8 @@
  * First all tiles (objects and holes) are walked, so that any address can be traced to the object around it; then
  * objects are marked from the roots; then the walk is repeated and what is unmarked becomes holes. A tile that does
  * not fit into its neighbourhood means that the heap is not what generated code makes of it: the process ends.
+ * Every loop ends early once the guest must end. Until the sweep nothing of the heap is changed but the current hole,
+ * which becomes a filler; a sweep that stops leaves holes that no list knows.
  * The stack of objects to scan is bounded; when it is full, marked objects are scanned again until nothing is new. */
 #include "base/alloc.h"
 #include "base/log.h"
@@ -15,6 +17,7 @@
 
 #define CARD_LOG2 16 /* bytes per entry of `cards` */
 #define STACK_MIN ((size_t)4096)
+#define STEPS_CHUNK 4096
 #define STACK_SHARE 64 /* one entry for so many bytes of heap at the most */
 
 struct collector {
@@ -27,7 +30,22 @@ struct collector {
     uint32_t *stack;    /* marked, not scanned */
     size_t count, capacity, stack_max;
     bool overflowed;
+    bool stopped; /* the guest must end: nothing goes on */
 };
+
+/* To be asked before every step of what may be long. */
+static bool goes_on(struct collector *c)
+{
+    if (!guest_goes_on(c->store->store))
+        c->stopped = true;
+    return !c->stopped;
+}
+
+/* The same for steps too short to ask before each. */
+static bool goes_on_at(struct collector *c, uint64_t step)
+{
+    return step % STEPS_CHUNK || goes_on(c);
+}
 
 /* ---- tiles; offsets here are from gc->first ---- */
 
@@ -69,7 +87,7 @@ static void set_bit(uint64_t *bits, uint64_t at)
 static void find_tiles(struct collector *c)
 {
     uint64_t card = 0;
-    for (uint64_t at = 0, size; at < c->size; at += size) {
+    for (uint64_t at = 0, size; at < c->size && goes_on(c); at += size) {
         size = tile_size(c, at);
         set_bit(c->starts, at);
         for (; card << CARD_LOG2 < at + size; card++)
@@ -150,10 +168,10 @@ static void scan_array(struct collector *c, const uint8_t *object, const struct 
     uint32_t length = ((const struct heap_header *)object)->length;
     const uint8_t *elements = object + HEAP_ELEMENTS_OFF;
     if (type->ref == HEAP_REF_ANY)
-        for (uint32_t i = 0; i < length; i++)
+        for (uint32_t i = 0; i < length && goes_on_at(c, i); i++)
             mark_ref(c, ((const uint32_t *)elements)[i]);
     else if (type->ref == HEAP_REF_EXTERN)
-        for (uint32_t i = 0; i < length; i++)
+        for (uint32_t i = 0; i < length && goes_on_at(c, i); i++)
             mark_extern(c, ((const uint64_t *)elements)[i]);
 }
 
@@ -169,16 +187,16 @@ static void scan(struct collector *c, uint64_t at)
 
 static void scan_stacked(struct collector *c)
 {
-    while (c->count)
+    while (c->count && goes_on(c))
         scan(c, c->stack[--c->count]);
 }
 
 static void scan_all(struct collector *c)
 {
     scan_stacked(c);
-    while (c->overflowed) {
+    while (c->overflowed && goes_on(c)) {
         c->overflowed = false;
-        for (uint64_t at = 0; at < c->size; at += tile_size(c, at))
+        for (uint64_t at = 0; at < c->size && goes_on(c); at += tile_size(c, at))
             if (test_bit(c->marks, at)) {
                 scan(c, at);
                 scan_stacked(c);
@@ -228,7 +246,7 @@ static void mark_stacks(struct collector *c, uint64_t here)
 
 static void mark_cells(struct collector *c, const union cell *cells, uint64_t count, uint32_t ref)
 {
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < count && goes_on_at(c, i); i++) {
         if (ref == HEAP_REF_ANY)
             mark_ref(c, cells[i].u32);
         else if (ref == HEAP_REF_EXTERN)
@@ -283,6 +301,8 @@ static void sweep(struct collector *c)
     uint64_t hole = 0, live = 0;
     memset(gc->bins, 0, sizeof gc->bins);
     for (uint64_t at = 0, size; at < c->size; at += size) {
+        if (!goes_on(c))
+            return;
         size = tile_size(c, at);
         if (!test_bit(c->marks, at))
             continue;
@@ -293,6 +313,17 @@ static void sweep(struct collector *c)
     gc_add_hole(gc, gc->first + (uint32_t)hole, c->size - hole);
     gc->live = live;
     gc->budget = live * 2 > GC_BUDGET_MIN ? live * 2 : GC_BUDGET_MIN;
+}
+
+/* In three walks; each needs all of the one before. */
+static void collect(struct collector *c)
+{
+    find_tiles(c);
+    __builtin_unwind_init(); /* registers that C keeps across calls go onto the stack */
+    if (!c->stopped)
+        mark_all(c, (uint64_t)__builtin_frame_address(0) - 256);
+    if (!c->stopped)
+        sweep(c);
 }
 
 static bool prepare(struct collector *c)
@@ -314,14 +345,11 @@ bool gc_collect(struct gc *gc, struct slot *first)
         *gc->words = (struct heap_words){(uint32_t)gc->open, (uint32_t)gc->open};
         gc->touched = true;
         gc->collections++;
-        find_tiles(&c);
-        __builtin_unwind_init(); /* registers that C keeps across calls go onto the stack */
-        mark_all(&c, (uint64_t)__builtin_frame_address(0) - 256);
-        sweep(&c);
+        collect(&c);
     }
     mem_free(c.starts);
     mem_free(c.marks);
     mem_free(c.cards);
     mem_free(c.stack);
-    return ready;
+    return ready && !c.stopped;
 }

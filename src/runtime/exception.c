@@ -35,12 +35,13 @@ static void land_in(const struct frame *at, uint64_t exception)
 static __attribute__((noreturn)) void unwind(struct store *store, uint64_t exception, uint64_t return_address)
 {
     struct frame frame = {return_address, store->guest_fp};
-    struct task *task = task_current;
+    const struct stack *stack = task_current->stack;
+    if (!guest_goes_on(store)) /* deep stacks make this long */
+        trap_leave(store, TRAP_PENDING, return_address);
     do
         land_in(&frame, exception);
-    while (frame_outer(task->stack, &frame));
-    trap_report_here(task, TRAP_UNCAUGHT_EXCEPTION, return_address, store->guest_fp);
-    guest_exit(task->activation);
+    while (frame_outer(stack, &frame));
+    trap_leave(store, TRAP_UNCAUGHT_EXCEPTION, return_address);
 }
 
 static struct exception *keep(struct slot *slot, uint64_t tag, const union cell *values, uint32_t count)
@@ -61,12 +62,9 @@ static struct exception *keep(struct slot *slot, uint64_t tag, const union cell 
 void exception_throw(struct store *store, uint64_t tag, const union cell *values, uint32_t count,
                      uint64_t return_address)
 {
-    struct task *task = task_current;
-    struct exception *exception = keep(task->slot, tag, values, count);
-    if (!exception) {
-        trap_report_here(task, TRAP_OUT_OF_MEMORY, return_address, store->guest_fp);
-        guest_exit(task->activation);
-    }
+    struct exception *exception = keep(task_current->slot, tag, values, count);
+    if (!exception)
+        trap_leave(store, TRAP_OUT_OF_MEMORY, return_address);
     unwind(store, (uint64_t)exception, return_address);
 }
 

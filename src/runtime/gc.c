@@ -117,15 +117,25 @@ static uint32_t obtain(struct gc *gc, uint64_t size, uint64_t most)
     return at ? use_hole(gc, at, gc_header(gc, at)->length, size) : grow(gc, size, most);
 }
 
+/* Bytes of objects that may be open: by the heap's own limits and what the store may still have. */
+static uint64_t limit(const struct gc *gc)
+{
+    const struct slot_account *account = task_current->slot->account;
+    uint64_t most = least(gc->size_max, HEAP_SIZE_MAX - gc->first), room = account->max - account->used;
+    uint64_t held = gc->open - gc->first;
+    return least(most, held + least(room, most)) & ~(PAGE - 1);
+}
+
 uint32_t gc_allocate(struct gc *gc, uint64_t size)
 {
     size = (size + HEAP_ALIGN - 1) & ~(uint64_t)(HEAP_ALIGN - 1);
-    uint64_t most = least(gc->size_max, HEAP_SIZE_MAX - gc->first) & ~(PAGE - 1);
+    uint64_t most = limit(gc);
     gc->touched = true;
     uint32_t at = size <= most && !gc->stress ? obtain(gc, size, least(gc->budget, most)) : 0;
     if (at || size > most)
         return at;
-    if (gc_collect(gc, task_current->slot) && gc->live > most - most / GC_LIVE_SHARE)
+    bool collected = gc_collect(gc, task_current->slot);
+    if (!guest_goes_on(task_current->slot->store) || (collected && gc->live > most - most / GC_LIVE_SHARE))
         return 0;
     return obtain(gc, size, most);
 }

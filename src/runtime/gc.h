@@ -43,7 +43,7 @@ void gc_init(struct gc *gc, uint8_t *base, struct heap_words *words, uint32_t fi
 void gc_reset(struct gc *gc, uint64_t open);
 
 /* Room for an object of `size` bytes, whose contents the caller sets before anything else is allocated: its offset,
- * or 0 when the store may not have more. Collects if need be. In a task of the store. */
+ * or 0 when the store may not have more or the guest must end. Collects if need be. In a task of the store. */
 uint32_t gc_allocate(struct gc *gc, uint64_t size);
 
 /* References of the `extern` hierarchy, a host's number below HEAP_EXTERN_INTERNAL included, as `any` and back (core
@@ -52,7 +52,8 @@ uint32_t gc_allocate(struct gc *gc, uint64_t size);
 uint64_t gc_internalize(struct gc *gc, uint64_t reference);
 uint64_t gc_externalize(const struct gc *gc, uint64_t reference);
 
-/* Free what is not reachable. In a task of the store, or while none runs. False: too little memory to try. */
+/* Free what is not reachable. In a task of the store, or while none runs. False: too little memory to try, or the guest
+ * must end (guest_goes_on of runtime/trap.h); the heap is as sound as before. */
 bool gc_collect(struct gc *gc, struct slot *first);
 
 /* Tests: from now on every allocation comes to gc_allocate and collects. */

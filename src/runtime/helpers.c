@@ -3,12 +3,15 @@
 #include "runtime/helpers.h"
 
 #include "runtime/array.h"
+#include "runtime/bulk.h"
 #include "runtime/exception.h"
 #include "runtime/task.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+
+#define ENTRIES_CHUNK ((uint64_t)16384) /* of a table, between two tests whether the guest goes on */
 
 /* The context's own image and slot: in a store of several images they are not the store's. */
 static struct image image_of(const struct context *context)
@@ -72,6 +75,15 @@ static uint32_t trap(const struct context *context, enum trap trap)
     return trap_raise(context->store, trap, NULL);
 }
 
+/* For helpers that cannot fail otherwise. `return_address` is the helper's. */
+static void end_if_due(const struct context *context, bool goes_on, uint64_t return_address)
+{
+    if (!goes_on)
+        trap_leave(context->store, TRAP_PENDING, return_address);
+}
+
+#define END_IF_DUE(context, goes_on) end_if_due(context, goes_on, (uint64_t)__builtin_return_address(0))
+
 static uint64_t help_memory_grow(struct context *context, uint32_t memory, uint64_t delta)
 {
     struct memory to = memory_of(context, memory);
@@ -80,6 +92,7 @@ static uint64_t help_memory_grow(struct context *context, uint32_t memory, uint6
     if (delta > row->max_bytes >> row->page_log2 || __builtin_add_overflow(old, delta << row->page_log2, &bytes) ||
         bytes > row->max_bytes)
         return UINT64_MAX;
+    END_IF_DUE(context, guest_goes_on(context->store));
     uint64_t base = (uint64_t)to.base;
     struct slot *slot = delta ? slot_of(task_current->slot, base) : NULL;
     if (delta && (!slot || !slot_grow(slot, base + old, base + bytes)))
@@ -94,8 +107,7 @@ static uint32_t help_memory_fill(struct context *context, uint32_t memory, uint6
     struct memory target = memory_of(context, memory);
     if (!within(to, length, *target.size))
         return trap(context, TRAP_MEMORY_BOUNDS);
-    memset(target.base + to, (int)value, length);
-    return 1;
+    return bulk_fill(context->store, target.base + to, (uint8_t)value, length);
 }
 
 static uint32_t help_memory_copy(struct context *context, uint32_t to_memory, uint32_t from_memory, uint64_t to,
@@ -104,18 +116,17 @@ static uint32_t help_memory_copy(struct context *context, uint32_t to_memory, ui
     struct memory target = memory_of(context, to_memory), source = memory_of(context, from_memory);
     if (!within(to, length, *target.size) || !within(from, length, *source.size))
         return trap(context, TRAP_MEMORY_BOUNDS);
-    memmove(target.base + to, source.base + from, length);
-    return 1;
+    return bulk_move(context->store, target.base + to, source.base + from, length);
 }
 
 static void help_move(struct context *context, uint64_t to, uint64_t from, uint64_t length)
 {
-    memmove((void *)to, (const void *)from, length);
+    END_IF_DUE(context, bulk_move(context->store, (void *)to, (const void *)from, length));
 }
 
 static void help_fill(struct context *context, uint64_t to, uint32_t value, uint64_t length)
 {
-    memset((void *)to, (int)value, length);
+    END_IF_DUE(context, bulk_fill(context->store, (void *)to, (uint8_t)value, length));
 }
 
 /* What is left of a segment: nothing once dropped. */
@@ -136,8 +147,7 @@ static uint32_t help_memory_init(struct context *context, uint32_t memory, uint3
     if (!within(to, length, *target.size) || !within(from, length, segment.count))
         return trap(context, TRAP_MEMORY_BOUNDS);
     struct image image = image_of(context);
-    memcpy(target.base + to, image_bytes(&image) + segment.first + from, length);
-    return 1;
+    return bulk_move(context->store, target.base + to, image_bytes(&image) + segment.first + from, length);
 }
 
 static void drop(const struct context *context, uint32_t row)
@@ -190,23 +200,30 @@ static uint32_t help_table_set(struct context *context, uint32_t table, uint64_t
     return 1;
 }
 
-static void fill(const struct context *context, struct table to, uint64_t from, uint64_t length, uint64_t reference)
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* False: the guest must end. */
+static bool fill(const struct context *context, struct table to, uint64_t from, uint64_t length, uint64_t reference)
 {
     struct table_entry entry = entry_of(context, to.row->is_func, reference);
-    for (uint64_t i = 0; i < length; i++)
-        to.entries[from + i] = entry;
+    for (uint64_t end = from + length, stop; from < end && guest_goes_on(context->store); from = stop)
+        for (stop = least(end, from + ENTRIES_CHUNK); from < stop; from++)
+            to.entries[from] = entry;
+    return guest_goes_on(context->store);
 }
 
 static uint64_t help_table_grow(struct context *context, uint32_t table, uint64_t reference, uint64_t delta)
 {
     struct table to = table_of(context, table);
     uint64_t old = *to.length;
-    if (delta > to.row->max - old)
+    if (delta > to.row->max - old || !slot_charge(task_current->slot, delta * sizeof(struct table_entry)))
         return UINT64_MAX;
-    if (delta) {
-        fill(context, to, old, delta, reference);
+    END_IF_DUE(context, fill(context, to, old, delta, reference));
+    if (delta)
         *to.length = old + delta;
-    }
     return old;
 }
 
@@ -216,8 +233,7 @@ static uint32_t help_table_fill(struct context *context, uint32_t table, uint64_
     struct table to = table_of(context, table);
     if (!within(index, length, *to.length))
         return trap(context, TRAP_TABLE_BOUNDS);
-    fill(context, to, index, length, reference);
-    return 1;
+    return fill(context, to, index, length, reference);
 }
 
 static uint32_t help_table_copy(struct context *context, uint32_t to_table, uint32_t from_table, uint64_t to,
@@ -226,8 +242,7 @@ static uint32_t help_table_copy(struct context *context, uint32_t to_table, uint
     struct table target = table_of(context, to_table), source = table_of(context, from_table);
     if (!within(to, length, *target.length) || !within(from, length, *source.length))
         return trap(context, TRAP_TABLE_BOUNDS);
-    memmove(target.entries + to, source.entries + from, length * sizeof(struct table_entry));
-    return 1;
+    return bulk_move(context->store, target.entries + to, source.entries + from, length * sizeof(struct table_entry));
 }
 
 /* References in an image are relative to its own slot: what makes them relative to the store. */
@@ -261,8 +276,11 @@ static uint32_t help_table_init(struct context *context, uint32_t table, uint32_
     struct image_segment segment = segment_of(context, unit_of(context)->elem_first + elem);
     if (!within(to, length, *target.length) || !within(from, length, segment.count))
         return trap(context, TRAP_TABLE_BOUNDS);
-    read_entries(context, segment, from, length, target.entries + to);
-    return 1;
+    for (uint64_t done = 0, part; done < length && guest_goes_on(context->store); done += part) {
+        part = least(length - done, ENTRIES_CHUNK);
+        read_entries(context, segment, from + done, part, target.entries + to + done);
+    }
+    return guest_goes_on(context->store);
 }
 
 static void help_elem_set(struct context *context, uint32_t elem, uint64_t index, uint64_t reference)
@@ -313,7 +331,7 @@ static uint64_t help_box_extern(struct context *context, uint64_t number)
 
 static uint32_t done(const struct context *context, enum trap result)
 {
-    return result == TRAP_NONE || trap(context, result);
+    return (result == TRAP_NONE && guest_goes_on(context->store)) || trap(context, result);
 }
 
 static uint32_t help_array_copy(struct context *context, uint64_t to, uint32_t to_index, uint64_t from,
@@ -361,7 +379,7 @@ static uint64_t new_array(const struct context *context, uint32_t type, const st
     enum trap result = array_new(gc_of(context), type, source, from, length, &ref);
     if (result == TRAP_OUT_OF_MEMORY)
         return out_of_memory(context);
-    return result == TRAP_NONE ? ref : trap(context, result);
+    return done(context, result) ? ref : 0;
 }
 
 static uint64_t help_array_new_data(struct context *context, uint32_t type, uint32_t data, uint32_t from,
@@ -394,17 +412,17 @@ static void help_rethrow_exception(struct context *context, uint64_t exception)
     exception_rethrow(context->store, exception, (uint64_t)__builtin_return_address(0));
 }
 
-/* Blocks the thread like any other guest code that runs for long. A trap while one store has one thread: nobody
- * could wake it. */
+/* Blocks the thread like any other guest code that runs for long, until its time is over. A trap while one store has
+ * one thread: nobody could wake it. */
 static uint32_t help_memory_wait(struct context *context, uint64_t timeout_ns)
 {
     const uint64_t second = 1000000000;
     if ((int64_t)timeout_ns < 0)
         return trap(context, TRAP_ENDLESS_WAIT);
     struct timespec rest = {(time_t)(timeout_ns / second), (long)(timeout_ns % second)};
-    while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
+    while (guest_goes_on(context->store) && nanosleep(&rest, &rest) != 0 && errno == EINTR)
         continue;
-    return 1;
+    return guest_goes_on(context->store);
 }
 
 const void *const helper_table[] = {

@@ -158,7 +158,7 @@ static void run_starts(struct task *task)
     }
 }
 
-static bool start(struct slot *slot, struct slot *first, void *host, struct err *err)
+static bool start(struct slot *slot, struct slot *first, void *host, struct trap_report *ret_report, struct err *err)
 {
     struct starting starting = {.slot = slot};
     struct task task = {0};
@@ -171,11 +171,15 @@ static bool start(struct slot *slot, struct slot *first, void *host, struct err 
         task_abandon(&task);
         return err_set(err, ERR_UNSUPPORTED, "instantiation waits for the host");
     }
-    return starting.done || err_set(err, ERR_TRAP, "%s", trap_text(task.report.trap));
+    if (starting.done)
+        return true;
+    if (ret_report)
+        *ret_report = task.report;
+    return err_set(err, ERR_TRAP, "%s", trap_text(task.report.trap));
 }
 
 bool instance_link(struct slot *first, struct program *program, link_resolver *resolve, void *arg, void *host,
-                   struct slot **ret_slot, struct err *err)
+                   struct slot **ret_slot, struct trap_report *ret_report, struct err *err)
 {
     const struct image *image = &program->image;
     if (!image->header->joinable)
@@ -188,7 +192,7 @@ bool instance_link(struct slot *first, struct program *program, link_resolver *r
     }
     slot->externs = externs;
     write_words(slot, first ? first : slot);
-    bool done = start(slot, first ? first : slot, host, err);
+    bool done = start(slot, first ? first : slot, host, ret_report, err);
     if (done)
         *ret_slot = slot;
     else if (!first)

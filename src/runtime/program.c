@@ -158,9 +158,6 @@ static bool first_start(struct program *program, struct err *err)
 {
     if (program->image.header->joinable) /* linking comes first: runtime/link.h */
         return true;
-    if (program->image.header->init_trap)
-        return err_set(err, ERR_TRAP, "instantiation traps: %s",
-                       trap_text((enum trap)program->image.header->init_trap));
     if (image_starts_count(&program->image) == 0)
         return true;
     struct import_words *real = program->hosts;
@@ -185,7 +182,15 @@ static bool first_start(struct program *program, struct err *err)
     return done;
 }
 
-struct program *program_load(int fd, const char *name, program_resolver *resolve, void *arg, struct err *err)
+static bool check_template(const struct program *program, struct err *err)
+{
+    const struct image_header *header = program->image.header;
+    if (header->joinable || !header->init_trap)
+        return true;
+    return err_set(err, ERR_TRAP, "instantiation traps: %s", trap_text((enum trap)header->init_trap));
+}
+
+struct program *program_open(int fd, const char *name, program_resolver *resolve, void *arg, struct err *err)
 {
     struct program *program = mem_alloc(1, sizeof *program);
     if (!program) {
@@ -194,6 +199,7 @@ struct program *program_load(int fd, const char *name, program_resolver *resolve
     }
     snprintf(program->name, sizeof program->name, "%s", name);
     program->helpers = helper_table;
+    program->memory_max = UINT64_MAX;
     program->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     bool mapped = program->fd >= 0 || err_errno(err, "cannot keep the image open");
     mapped = mapped && trap_install(err) && map_image(program, fd, err);
@@ -201,7 +207,20 @@ struct program *program_load(int fd, const char *name, program_resolver *resolve
         program->next = programs;
         programs = program;
     }
-    if (mapped && resolve_imports(program, resolve, arg, err) && first_start(program, err))
+    program->start_each_time = true;
+    if (mapped && resolve_imports(program, resolve, arg, err) && check_template(program, err))
+        return program;
+    program_unload(program);
+    return NULL;
+}
+
+struct program *program_load(int fd, const char *name, program_resolver *resolve, void *arg, struct err *err)
+{
+    struct program *program = program_open(fd, name, resolve, arg, err);
+    if (!program)
+        return NULL;
+    program->start_each_time = false;
+    if (first_start(program, err))
         return program;
     program_unload(program);
     return NULL;

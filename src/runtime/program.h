@@ -37,7 +37,9 @@ struct program {
     uint64_t snapshot_count;
     uint8_t *snapshot_bytes;
     uint64_t heap_open; /* end of the part of the heap that is open from the start, from the heap base */
-    bool start_each_time; /* start functions ask the host for something: run them in every instance */
+    bool
+        start_each_time; /* run start functions in every instance: they ask the host for something, or were not tried */
+    uint64_t memory_max; /* bytes that a store may have (struct slot_account), set before the first slot; UINT64_MAX */
     struct slot *free_slots;
     uint32_t slot_count;
     uint64_t hot[PROGRAM_HOT_MAX]; /* pages that instances write, learned: new slots make them resident */
@@ -47,6 +49,8 @@ struct program {
 /* Map the image in `fd` (checked by its header; whoever stored it checked it whole) and make it ready.
  * `name`: for logs. The descriptor may be closed afterwards. */
 struct program *program_load(int fd, const char *name, program_resolver *resolve, void *arg, struct err *err);
+/* The same for a program that makes one instance: nothing of it runs yet, its start functions run in the instance. */
+struct program *program_open(int fd, const char *name, program_resolver *resolve, void *arg, struct err *err);
 /* All its slots must be free. */
 void program_unload(struct program *program);
 

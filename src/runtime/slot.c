@@ -203,6 +203,46 @@ static void *reserve(uint64_t size, struct slot_region *region, struct err *err)
     return base;
 }
 
+static uint64_t word_at(const struct slot *slot, uint64_t slot_off)
+{
+    uint64_t word;
+    memcpy(&word, base_of(slot) + slot_off, sizeof word);
+    return word;
+}
+
+/* Bytes of the instance as it is now. */
+static uint64_t measure(const struct slot *slot)
+{
+    const struct image *image = &slot->program->image;
+    uint64_t bytes = slot->gc.open - slot->gc.first;
+    for (uint64_t i = 0; i < image_memories_count(image); i++)
+        bytes += image_memories(image)[i].owner ? word_at(slot, image_memories(image)[i].size_off) : 0;
+    for (uint64_t i = 0; i < image_tables_count(image); i++)
+        if (image_tables(image)[i].owner)
+            bytes += word_at(slot, image_tables(image)[i].length_off) * sizeof(struct table_entry);
+    return bytes;
+}
+
+bool slot_charge(struct slot *slot, uint64_t bytes)
+{
+    struct slot_account *account = slot->account;
+    if (bytes > account->max - account->used)
+        return false;
+    account->used += bytes;
+    return true;
+}
+
+static bool open_account(struct slot *slot, const struct slot *first, struct err *err)
+{
+    slot->own = (struct slot_account){.max = slot->program->memory_max};
+    slot->account = first ? first->account : &slot->own;
+    slot->initial = measure(slot);
+    if (slot_charge(slot, slot->initial))
+        return true;
+    return err_set(err, ERR_LIMIT, "memories, tables and objects need %llu bytes at the start, and %llu are allowed",
+                   (unsigned long long)(slot->account->used + slot->initial), (unsigned long long)slot->account->max);
+}
+
 static bool fill(struct slot *slot, struct store *store, struct err *err)
 {
     return fill_fixed(slot, store, err) && map_template(slot, err) && fill_snapshot(slot, err) && fill_hot(slot, err);
@@ -228,7 +268,7 @@ static struct slot *slot_create(struct program *program, const struct slot *firs
     slot->region = region;
     arena_init(&slot->exceptions, SLOT_EXCEPTION_BYTES);
     program->slot_count++;
-    if (fill(slot, first ? first->store : base, err))
+    if (fill(slot, first ? first->store : base, err) && open_account(slot, first, err))
         return slot;
     drop(slot);
     return NULL;
@@ -350,6 +390,7 @@ void slot_release(struct slot *slot)
         restore_page(&slot->hot[i]);
     if (slot->grown_count)
         clean = drop_grown(slot) && clean;
+    slot->own.used = slot->initial;
     if (slot->exceptions.used)
         arena_reset(&slot->exceptions);
     slot->thrown = NULL;
@@ -407,8 +448,12 @@ bool slot_grow(struct slot *slot, uint64_t low, uint64_t high)
         at++;
     if (!slot->region && at == SLOT_GROWN_MAX)
         return false;
-    if (low < high && mprotect((void *)low, high - low, PROT_READ | PROT_WRITE) != 0)
+    if (low < high && !slot_charge(slot, high - low))
         return false;
+    if (low < high && mprotect((void *)low, high - low, PROT_READ | PROT_WRITE) != 0) {
+        slot->account->used -= high - low;
+        return false;
+    }
     if (slot->region) /* never restored: nothing to remember */
         return true;
     if (at == slot->grown_count) {

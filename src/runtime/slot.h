@@ -30,6 +30,12 @@ struct slot_region {
     uint64_t low, next, high;
 };
 
+/* What the instances of a store have, in bytes: linear memories as large as the guest sees them, entries of tables,
+ * open parts of heaps. Counted when it is asked for, whether it was touched or not. */
+struct slot_account {
+    uint64_t used, max;
+};
+
 struct slot_page {
     uint8_t *page;
     const uint8_t *source; /* NULL: zero */
@@ -48,6 +54,8 @@ struct slot {
     struct {
         uint64_t low, high; /* addresses that memory.grow or the heap made accessible */
     } grown[SLOT_GROWN_MAX];
+    struct slot_account own, *account; /* the store's is its first slot's */
+    uint64_t initial;                  /* bytes that the instance begins with */
     struct task *tasks;      /* of the store: whose stacks hold references */
     struct gc gc;            /* base NULL: there is no heap */
     struct arena exceptions; /* thrown by this instance */
@@ -55,7 +63,8 @@ struct slot {
     struct slot_page hot[SLOT_HOT_MAX];
 };
 
-/* A slot holding a fresh instance (start functions that must run per instance have not run). */
+/* A slot holding a fresh instance (start functions that must run per instance have not run). ERR_LIMIT: it would begin
+ * with more than program->memory_max; this and slot_join count all slots of the store, by the first one's maximum. */
 struct slot *slot_acquire(struct program *program, struct err *err);
 /* End of the instance: everything it wrote is restored, the slot is free for the next one. */
 void slot_release(struct slot *slot);
@@ -89,7 +98,10 @@ static inline struct slot *slot_of(struct slot *first, uint64_t address)
     return first;
 }
 
-/* For memory.grow and the heap: make [low, high) accessible until the instance ends. */
+/* For table.grow: may the store have so many bytes more? Then they are counted until the instance ends. */
+bool slot_charge(struct slot *slot, uint64_t bytes);
+/* For memory.grow and the heap: make [low, high) accessible until the instance ends. False: no more may be had, or the
+ * system has none. */
 bool slot_grow(struct slot *slot, uint64_t low, uint64_t high);
 
 #endif

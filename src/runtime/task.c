@@ -96,6 +96,7 @@ bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *
     store->stack_high = stack->high;
     store->guest_fp = 0;
     store->trap = TRAP_NONE;
+    store->interrupt = TRAP_NONE;
     store->trap_message[0] = '\0';
     store->task = task;
     store->host = host;

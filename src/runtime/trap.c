@@ -51,9 +51,8 @@ static uint64_t reg(const ucontext_t *context, int which)
 }
 
 /* End the innermost activation: continue in guest_exit. */
-static void leave_guest(struct task *task, ucontext_t *context, enum trap trap)
+static void leave_guest(struct task *task, ucontext_t *context)
 {
-    trap_report_here(task, trap, reg(context, REG_RIP), reg(context, REG_RBP));
     context->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)guest_exit;
     context->uc_mcontext.gregs[REG_RDI] = (greg_t)(uintptr_t)task->activation;
     context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)0x400; /* direction flag */
@@ -105,10 +104,32 @@ static void on_fault(int signal_number, siginfo_t *info, void *raw)
     enum trap trap = TRAP_NONE;
     if (task && task->activation && program_of(pc))
         trap = trap_of_fault(task, signal_number, address, pc);
-    if (trap)
-        leave_guest(task, context, trap);
-    else
+    if (!trap) {
         die(signal_number, address, pc);
+        return;
+    }
+    trap_report_here(task, trap, pc, reg(context, REG_RBP));
+    leave_guest(task, context);
+}
+
+void trap_interrupt(ucontext_t *context, enum trap trap)
+{
+    struct task *task = task_current;
+    uint64_t pc = reg(context, REG_RIP);
+    if (!task)
+        return;
+    __atomic_store_n(&task->slot->store->interrupt, trap, __ATOMIC_RELAXED);
+    if (!task->activation || !program_of(pc))
+        return;
+    trap_report_interrupted(task, trap, (struct frame){pc, reg(context, REG_RBP)}, reg(context, REG_RSP));
+    leave_guest(task, context);
+}
+
+void trap_leave(struct store *store, enum trap trap, uint64_t return_address)
+{
+    struct task *task = task_current;
+    trap_report_here(task, trap, return_address, store->guest_fp);
+    guest_exit(task->activation);
 }
 
 /* Which vector state a preempted guest may hold: x87, SSE, AVX, AVX-512 as far as the system enables them. The room
@@ -127,6 +148,7 @@ static bool install_handlers(struct err *err)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    sigaddset(&action.sa_mask, TRAP_CLOCK_SIGNAL); /* a report is written by one handler at a time */
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         if (sigaction(signals[i], &action, NULL) != 0)
             return err_errno(err, "cannot install the fault handler");

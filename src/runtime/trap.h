@@ -1,8 +1,9 @@
 /* Traps: how guest code stops, and what is known about it afterwards.
  *
- * Guest code traps by an instruction (`ud1` with the trap's number), by a fault in a guard region, or
- * because a host function or helper returned false. The signal handler turns the first two into a jump
- * to the innermost activation's exit (runtime/guest.h); host frames are never jumped over.
+ * Guest code traps by an instruction (`ud1` with the trap's number), by a fault in a guard region,
+ * because a host function or helper returned false, or because its time is over (runtime/deadline.h). Signal handlers
+ * turn all but the third into a jump to the innermost activation's exit (runtime/guest.h); host frames are never
+ * jumped over.
  */
 #ifndef MAYFLY_RUNTIME_TRAP_H
 #define MAYFLY_RUNTIME_TRAP_H
@@ -10,13 +11,40 @@
 #include "base/err.h"
 #include "image/context.h"
 
+#include <signal.h>
+#include <ucontext.h>
+
 /* For host functions: record why the guest must trap, and return false. The first reason of an
  * activation wins. The message is kept in the store and cut to its size. */
 bool trap_raise(struct store *store, enum trap trap, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* For host functions and helpers that run long or wait: may they go on? To be asked between chunks of work (of a
+ * millisecond at most, or of more than a kilobyte), after every system call that was interrupted, and once before
+ * returning to the guest. False: the guest must end; the reason is raised, and the caller returns false in turn. */
+static inline bool guest_goes_on(struct store *store)
+{
+    uint32_t trap = __atomic_load_n(&store->interrupt, __ATOMIC_RELAXED);
+    return __builtin_expect(!trap, 1) || trap_raise(store, (enum trap)trap, NULL);
+}
+
+/* For helpers without a way to fail: end the innermost activation from here. Nothing of the helper may be left to
+ * release. `return_address` is the helper's. */
+void trap_leave(struct store *store, enum trap trap, uint64_t return_address) __attribute__((noreturn));
+
+/* For a signal handler: the current task's guest must end. If the interrupted code is image text, it ends there;
+ * otherwise host code that tests guest_goes_on ends it. A short host function may do neither, so whoever calls this
+ * goes on doing so until the task is done. Outside of tasks it does nothing.
+ *
+ * Unlike after other traps, the instance may be in the middle of anything, making an object for instance: nothing may
+ * enter it again, and its store ends or its slot is released. */
+void trap_interrupt(ucontext_t *context, enum trap trap);
+
 const char *trap_text(enum trap trap);
 
 #define TRAP_FRAMES_MAX 48
+
+/* The signal of timers that interrupt guests. Debuggers let it pass. */
+#define TRAP_CLOCK_SIGNAL SIGALRM
 
 /* The guest frames at a trap, innermost first. */
 struct trap_report {

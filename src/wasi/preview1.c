@@ -130,7 +130,7 @@ int preview1_random_get(struct preview1 *p, const union cell *v)
     uint32_t left = v[1].u32;
     if (!at)
         return -EFAULT;
-    while (left) {
+    while (left && guest_goes_on(p->store)) {
         ssize_t n = getrandom(p->bounce, left < PREVIEW1_BOUNCE ? left : PREVIEW1_BOUNCE, 0);
         if (n < 0 && errno == EINTR)
             continue;
@@ -199,9 +199,12 @@ static bool call(struct store *store, const void *env, union cell *v)
 {
     const struct function *row = env;
     struct preview1 *p = store->host;
+    p->store = store; /* start functions of linked modules come before preview1_begin */
     int code = row->call(p, v);
     if (p->exited)
         return trap_raise(store, TRAP_EXIT, NULL);
+    if (!guest_goes_on(store))
+        return false;
     v[0].u64 = preview1_errno(code);
     return true;
 }

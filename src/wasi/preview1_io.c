@@ -1,4 +1,5 @@
 /* Reading, writing, seeking and listing in WASI 0.1. */
+#include "runtime/trap.h"
 #include "wasi/preview1_call.h"
 
 #include <dirent.h>
@@ -8,6 +9,9 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+/* Bytes of one call: while the kernel copies to a file, no signal interrupts it. */
+#define WRITE_MAX ((size_t)8 << 20)
 
 /* Check the guest's vector of buffers and keep it in p->iovecs. */
 static int take_iovecs(struct preview1 *p, uint32_t ptr, uint32_t count)
@@ -63,16 +67,30 @@ static int write_flags(const struct preview1_fd *fd, bool at_place)
     return fd->kind == PREVIEW1_STREAM ? 0 : flags;
 }
 
+/* Cut the buffers to WRITE_MAX bytes; returns how many are left. */
+static int cut_iovecs(struct preview1 *p, uint32_t count)
+{
+    size_t left = WRITE_MAX;
+    uint32_t used = 0;
+    for (; used < count && left; used++) {
+        struct iovec *part = &p->iovecs[used];
+        part->iov_len = part->iov_len < left ? part->iov_len : left;
+        left -= part->iov_len;
+    }
+    return (int)used;
+}
+
 /* `offset` -1: at the descriptor's position. */
 static int write_at(struct preview1 *p, const union cell *v, off_t offset, const struct preview1_fd *fd,
                     uint32_t result)
 {
     ssize_t n;
+    int count = cut_iovecs(p, v[2].u32);
     if (would_block(fd, POLLOUT))
         return -EAGAIN;
     do
-        n = pwritev2(fd->host, p->iovecs, (int)v[2].u32, offset, write_flags(fd, offset >= 0));
-    while (n < 0 && errno == EINTR);
+        n = pwritev2(fd->host, p->iovecs, count, offset, write_flags(fd, offset >= 0));
+    while (n < 0 && errno == EINTR && guest_goes_on(p->store));
     return n < 0 ? -errno : put_size(p, result, n);
 }
 
@@ -122,7 +140,7 @@ static int read_at(struct preview1 *p, const union cell *v, off_t offset, const 
     struct iovec bounce = {p->bounce, iovecs_total(p, v[2].u32)};
     do
         n = preadv2(fd->host, &bounce, 1, offset, 0);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && errno == EINTR && guest_goes_on(p->store));
     if (n < 0)
         return -errno;
     scatter(p, (size_t)n);
@@ -235,7 +253,7 @@ static int open_listing(struct preview1_fd *fd, uint64_t cookie, struct listing 
 /* Entries until the guest's buffer is full, the last one cut where it does not fit; less than that means the end. */
 static int list_all(struct preview1 *p, const struct preview1_fd *fd, struct listing *list)
 {
-    while (!list->full && list->at < list->end) {
+    while (!list->full && list->at < list->end && guest_goes_on(p->store)) {
         long size = syscall(SYS_getdents64, fd->listing, p->bounce, PREVIEW1_BOUNCE);
         if (size <= 0)
             return size < 0 ? -errno : 0;

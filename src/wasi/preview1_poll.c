@@ -1,4 +1,5 @@
 /* poll_oneoff of WASI 0.1: clocks become one timeout of poll(2), descriptors its rows. */
+#include "runtime/trap.h"
 #include "wasi/preview1_call.h"
 
 #include <errno.h>
@@ -123,14 +124,14 @@ static bool note_events(struct polling *polling)
 }
 
 /* An interruption waits for what is left, not from the start. */
-static int wait_any(struct polling *polling)
+static int wait_any(struct preview1 *p, struct polling *polling)
 {
     do {
         uint64_t left = shortest(polling);
         struct timespec time = {(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
         if (ppoll(polling->fds, polling->count, left == NO_DEADLINE ? NULL : &time, NULL) < 0 && errno != EINTR)
             return -errno;
-    } while (!note_events(polling));
+    } while (!note_events(polling) && guest_goes_on(p->store));
     return 0;
 }
 
@@ -173,7 +174,7 @@ static int poll_all(struct preview1 *p, struct polling *polling, const union cel
             return -EINVAL;
         prepare(p, polling, i);
     }
-    int code = wait_any(polling);
+    int code = wait_any(p, polling);
     return code ? code : report(p, polling, v[1].u32, v[3].u32);
 }
 

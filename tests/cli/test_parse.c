@@ -154,6 +154,72 @@ static void lists_have_an_end(void **state)
     assert_int_equal(cli_parse(cli_find_command("run"), many, &options), CLI_PARSE_WRONG);
 }
 
+static void sizes_and_durations(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t size, duration; /* UINT64_MAX: none */
+    } rows[] = {
+        {"0", 0, UINT64_MAX},
+        {"1000", 1000, UINT64_MAX},
+        {"64K", 65536, UINT64_MAX},
+        {"3MiB", 3 << 20, UINT64_MAX},
+        {"2G", (uint64_t)2 << 30, UINT64_MAX},
+        {"500ms", UINT64_MAX, 500000000},
+        {"0s", UINT64_MAX, 0},
+        {"2m", UINT64_MAX, 120000000000},
+        {"1h", UINT64_MAX, 3600000000000},
+        {"18446744073709551614", UINT64_MAX - 1, UINT64_MAX},
+        {"18446744073709551616", UINT64_MAX, UINT64_MAX},
+        {"17179869184G", UINT64_MAX, UINT64_MAX},
+        {"9999999999h", UINT64_MAX, UINT64_MAX},
+        {"", UINT64_MAX, UINT64_MAX},
+        {"K", UINT64_MAX, UINT64_MAX},
+        {"1k", UINT64_MAX, UINT64_MAX},
+        {"-1", UINT64_MAX, UINT64_MAX},
+        {" 1", UINT64_MAX, UINT64_MAX},
+        {"1 ", UINT64_MAX, UINT64_MAX},
+        {"1.5s", UINT64_MAX, UINT64_MAX},
+        {"s", UINT64_MAX, UINT64_MAX},
+        {"1Ks", UINT64_MAX, UINT64_MAX},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t size = UINT64_MAX, duration = UINT64_MAX;
+        assert_int_equal(cli_size(rows[i].text, &size), rows[i].size != UINT64_MAX);
+        assert_int_equal(size, rows[i].size);
+        assert_int_equal(cli_duration(rows[i].text, &duration), rows[i].duration != UINT64_MAX);
+        assert_int_equal(duration, rows[i].duration);
+    }
+}
+
+static void foreign_text_is_escaped(void **state)
+{
+    char text[12];
+    cli_escape(STR("a\n\x1b\x7f"), text, sizeof text); /* "a\x0a\x1b\x7f" would be 13 bytes */
+    assert_string_equal(text, "a\\x0a...");
+    cli_escape(STR("elevenbytes"), text, sizeof text);
+    assert_string_equal(text, "elevenbytes");
+    cli_escape(STR("twelve bytes"), text, sizeof text);
+    assert_string_equal(text, "twelve b...");
+    cli_escape(STR("\t\x01"), text, sizeof text);
+    assert_string_equal(text, "\\x09\\x01");
+    cli_escape(STR(""), text, sizeof text);
+    assert_string_equal(text, "");
+}
+
+static void the_nearest_word(void **state)
+{
+    struct cli_nearest nearest = cli_nearest_to(STR("fibonaci"));
+    cli_consider(&nearest, STR("factorial"));
+    assert_int_equal(nearest.found.len, 0);
+    cli_consider(&nearest, STR("fibonacci"));
+    cli_consider(&nearest, STR("fibonaccis"));
+    assert_true(str_eq(nearest.found, STR("fibonacci")));
+    nearest = cli_nearest_to(STR("")); /* nothing was meant by it */
+    cli_consider(&nearest, STR("a"));
+    assert_int_equal(nearest.found.len, 0);
+}
+
 /* Usage errors are wanted here, and nobody wants to read them. */
 static int be_quiet(void **state)
 {
@@ -171,6 +237,9 @@ int main(void)
         cmocka_unit_test(what_follows_the_file_is_the_guests),
         cmocka_unit_test(options_may_follow_the_file_of_others),
         cmocka_unit_test_setup(lists_have_an_end, be_quiet),
+        cmocka_unit_test(sizes_and_durations),
+        cmocka_unit_test(foreign_text_is_escaped),
+        cmocka_unit_test(the_nearest_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

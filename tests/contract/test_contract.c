@@ -237,10 +237,10 @@ static void body(struct task *task)
     struct run *run = task->arg;
     const struct image_export *row = find(run->side, run->name);
     const uint8_t *types = image_bytes(&world.programs[run->side]->image) + row->types_first;
+    uint64_t funcref = reference(run->side, run->name);
     if (run->before)
         run->before();
-    run->returned = guest_call(world.slots[CALLEE]->store, reference(run->side, run->name), types, row->param_count,
-                               row->result_count, run->v);
+    run->returned = guest_call(world.slots[CALLEE]->store, funcref, types, row->param_count, row->result_count, run->v);
     if (run->after)
         run->after();
 }
@@ -491,6 +491,65 @@ static void preemption(void **state)
     printf("           preempted %llu times\n", (unsigned long long)interruptions);
 }
 
+/* ---- the end of the guest's time at every instruction ---- */
+
+static uint64_t steps, end_at; /* instructions behind which nothing and something happens */
+static bool in_text_only;
+
+static void on_step_end(int number, siginfo_t *info, void *raw)
+{
+    ucontext_t *context = raw;
+    (void)number, (void)info;
+    if (in_text_only && !program_of((uint64_t)context->uc_mcontext.gregs[REG_RIP]))
+        return;
+    if (steps++ >= end_at)
+        trap_interrupt(context, TRAP_DEADLINE);
+}
+
+/* The backtrace goes out to the function that was called, wherever it begins. */
+static void assert_outermost(const char *name)
+{
+    assert_true(task.report.frame_count > 0);
+    const struct image *image = &world.programs[CALLER]->image;
+    uint64_t pc = task.report.frames[task.report.frame_count - 1];
+    const struct image_func *func = image_find_func(image, (uint32_t)(pc - (uint64_t)image->base));
+    if (!func || func->code_off != FUNCREF_CODE(find(CALLER, name)->funcref))
+        fail_msg("the backtrace does not go out to %s when it ends behind instruction %llu", name,
+                 (unsigned long long)end_at);
+}
+
+/* End the function behind its n-th instruction: for all n where the guest's own count, for fewer and fewer where the
+ * host's count as well. */
+static void end_everywhere(const char *name, int32_t argument, bool text_only)
+{
+    struct run run = {.returned = false};
+    in_text_only = text_only;
+    for (end_at = 0; !run.returned; end_at += 1 + (text_only ? 0 : end_at / 2)) {
+        run = (struct run){.side = CALLER, .name = name, .before = trap_flag_on, .after = trap_flag_off};
+        run.v[0].i32 = argument;
+        steps = 0;
+        begin(&run);
+        assert_int_equal(task.state, TASK_DONE);
+        if (run.returned)
+            break;
+        assert_int_equal(task.report.trap, TRAP_DEADLINE);
+        assert_outermost(name);
+    }
+    assert_true(end_at > 4);
+}
+
+static void interruption(void **state)
+{
+    (void)state;
+    struct sigaction action = {.sa_sigaction = on_step_end, .sa_flags = SA_SIGINFO | SA_ONSTACK}, old;
+    assert_int_equal(sigaction(SIGTRAP, &action, &old), 0);
+    end_everywhere("work", 1, true);
+    end_everywhere("fault", 0, true);
+    end_everywhere("host", 21, false);
+    sigaction(SIGTRAP, &old, NULL);
+    ASSERT_RETURNS(2 * 21 + 1, CALLER, "host", 21, 0);
+}
+
 #define CLASSES(CLASS)                                                                                                 \
     CLASS(calls_with_registers_and_spills)                                                                             \
     CLASS(host_calls)                                                                                                  \
@@ -500,7 +559,8 @@ static void preemption(void **state)
     CLASS(traps_with_backtraces)                                                                                       \
     CLASS(stack_overflow)                                                                                              \
     CLASS(memory_bounds)                                                                                               \
-    CLASS(preemption)
+    CLASS(preemption)                                                                                                  \
+    CLASS(interruption)
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`mayfly run` end to end: a guest command (guests/process.c) as a process.
+"""`mayfly run` end to end: a guest command (guests/process.c) as a process, and single functions of other modules.
 
     command.py PROGRAM [CASE...]    as run.py
 """
@@ -83,6 +83,118 @@ def case_command_preload():
     expect(mayfly("--preload", f"lib={GUEST}", guest_file=command), 1, "", "memory of its own")
     expect(mayfly("--preload", f"lib={command}", guest_file=command), 1, "", "preload_command.wasm: unknown import lib.")
     expect(mayfly("--preload", "lib", guest_file=command), 2, "", "NAME=FILE")
+
+
+def invoke(file, name, *arguments, options=()):
+    return mayfly(*options, "--invoke", name, guest_file=file, deed=arguments)
+
+
+def case_command_invoke():
+    """Functions by name: values of every type come back as they were passed; what does not fit is refused by name."""
+    file = guest("invoke")
+    for kind, text, output in (("i32", "4294967295", "-1"), ("i32", "-0x80000000", "-2147483648"), ("i64", "-7", None),
+                               ("f32", "0.1", None), ("f32", "nan:0x123", None), ("f64", "0x1p-1074", "5e-324"),
+                               ("f64", "-inf", None), ("f64", "-nan", None), ("externref", "null", None),
+                               ("funcref", "null", None), ("v128", "0x0123456789abcdef0123456789abcdef", None)):
+        expect(invoke(file, kind, text), 0, (output or text) + "\n")
+    many = ["1", "2", "3", "4", "5", "6", "7", "8", "1.5", "2", "3", "4", "5", "6", "7", "8", "9.25", "10.5", "0xff"]
+    expect(invoke(file, "many", *many), 0, f"10.5\n1\n8\n0x{255:032x}\n7\n9.25\n")
+    expect(invoke(file, "make"), 0, "structure\ni31\nobject\narray\nnull\nfunction\n")
+    expect(invoke(file, "nothing"), 0, "")
+    expect(invoke(file, "ready"), 0, "1\n")
+    expect(invoke(file, "_initialize"), 0, "")
+    answer = invoke(file, "divide", "1", "0")
+    expect(answer, 134, "", "trap: integer divide by zero\n")
+    check(" divide " in answer[2].splitlines()[1], f"the function's name in {answer[2]!r}")
+    expect(invoke(file, "divide", "1"), 2, "", "'divide' is (i32, i32) -> (i32); it takes 2 arguments, not 1")
+    expect(invoke(file, "divide", "1", "x\x1b"), 2, "", "argument 2 is no i32: 'x\\x1b'")
+    expect(invoke(file, "never_null", "null"), 2, "", "((ref struct)) -> (i32)")
+    expect(invoke(file, "devide", "1", "0"), 1, "", "did you mean 'divide'?")
+    expect(invoke(file, "something else"), 1, "", "'bad\\x0a\\x1b[31mname'")
+    expect(invoke(os.path.join(ROOT, "examples", "hello-c", "hello.wasm"), "f"), 1, "", "component")
+    expect(invoke(GUEST, "_start"), 9, "", "process.wasm: no such deed\n")
+    library, linked = f"lib={guest('preload_lib')}", ("--preload", f"a={guest('start')}")
+    expect(invoke(file, "ready", options=linked), 0, "1\n")
+    expect(invoke(file, "divide", "-9", "2", options=linked), 0, "-4\n")
+    expect(invoke(file, "divide", "-9", options=linked), 2, "", "(i32, i32) -> (i32)")
+    expect(invoke(file, "devide", options=linked), 1, "", "did you mean 'divide'?")
+    expect(invoke(guest("preload_command"), "_start", options=("--preload", library)), 41)
+
+
+def start_guest(folder, deed):
+    """guests/start.wat with its deed written into it."""
+    file = os.path.join(folder, f"start{deed}.wasm")
+    with open(guest("start"), "rb") as source, open(file, "wb") as out:
+        out.write(source.read().replace(b"\1?", b"\1" + str(deed).encode()))
+    return file
+
+
+def case_command_memory():
+    """--max-memory holds for all memories, tables and objects together, from the start on."""
+    file, limit = guest("limits"), lambda size: ("--max-memory", size)
+    expect(invoke(file, "memory_grow", "1", options=limit("100M")), 0, "1025\n")
+    expect(invoke(file, "memory_grow", "1000", options=limit("100M")), 0, "-1\n")
+    expect(invoke(file, "memory_grow", "1000", options=limit("1G")), 0, "1025\n")
+    expect(invoke(file, "table_grow", "1000000", options=limit("100M")), 0, "1\n")
+    expect(invoke(file, "table_grow", "2000000", options=limit("100M")), 0, "-1\n")
+    expect(invoke(file, "both", "200", "1000000", options=limit("100M")), 0, "1025\n-1\n")
+    expect(invoke(file, "keep", "100000", options=limit("100M")), 0, "")
+    expect(invoke(file, "keep", "2000000", options=limit("100M")), 134, "", "trap: out of memory")
+    expect(invoke(file, "keep", "2000000", options=limit("200MiB")), 0, "")
+    expect(invoke(file, "memory_grow", "0", options=limit("79M")), 1, "", "bytes at the start, and 82837504 are allowed")
+    expect(mayfly("--max-memory", "1T"), 2, "", "--max-memory")
+    with tempfile.TemporaryDirectory() as folder:
+        still, grows = start_guest(folder, 0), start_guest(folder, 2)
+        expect(invoke(still, "answer", options=limit("1048576")), 0, "42\n")
+        expect(invoke(still, "answer", options=limit("1048575")), 1, "", "1048576 bytes")
+        expect(invoke(grows, "answer", options=limit("1M")), 134, "", "trap: unreachable\n")
+        expect(invoke(grows, "answer", options=limit("1088K")), 0, "42\n")
+        twice = ("--preload", f"a={still}")
+        expect(invoke(still, "answer", options=(*twice, *limit("2M"))), 0, "42\n")
+        expect(invoke(still, "answer", options=(*twice, *limit("2097151"))), 1, "", "2097152 bytes")
+        expect(invoke(grows, "answer", options=(*twice, *limit("2M"))), 134, "", "trap: unreachable\n")
+        expect(invoke(still, "answer", options=("--preload", f"a={grows}", *limit("2M"))), 1, "", "need 2162688 bytes")
+
+
+OVER = "trap: time limit reached\n"
+
+
+def case_command_timeout():
+    """--timeout ends what would never end: in the guest's code, in helpers, in the collector, in the host."""
+    file, soon = guest("limits"), ("--timeout", "200ms")
+    for name in ("spin", "calls", "fill", "fill_little", "copy", "init", "grow", "table_fill", "table_copy",
+                 "table_init", "wait", "throw", "garbage", "collect", "array_copy", "sleep", "clock", "random"):
+        answer = invoke(file, name, options=soon)
+        expect(answer, 134, "", OVER)
+        check(name == "throw" or f" {name}_forever " in answer[2], f"{name}_forever in {answer[2]!r}")
+    for name in ("poll_input", "read", "write"):
+        with subprocess.Popen([run.PROGRAM, "run", *soon, "--invoke", name, file], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            code = process.wait(run.START_SECONDS)
+            errors = process.stderr.read().decode()
+        check(code == 134 and OVER in errors and f" {name}_forever " in errors, f"{name}: {code} {errors!r}")
+    expect(invoke(file, "memory_grow", "0", options=("--timeout", "1h")), 0, "1025\n")
+    expect(invoke(file, "spin", options=("--timeout", "0s")), 134, "", OVER)
+    expect(mayfly("--timeout", "1h", deed=("exit", "3")), 3)
+    for wrong in ("5", "s", "1.5s", "-1s", ""):
+        expect(mayfly(f"--timeout={wrong}"), 2, "", "--timeout")
+
+
+def case_command_timeout_start():
+    """The time counts from the first code of the guest: start functions and _initialize, of libraries too."""
+    soon = ("--timeout", "200ms")
+    with tempfile.TemporaryDirectory() as folder:
+        still, starts, initializes = (start_guest(folder, deed) for deed in (0, 1, 3))
+        for answer in (mayfly(*soon, guest_file=starts), invoke(starts, "answer", options=soon),
+                       invoke(still, "answer", options=(*soon, "--preload", f"a={starts}")),
+                       invoke(starts, "answer", options=(*soon, "--preload", f"a={still}"))):
+            expect(answer, 134, "", OVER)
+            check(" spin " in answer[2] and " begin " in answer[2], f"spin and begin in {answer[2]!r}")
+        for answer in (invoke(initializes, "answer", options=soon),
+                       invoke(still, "answer", options=(*soon, "--preload", f"a={initializes}")),
+                       invoke(initializes, "answer", options=(*soon, "--preload", f"a={still}"))):
+            expect(answer, 134, "", OVER)
+            check(" spin " in answer[2] and " make_ready " in answer[2], f"spin and make_ready in {answer[2]!r}")
 
 
 CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}

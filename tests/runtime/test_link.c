@@ -89,7 +89,7 @@ static struct slot *link_program(struct program *program)
     struct err err = {0};
     struct slot *slot = NULL;
     OK(trap_install(&err), err); /* the test framework put its own handlers in place */
-    OK(instance_link(world.first, program, resolve, NULL, NULL, &slot, &err), err);
+    OK(instance_link(world.first, program, resolve, NULL, NULL, &slot, NULL, &err), err);
     return slot;
 }
 
@@ -98,7 +98,7 @@ static struct err link_fails(struct program *program)
     struct err err = {0};
     struct slot *slot = NULL;
     OK(trap_install(&err), err);
-    assert_false(instance_link(world.first, program, resolve, NULL, NULL, &slot, &err));
+    assert_false(instance_link(world.first, program, resolve, NULL, NULL, &slot, NULL, &err));
     assert_null(slot);
     return err;
 }
@@ -258,7 +258,7 @@ static void nothing_runs_unlinked(void **state)
     assert_null(slot_acquire(world.programs[1], &err));
     assert_int_equal(err.kind, ERR_LINK);
     struct slot *slot = NULL;
-    assert_false(instance_link(NULL, world.programs[1], resolve, NULL, NULL, &slot, &err)); /* of another store */
+    assert_false(instance_link(NULL, world.programs[1], resolve, NULL, NULL, &slot, NULL, &err)); /* of another store */
     assert_int_equal(err.kind, ERR_LINK);
 }
 
@@ -296,7 +296,7 @@ static const struct {
     DIFFERENT("memory", 2, 0, 2),
     DIFFERENT("memory", 2, 1, 1, 3),
     DIFFERENT("memory", 2, 3, 1, 4), /* shared */
-    DIFFERENT("memory", 2, 4, 1),    /* 64-bit */
+    DIFFERENT("memory", 2, 4, 1), /* 64-bit */
     MATCHING("seven", 3, I32, 0),
     DIFFERENT("seven", 3, I32, 1),
     DIFFERENT("seven", 3, I64, 0),
@@ -318,12 +318,12 @@ static struct buf import_one(const char *name, const uint8_t *description, size_
 {
     struct buf module = build_module(), section = build_new();
     SECTION(&module, 1, 7, 0x60, 1, I32, 1, I32, /* 0 */
-            0x60, 1, I64, 1, I32,                /* 1 */
-            0x50, 0, 0x60, 0, 1, I32,            /* 2: sub */
-            0x50, 1, 2, 0x60, 0, 1, I32,         /* 3: sub 2 */
-            0x60, 0, 1, I32,                     /* 4 */
-            0x60, 1, I32, 0,                     /* 5 */
-            0x60, 1, I64, 0);                    /* 6 */
+            0x60, 1, I64, 1, I32, /* 1 */
+            0x50, 0, 0x60, 0, 1, I32, /* 2: sub */
+            0x50, 1, 2, 0x60, 0, 1, I32, /* 3: sub 2 */
+            0x60, 0, 1, I32, /* 4 */
+            0x60, 1, I32, 0, /* 5 */
+            0x60, 1, I64, 0); /* 6 */
     BYTES(&section, 1, 1, 'p', (uint8_t)strlen(name));
     buf_append(&section, name, strlen(name));
     buf_append(&section, description, size);
@@ -338,7 +338,7 @@ static void imports_match_by_type(void **state)
         struct program *program = load(module.data, module.size);
         struct err err = {0};
         struct slot *slot;
-        bool linked = instance_link(world.first, program, resolve, NULL, NULL, &slot, &err);
+        bool linked = instance_link(world.first, program, resolve, NULL, NULL, &slot, NULL, &err);
         if (linked != imports[i].matches)
             fail_msg("import %zu, of %s: %s", i, imports[i].name, linked ? "matches" : err.message);
         if (!linked)

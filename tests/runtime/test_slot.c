@@ -169,6 +169,48 @@ static void new_slots_know_what_old_ones_learned(void **state)
     slot_release(second);
 }
 
+/* 129 pages and two entries at the start, two pages more at the most. */
+#define INITIAL (((uint64_t)PAGES_64K << 16) + 2 * sizeof(struct table_entry))
+
+static void grow_up_to_the_limit(struct slot *slot, char *bytes)
+{
+    uint64_t end = (uint64_t)bytes + ((uint64_t)PAGES_64K << 16);
+    assert_int_equal(slot->account->used, INITIAL);
+    assert_false(slot_grow(slot, end, end + 65536 * 2 + IMAGE_PAGE));
+    assert_true(slot_grow(slot, end, end + 65536));
+    assert_false(slot_charge(slot, 65536 + 1));
+    assert_true(slot_charge(slot, 65536));
+    assert_false(slot_charge(slot, 1));
+    assert_false(slot_grow(slot, end + 65536, end + 65536 + IMAGE_PAGE));
+    assert_int_equal(slot->account->used, slot->account->max);
+}
+
+static void memory_is_counted(void **state)
+{
+    struct err err = {0};
+    program->memory_max = INITIAL + 2 * 65536;
+    for (int i = 0; i < 3; i++)
+        instance(grow_up_to_the_limit); /* what one instance had, the next one has again */
+    while (program->free_slots) {
+        struct slot *slot = program->free_slots;
+        program->free_slots = slot->next;
+        slot_destroy(slot);
+    }
+    program->memory_max = INITIAL - 1;
+    assert_null(slot_acquire(program, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    program->memory_max = 2 * INITIAL + 5; /* of a store: room for two */
+    struct slot *first = slot_open(program, &err), *second = slot_join(first, program, &err);
+    assert_non_null(second);
+    assert_null(slot_join(first, program, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_int_equal(first->account->used, 2 * INITIAL);
+    assert_true(slot_charge(second, 5));
+    assert_false(slot_charge(first, 1));
+    slot_destroy(first);
+    assert_int_equal(program->slot_count, 0);
+}
+
 /* More than any reservation of a memory times 256 would have room for below 2^38. */
 static void many_slots_of_one_store(void **state)
 {
@@ -201,6 +243,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(grown_pages_are_dropped, load, unload),
         cmocka_unit_test_setup_teardown(new_slots_know_what_old_ones_learned, load, unload),
         cmocka_unit_test_setup_teardown(many_slots_of_one_store, load, unload),
+        cmocka_unit_test_setup_teardown(memory_is_counted, load, unload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

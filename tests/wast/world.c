@@ -53,7 +53,7 @@ static struct slot *instantiate(struct world *world, const char *path, struct er
 {
     struct slot *slot = NULL;
     struct program *program = compile(world, path, err);
-    if (!program || !instance_link(world->first, program, resolve_import, world, NULL, &slot, err))
+    if (!program || !instance_link(world->first, program, resolve_import, world, NULL, &slot, NULL, err))
         return NULL;
     return slot;
 }

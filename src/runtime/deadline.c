@@ -1,0 +1,76 @@
+/* See deadline.h. The handler reads the clock itself, so a signal that was on its way when the deadline was cleared or
+ * moved, or that somebody else sent, changes nothing. */
+#include "runtime/deadline.h"
+
+#include "runtime/trap.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000u
+
+static _Thread_local volatile uint64_t deadline; /* on the monotonic clock; 0: none */
+static _Thread_local timer_t timer;
+
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+static void on_tick(int signal_number, siginfo_t *info, void *raw)
+{
+    int kept = errno;
+    (void)signal_number, (void)info;
+    if (deadline && now() >= deadline)
+        trap_interrupt(raw, TRAP_DEADLINE);
+    errno = kept;
+}
+
+/* System calls must not be taken up again by themselves: no SA_RESTART. */
+static bool install(struct err *err)
+{
+    struct sigaction action = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigset_t clock;
+    sigemptyset(&clock);
+    sigaddset(&clock, TRAP_CLOCK_SIGNAL);
+    if (sigaction(TRAP_CLOCK_SIGNAL, &action, NULL) != 0)
+        return err_errno(err, "cannot install the handler of the timer");
+    pthread_sigmask(SIG_UNBLOCK, &clock, NULL); /* whoever started this process may have blocked it */
+    return true;
+}
+
+static bool start(struct err *err)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TRAP_CLOCK_SIGNAL};
+    event._sigev_un._tid = gettid();
+    const struct itimerspec times = {
+        .it_interval = {.tv_nsec = DEADLINE_TICK_NS},
+        .it_value = {.tv_sec = (time_t)(deadline / NS_PER_S), .tv_nsec = (long)(deadline % NS_PER_S)}};
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0)
+        return err_errno(err, "cannot make a timer");
+    if (timer_settime(timer, TIMER_ABSTIME, &times, NULL) == 0)
+        return true;
+    err_errno(err, "cannot start the timer");
+    timer_delete(timer);
+    return false;
+}
+
+bool deadline_set(uint64_t after_ns, struct err *err)
+{
+    deadline_clear();
+    deadline = now() + after_ns;
+    if (trap_install(err) && install(err) && start(err))
+        return true;
+    deadline = 0;
+    return false;
+}
+
+void deadline_clear(void)
+{
+    if (deadline)
+        timer_delete(timer);
+    deadline = 0;
+}

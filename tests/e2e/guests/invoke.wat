@@ -1,0 +1,26 @@
+;; Functions of every kind of type; the tests of `mayfly run --invoke` pass them values and compare what comes back. It
+;; imports nothing.
+(module
+  (type $node (struct (field i32)))
+  (type $numbers (array i32))
+  (global $ready (mut i32) (i32.const 0))
+  (func (export "_initialize") (global.set $ready (i32.add (global.get $ready) (i32.const 1))))
+  (func (export "ready") (result i32) (global.get $ready))
+  (func (export "i32") (param i32) (result i32) (local.get 0))
+  (func (export "i64") (param i64) (result i64) (local.get 0))
+  (func (export "f32") (param f32) (result f32) (local.get 0))
+  (func (export "f64") (param f64) (result f64) (local.get 0))
+  (func (export "v128") (param v128) (result v128) (local.get 0))
+  (func (export "externref") (param externref) (result externref) (local.get 0))
+  (func (export "funcref") (param funcref) (result funcref) (local.get 0))
+  (func (export "never_null") (param (ref $node)) (result i32) (struct.get $node 0 (local.get 0)))
+  (func $make (export "make") (result (ref $node) anyref anyref (ref $numbers) (ref null $node) (ref func))
+    (struct.new $node (i32.const 5)) (ref.i31 (i32.const 6)) (struct.new $node (i32.const 7))
+    (array.new $numbers (i32.const 8) (i32.const 9)) (ref.null $node) (ref.func $make))
+  (func (export "nothing"))
+  (func (export "many") ;; more of each kind than travel in registers
+    (param i32 i64 i32 i64 i32 i64 i32 i64 f32 f64 f32 f64 f32 f64 f32 f64 f32 f64 v128)
+    (result f64 i32 i64 v128 i32 f32)
+    (local.get 17) (local.get 0) (local.get 7) (local.get 18) (local.get 6) (local.get 16))
+  (func $divide (export "divide") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
+  (func (export "bad\n\1b[31mname")))

@@ -119,14 +119,33 @@ static uint32_t help_memory_copy(struct context *context, uint32_t to_memory, ui
     return bulk_move(context->store, target.base + to, source.base + from, length);
 }
 
+/* Out of the way of short blocks, which are one jump away from the C library. */
+static __attribute__((noinline)) void move_long(struct context *context, uint64_t to, uint64_t from, uint64_t length,
+                                                uint64_t return_address)
+{
+    end_if_due(context, bulk_move_long(context->store, (void *)to, (const void *)from, length), return_address);
+}
+
 static void help_move(struct context *context, uint64_t to, uint64_t from, uint64_t length)
 {
-    END_IF_DUE(context, bulk_move(context->store, (void *)to, (const void *)from, length));
+    if (__builtin_expect(length > BULK_SHORT, 0))
+        move_long(context, to, from, length, (uint64_t)__builtin_return_address(0));
+    else
+        memmove((void *)to, (const void *)from, length);
+}
+
+static __attribute__((noinline)) void fill_long(struct context *context, uint64_t to, uint32_t value, uint64_t length,
+                                                uint64_t return_address)
+{
+    end_if_due(context, bulk_fill_long(context->store, (void *)to, (uint8_t)value, length), return_address);
 }
 
 static void help_fill(struct context *context, uint64_t to, uint32_t value, uint64_t length)
 {
-    END_IF_DUE(context, bulk_fill(context->store, (void *)to, (uint8_t)value, length));
+    if (__builtin_expect(length > BULK_SHORT, 0))
+        fill_long(context, to, value, length, (uint64_t)__builtin_return_address(0));
+    else
+        memset((void *)to, (int)value, length);
 }
 
 /* What is left of a segment: nothing once dropped. */

@@ -1,5 +1,6 @@
-/* memory.copy and memory.fill of constant lengths, which the generator may do in place: every short length, ranges
- * that overlap, and ranges that end at the memory's end or a byte beyond, where nothing may have been written. */
+/* memory.copy and memory.fill of lengths that are constant, which the generator may do in place, and of lengths that
+ * are not, which routines do up to a bound: every short length, ranges that overlap, and ranges that end at the
+ * memory's end or a byte beyond, where nothing may have been written. */
 #include "compile/client.h"
 #include "runtime/call.h"
 #include "runtime/program.h"
@@ -15,6 +16,7 @@
 
 static struct {
     struct program *program;
+    bool constant; /* lengths are; else they are the third parameter */
     unsigned checked;
     uint8_t before[PAGE];
 } test;
@@ -22,8 +24,11 @@ static struct {
 static void add_body(struct buf *section, uint32_t length, bool copies)
 {
     struct buf body = build_new();
-    BYTES(&body, 0, 0x20, 0, 0x20, 1, 0x41);
-    BYTES(&body, (uint8_t)(0x80 | (length & 0x7f)), (uint8_t)(length >> 7)); /* i32.const in two bytes */
+    BYTES(&body, 0, 0x20, 0, 0x20, 1);
+    if (test.constant)
+        BYTES(&body, 0x41, (uint8_t)(0x80 | (length & 0x7f)), (uint8_t)(length >> 7)); /* i32.const in two bytes */
+    else
+        BYTES(&body, 0x20, 2);
     if (copies)
         BYTES(&body, 0xfc, 10, 0, 0, 0x0b);
     else
@@ -36,7 +41,7 @@ static void add_body(struct buf *section, uint32_t length, bool copies)
 static struct buf make_module(void)
 {
     struct buf module = build_module(), types = build_new(), exports = build_new(), code = build_new();
-    SECTION(&module, 1, 1, 0x60, 2, 0x7f, 0x7f, 0);
+    SECTION(&module, 1, 1, 0x60, 3, 0x7f, 0x7f, 0x7f, 0);
     build_u32(&types, 2 * LENGTHS), build_u32(&exports, 2 * LENGTHS), build_u32(&code, 2 * LENGTHS);
     for (uint32_t i = 0; i < 2 * LENGTHS; i++) {
         BYTES(&types, 0);
@@ -60,9 +65,9 @@ static bool call(struct task *task, uint32_t func, uint32_t a, uint32_t b)
 {
     char name[4] = {(char)('0' + func / 100), (char)('0' + func / 10 % 10), (char)('0' + func % 10)};
     const struct image_export *row = program_export(test.program, STR(""), str_of(name));
-    uint64_t params[] = {a, b}, none;
+    uint64_t params[] = {a, b, test.constant ? 0 : func / 2}, none;
     test.checked++;
-    return guest_call_ints(task->slot->store, row->funcref, params, 2, &none);
+    return guest_call_ints(task->slot->store, row->funcref, params, 3, &none);
 }
 
 static void stir(uint8_t *bytes)
@@ -152,9 +157,9 @@ static void load(int level)
     buf_free(&module);
 }
 
-static void constant_lengths(void **state)
+static void all_lengths(bool constant)
 {
-    (void)state;
+    test.constant = constant;
     for (int level = 0; level <= 2; level += 2) {
         load(level);
         run(move_bytes);
@@ -170,9 +175,21 @@ static void constant_lengths(void **state)
     print_message("%u calls\n", test.checked);
 }
 
+static void constant_lengths(void **state)
+{
+    (void)state;
+    all_lengths(true);
+}
+
+static void other_lengths(void **state)
+{
+    (void)state;
+    all_lengths(false);
+}
+
 int main(void)
 {
     struct err err = {0};
-    const struct CMUnitTest tests[] = {cmocka_unit_test(constant_lengths)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(constant_lengths), cmocka_unit_test(other_lengths)};
     return trap_install(&err) ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }

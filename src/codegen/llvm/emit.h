@@ -153,6 +153,8 @@ bool gen_init_function(struct gen *g, const struct unit *unit, struct wasm_body_
 /* glue.c: the thunk of a host import, and the routine that calls a helper. */
 bool gen_thunk(struct gen *g, const struct unit *unit, uint32_t func);
 bool gen_routine(struct gen *g, enum helper helper);
+/* short.c: begin the routine of HELPER_move or HELPER_fill with what short blocks need. */
+void gen_short(struct gen *g, enum helper helper);
 /* Call helper `helper` with up to six integers (i32 or i64); gives its result as an i64. A failing helper
  * traps inside. */
 LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVMValueRef *args);

@@ -103,6 +103,8 @@ bool gen_routine(struct gen *g, enum helper helper)
 {
     g->offset = 0;
     gen_define(g, routine_of(g, helper, routine_type(g, helper)));
+    if (helper == HELPER_move || helper == HELPER_fill)
+        gen_short(g, helper);
     leave(g);
     LLVMValueRef result = call_helper(g, helper);
     char kind = signatures[helper][0];

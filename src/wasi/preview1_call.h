@@ -53,9 +53,9 @@ int preview1_take_path(const struct preview1 *p, uint32_t ptr, uint32_t size, ch
 /* The guest's descriptor, or NULL. Valid until the next one is made. */
 struct preview1_fd *preview1_fd(struct preview1 *p, uint32_t fd);
 /* A stream or file with all these rights (-EBADF, -ENOTCAPABLE). */
-int preview1_take_file(struct preview1 *p, uint32_t fd, uint64_t rights, struct preview1_fd **ret_fd);
+int preview1_take_file(struct preview1 *p, uint32_t number, uint64_t rights, struct preview1_fd **ret_fd);
 /* A directory with all these rights (-EBADF, -ENOTDIR, -ENOTCAPABLE). */
-int preview1_take_dir(struct preview1 *p, uint32_t fd, uint64_t rights, struct preview1_fd **ret_fd);
+int preview1_take_dir(struct preview1 *p, uint32_t number, uint64_t rights, struct preview1_fd **ret_fd);
 /* Reserve the lowest free number; *ret_fd stays PREVIEW1_FREE until the caller fills it. */
 int preview1_new_fd(struct preview1 *p, uint32_t *ret_number, struct preview1_fd **ret_fd);
 

@@ -310,6 +310,16 @@ struct slot *slot_join(struct slot *first, struct program *program, struct err *
     return slot;
 }
 
+void slot_leave(struct slot *first)
+{
+    struct slot *slot = first->joined;
+    struct slot_region *region = first->region;
+    region->next -= slot->program->image.header->slot_size;
+    madvise((void *)region->next, slot->program->image.header->slot_size, MADV_DONTNEED);
+    first->joined = slot->joined;
+    drop(slot);
+}
+
 uint64_t slot_reference(const struct slot *slot, const struct slot *first, uint64_t funcref)
 {
     uint64_t away = (uint64_t)slot->store - (uint64_t)first->store;

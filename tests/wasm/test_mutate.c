@@ -2,41 +2,13 @@
  * be an answer with a complete error, and nothing may be read or written out of bounds (run under
  * AddressSanitizer to see that). The seed is printed; MUTATE_SEED repeats a run, MUTATE_COUNT lengthens it;
  * input N of a run has the seed MUTATE_SEED + N. */
-#include "wasm/build.h"
+#include "wasm/rich.h"
 
 #include "base/alloc.h"
 #include "support/mutate.h"
 
 #include <sys/mman.h>
 #include <time.h>
-
-/* Something of everything: types, imports, tables, memories, tags, segments, blocks, vectors, GC. */
-static struct buf rich_module(void)
-{
-    struct buf b = build_module(), body = build_new();
-    SECTION(&b, 1, 4, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 0, 0, 0x4e, 2, 0x50, 0, 0x5f, 2, 0x7f, 1, 0x63, 3, 0, 0x5e, 0x78, 1,
-            0x60, 1, 0x7f, 0);
-    SECTION(&b, 2, 2, 1, 'm', 1, 'f', 0, 0, 1, 'm', 1, 'g', 3, 0x7f, 0);
-    SECTION(&b, 3, 1, 0);
-    SECTION(&b, 4, 2, 0x70, 1, 2, 9, 0x40, 0, 0x64, 0x70, 0, 1, 0xd2, 0, 0x0b);
-    SECTION(&b, 5, 2, 1, 1, 2, 5, 1, 2);
-    SECTION(&b, 13, 1, 0, 4);
-    SECTION(&b, 6, 2, 0x7f, 1, 0x41, 1, 0x41, 2, 0x6a, 0x0b, 0x63, 2, 0, 0xfb, 1, 2, 0x0b);
-    SECTION(&b, 7, 2, 1, 'a', 0, 1, 1, 'b', 2, 0);
-    SECTION(&b, 9, 2, 0, 0x41, 0, 0x0b, 1, 0, 5, 0x70, 1, 0xd0, 0x70, 0x0b);
-    SECTION(&b, 12, 1);
-    BYTES(&body, 2, 1, 0x7e, 1, 0x64, 2);
-    BYTES(&body, 0x20, 0, 0x04, 0x40, 0x41, 4, 0x41, 0, 0x28, 2, 0, 0x6a, 0x1a, 0x05, 0x42, 1, 0x21, 1, 0x0b);
-    BYTES(&body, 0x41, 1, 0xd0, 3, 0xfb, 0, 2, 0x21, 2, 0x20, 2, 0xfb, 2, 2, 0, 0x1a);
-    BYTES(&body, 0x02, 0x40, 0x1f, 0x40, 1, 2, 0, 0x41, 1, 0x08, 0, 0x0b, 0x0b);
-    BYTES(&body, 0x41, 0, 0xfd, 15, 0xfd, 22, 3, 0x1a, 0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 8, 0, 0);
-    BYTES(&body, 0x02, 0x40, 0x03, 0x40, 0x20, 0, 0x0e, 2, 0, 1, 0, 0x0b, 0x0b);
-    BYTES(&body, 0x42, 0, 0x41, 1, 0x36, 0x42, 1, 8, 0x20, 0, 0x10, 0, 0x41, 0, 0x11, 0, 0, 0x0b);
-    build_code(&b, body);
-    SECTION(&b, 11, 1, 0, 0x41, 0, 0x0b, 3, 'a', 'b', 'c');
-    SECTION(&b, 0, 4, 'n', 'a', 'm', 'e', 1, 4, 1, 0, 1, 'f');
-    return b;
-}
 
 static unsigned valid, refused;
 
@@ -79,12 +51,12 @@ static void feed(const uint8_t *bytes, size_t size)
 
 static void whole(void **state)
 {
-    ASSERT_VALID(rich_module());
+    ASSERT_VALID(build_rich());
 }
 
 static void truncated(void **state)
 {
-    struct buf b = rich_module();
+    struct buf b = build_rich();
     for (size_t size = 0; size < b.size; size++)
         feed(b.data, size);
     buf_free(&b);
@@ -115,7 +87,7 @@ static double seconds_since(const struct timespec *start)
 static void mutated(void **state)
 {
     struct corpus corpus = {0};
-    struct buf rich = rich_module();
+    struct buf rich = build_rich();
     uint64_t first = mutate_seed(), slowest_seed = 0;
     double slowest = 0;
     uint32_t count = mutate_count(12000, 100000);
@@ -146,7 +118,7 @@ static void mutated(void **state)
 /* The Nth allocation fails, for every N until none does. */
 static void out_of_memory(void **state)
 {
-    struct buf b = rich_module();
+    struct buf b = build_rich();
     bool loaded = false;
     for (uint64_t nth = 1; !loaded; nth++) {
         struct err err = {0};

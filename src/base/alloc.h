@@ -22,5 +22,7 @@ void mem_fail_once(uint64_t nth);
 /* Allocations made by this process so far, and how many of their blocks are not freed. */
 uint64_t mem_count(void);
 uint64_t mem_live(void);
+/* Bytes that were in use at once at the most since the last call; 0 where there are no canaries. */
+uint64_t mem_peak(void);
 
 #endif

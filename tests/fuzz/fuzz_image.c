@@ -162,8 +162,8 @@ static void look_up_exports(struct slot *slot)
         const struct image_extern *row = &image_offers(image)[i];
         if (row->open == WASM_NO_INDEX && instance_export(slot, image_str(image, row->name), &found) &&
             found.row->kind != WASM_FUNC && found.row->open == WASM_NO_INDEX) {
-            link_address(&found);
-            link_size(&found);
+            const uint64_t *size = link_size(&found);
+            FUZZ_CHECK(link_address(&found) && (!size || *size < UINT64_MAX));
         }
     }
 }

@@ -457,6 +457,9 @@ static void forged_externs_are_refused(void **state)
         FORGE(&image, offers, i, place, view.header->slot_size);
         FORGE(&image, offers, i, open, 0);
     }
+    FORGE(&image, memories, 0, size_off, image_memories(&view)[0].size_off + 4);
+    FORGE(&image, tables, 0, length_off, image_tables(&view)[0].length_off + 4);
+    FORGE(&image, tables, 0, entries_off, image_tables(&view)[0].entries_off + 1);
     buf_free(&image);
 }
 

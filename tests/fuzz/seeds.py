@@ -2,6 +2,7 @@
 """Makes the seeds in corpus/ out of what is in the tree: seeds.py. What fuzzing found stands beside them and is left.
 
 decode      the core modules of fixtures and guests that are smaller than 1000 bytes
+body        function bodies of the same modules, of at most 300 bytes, and one of every instruction without operands
 component   the fixtures of tests/component
 http_parse  requests, written below
 image       lists of edits (fuzz_image.c), from a fixed generator
@@ -53,6 +54,29 @@ def modules(data):
         at += size
 
 
+def bodies(module):
+    """The function bodies of a core module."""
+    at = 8
+    while at < len(module):
+        kind = module[at]
+        size, at = leb(module, at + 1)
+        if kind == 10:
+            count, entry = leb(module, at)
+            for _ in range(count):
+                length, entry = leb(module, entry)
+                yield module[entry:entry + length]
+                entry += length
+        at += size
+
+
+def plain_bodies():
+    """Operands of each type in the places of parameters that nothing reaches, then one instruction."""
+    for codes in ([bytes([c]) for c in range(0x45, 0xc5)], [b"\xfd" + bytes([c]) for c in range(0x0e, 0x80)],
+                  [b"\xfd" + bytes([c]) + b"\1" for c in range(0x80, 0x100)]):
+        for first in range(0, len(codes), 16):
+            yield b"\0\0" + b"".join(code + b"\0" for code in codes[first:first + 16]) + b"\x0b"
+
+
 def read(path):
     with open(path, "rb") as file:
         return file.read()
@@ -72,6 +96,9 @@ def seeds():
     for path in tree("tests/*/fixtures/*.wasm", "tests/wast/**/*.wasm", "tests/e2e/guests/*.wasm",
                      "examples/*/*.wasm"):
         yield from (("decode", module) for module in modules(read(path)) if len(module) < MODULE_MAX)
+    for path in tree("tests/*/fixtures/*.wasm", "tests/wast/**/*.wasm", "tests/e2e/guests/preload*.wasm"):
+        yield from (("body", body) for module in modules(read(path)) for body in bodies(module) if len(body) <= 300)
+    yield from (("body", body) for body in plain_bodies())
     for path in tree("tests/component/fixtures/*.wasm"):
         yield "component", read(path)
     for i, request in enumerate(REQUESTS):

@@ -33,10 +33,12 @@ test: deps release asan ## every test, in the release and in the sanitizer build
 test-full: deps release asan ## the same with the long versions of the long tests
 	@MAYFLY_TEST_FULL=1 scripts/test.sh build build-asan
 
-mutate: asan ## 100,000 random mutations and every truncation of all programs, and mutations through the compiler
-	@MAYFLY_TEST_FULL=1 build-asan/tests/test-wasm-mutate
-	@MAYFLY_TEST_FULL=1 build-asan/tests/test-component-hostile
-	@MAYFLY_TEST_FULL=1 build-asan/tests/test-codegen-hostile
+MUTATE := test-wasm-mutate test-component-hostile test-codegen-hostile
+
+mutate: deps ## 100,000 random mutations and every truncation of all programs, and mutations through the compiler
+	@TARGET="$(MUTATE)" scripts/build.sh build-mutate -DCMAKE_BUILD_TYPE=Release -DMAYFLY_SANITIZE=ON
+	@for name in $(MUTATE); do \
+		MAYFLY_TEST_FULL=1 ASAN_OPTIONS=quarantine_size_mb=4 build-mutate/tests/$$name || exit 1; done
 
 fuzz: deps ## fuzz targets with libFuzzer, FUZZ_SECONDS (60) each; FUZZ="decode image" chooses
 	@scripts/deps.sh scripts/deps-fuzz.txt
@@ -65,7 +67,7 @@ format: ## put every C file in form
 	@python3 tests/tidy/tidy.py --list-c | xargs clang-format-19 -i
 
 clean: ## remove all builds
-	@rm -rf build build-debug build-asan build-fuzz
+	@rm -rf build build-debug build-asan build-fuzz build-mutate
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \

@@ -32,8 +32,8 @@ def commands():
 
 def refused(command, file, output):
     """What is wrong with how `mayfly COMMAND FILE` refuses the file, or None; and where it saw the error."""
-    arguments = [run.PROGRAM, command, *(["-o", output] if command == "compile" else []), file]
-    done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=run.START_SECONDS)
+    options = {"compile": ["-o", output], "up": ["--listen", "127.0.0.1:0"]}.get(command, [])
+    done = subprocess.run([run.PROGRAM, command, *options, file], stdin=subprocess.DEVNULL, capture_output=True, timeout=run.START_SECONDS)
     errors = done.stderr.decode(errors="replace")
     if done.returncode != 1 or done.stdout:
         return f"exit code {done.returncode}, output {done.stdout!r:.80}, errors {errors!r:.300}", None
@@ -153,7 +153,7 @@ def case_malformed_own():
             file = os.path.join(folder, name + ".wasm")
             with open(file, "wb") as out:
                 out.write(data)
-            for command in commands():
+            for command in [*commands(), "up"]:
                 wrong, place = refused(command, file, os.path.join(folder, "image"))
                 check(not wrong, f"{command}, {name}: {wrong}")
                 check(offset in (None, place), f"{command}, {name}: offset {offset}, not {place}")

@@ -268,12 +268,21 @@ static bool canon_ok(const struct image *image, const struct image_canon *canon)
            funcref_ok(image, canon->post_return_ref) && canon->encoding <= ENCODING_LATIN1_UTF16;
 }
 
+/* Of the component's own resources the guest chooses the representation; of the host's it is a pointer. */
+static bool resource_ok(const struct image_import *row)
+{
+    bool own = row->resource_type >= RESOURCE_COMPONENT_BASE && row->resource_type != WASM_NO_INDEX;
+    bool makes = row->kind == HOST_RESOURCE_NEW || row->kind == HOST_RESOURCE_REP;
+    return own || (row->resource_type == WASM_NO_INDEX && !makes);
+}
+
 static bool imports_ok(const struct image *image)
 {
     for (uint64_t i = 0; i < image_imports_count(image); i++) {
         const struct image_import *row = &image_imports(image)[i];
-        if (row->kind > HOST_TRAP || !string_ok(image, row->interface) || !string_ok(image, row->name) ||
-            !string_ok(image, row->signature) || !canon_ok(image, &row->canon) || !funcref_ok(image, row->dtor_ref) ||
+        if (row->kind > HOST_TRAP || !resource_ok(row) || !string_ok(image, row->interface) ||
+            !string_ok(image, row->name) || !string_ok(image, row->signature) || !canon_ok(image, &row->canon) ||
+            !funcref_ok(image, row->dtor_ref) ||
             !inside(row->types_first, (uint64_t)row->param_count + row->result_count, 1, image_bytes_count(image)))
             return false;
     }

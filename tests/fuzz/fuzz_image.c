@@ -23,9 +23,10 @@ static const struct {
     const char *file;
     bool open;
 } sources[] = {
-    {"tests/contract/fixtures/callee.wasm", false}, {"tests/runtime/fixtures/provider.wasm", true},
-    {"tests/runtime/fixtures/consumer.wasm", true}, {"tests/codegen/fixtures/mixed.wasm", false},
-    {"tests/e2e/guests/process.wasm", false},       {"examples/hello-c/hello.wasm", false},
+    {"tests/contract/fixtures/callee.wasm", false},    {"tests/runtime/fixtures/provider.wasm", true},
+    {"tests/runtime/fixtures/consumer.wasm", true},    {"tests/codegen/fixtures/mixed.wasm", false},
+    {"tests/e2e/guests/process.wasm", false},          {"examples/hello-c/hello.wasm", false},
+    {"tests/component/fixtures/resource.wasm", false},
 };
 #define IMAGE_COUNT (sizeof sources / sizeof *sources)
 

@@ -4,6 +4,7 @@
 decode      the core modules of fixtures and guests that are smaller than 1000 bytes
 body        function bodies of the same modules, of at most 300 bytes, and one of every instruction without operands
 component   the fixtures of tests/component
+host        calls with small arguments, from a fixed generator
 http_parse  requests, written below
 image       lists of edits (fuzz_image.c), from a fixed generator
 levels      bytes from a fixed generator
@@ -108,6 +109,12 @@ def seeds():
         edits = b"".join(struct.pack("<BHBQ", where[k], where[k + 1], where[k + 2], where[k + 3])
                          for k in range(0, 4 * (1 + i % 5), 4))
         yield "image", bytes([i]) + edits
+    for i in range(32):
+        calls = 1 + i % 12
+        small = [byte & 15 if byte < 224 else byte for byte in noise(200 + i, calls * 10)]
+        which = noise(300 + i, calls)
+        yield "host", bytes([calls]) + b"".join(
+            bytes([which[k], *small[10 * k:10 * k + 10]]) for k in range(calls)) + noise(400 + i, 64)
     for i in range(8):
         yield "levels", noise(100 + i, 200 * (i + 1))
 

@@ -6,19 +6,12 @@
 #include "runtime/link.h"
 #include "runtime/task.h"
 #include "support/mutate.h"
-#include "wasm/module.h"
+#include "wasm/build.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static bool refuse(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
                    const void **ret_env, struct err *err)
@@ -81,6 +74,33 @@ static void exceptions_do_not_outlive_their_instance(void **state)
     assert_int_equal(task.report.trap, TRAP_UNCAUGHT_EXCEPTION);
     slot_destroy(slot);
     program_unload(program);
+}
+
+/* A recursion group of 20,000 types, as compilers of large programs make them, takes what its size is worth. */
+static void large_groups_of_types(void **state)
+{
+    struct buf module = build_module(), types = build_new(), body = build_new();
+    struct err err = {0};
+    struct buf image = build_new();
+    const struct compile_options options = {.opt_level = 0};
+    BYTES(&types, 1, 0x4e);
+    build_u32(&types, 20001);
+    BYTES(&types, 0x60, 0, 0);
+    for (int i = 0; i < 20000; i++)
+        BYTES(&types, 0x5f, 2, 0x7f, 1, 0x63, 0, 1);
+    build_section(&module, 1, types);
+    SECTION(&module, 3, 1, 0);
+    BYTES(&body, 0);
+    for (int i = 0; i < 1000; i++)
+        BYTES(&body, 0x10, 0);
+    BYTES(&body, 0x0b);
+    build_code(&module, body);
+    mem_peak();
+    if (!compile_build(module.data, module.size, &options, codegen_llvm, &image, &err))
+        fail_msg("%s", err.message);
+    assert_true(mem_peak() < (uint64_t)128 << 20);
+    buf_free(&image);
+    buf_free(&module);
 }
 
 static unsigned instances;
@@ -198,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exceptions_do_not_outlive_their_instance),
+        cmocka_unit_test(large_groups_of_types),
         cmocka_unit_test(mutated_modules_make_sound_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

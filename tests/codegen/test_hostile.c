@@ -139,7 +139,7 @@ static struct slot *make_instance(struct program *program, struct err *err)
     struct slot *slot = NULL;
     if (!program->image.header->joinable)
         return slot_acquire(program, err);
-    instance_link(NULL, program, find_nothing, NULL, NULL, &slot, err);
+    instance_link(NULL, program, find_nothing, NULL, NULL, &slot, NULL, err);
     return slot;
 }
 

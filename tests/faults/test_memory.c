@@ -461,7 +461,7 @@ static bool find(void *arg, struct str module, struct str name, struct link_exte
 static bool link_all(struct err *err)
 {
     for (uint32_t i = 0; i < linked.count; i++)
-        if (!instance_link(linked.slots[0], linked.programs[i], find, NULL, NULL, &linked.slots[i], err))
+        if (!instance_link(linked.slots[0], linked.programs[i], find, NULL, NULL, &linked.slots[i], NULL, err))
             return false;
     return true;
 }
@@ -488,7 +488,7 @@ static void add_linked(struct buf source)
 static bool link_last(struct err *err)
 {
     struct slot *made = NULL;
-    return instance_link(linked.slots[0], linked.programs[1], find, NULL, NULL, &made, err);
+    return instance_link(linked.slots[0], linked.programs[1], find, NULL, NULL, &made, NULL, err);
 }
 
 /* A store in which an instance could not be made is as it was before, and takes the instance later. */
@@ -500,7 +500,7 @@ static void expect_same_store(const struct fault *fault)
     for (uint64_t nth = 1; !done; nth++) {
         stack_drain();
         struct before before = look();
-        uint64_t next = linked.slots[0]->region->next;
+        uint64_t next = linked.slots[0]->region->next, used = linked.slots[0]->account->used;
         fault->arm(nth);
         done = link_last(&err);
         fault->arm(0);
@@ -509,6 +509,7 @@ static void expect_same_store(const struct fault *fault)
         expect_nothing_left(&step, nth, before);
         assert_true(acceptable(&err, fault));
         assert_int_equal(linked.slots[0]->region->next, next);
+        assert_int_equal(linked.slots[0]->account->used, used);
     }
 }
 

@@ -1,5 +1,6 @@
 # The front door; CMake does the work. `make help` lists the targets.
 SHELL := /bin/sh
+FUZZ_SECONDS ?= 60
 LISTEN ?= 127.0.0.1:3000
 
 release: ## build into build/ (the default); the program is build/mayfly
@@ -32,6 +33,18 @@ test: deps release asan ## every test, in the release and in the sanitizer build
 test-full: deps release asan ## the same with the long versions of the long tests
 	@MAYFLY_TEST_FULL=1 scripts/test.sh build build-asan
 
+MUTATE := test-wasm-mutate test-component-hostile test-codegen-hostile
+
+mutate: deps ## 100,000 random mutations and every truncation of all programs, and mutations through the compiler
+	@TARGET="$(MUTATE)" scripts/build.sh build-mutate -DCMAKE_BUILD_TYPE=Release -DMAYFLY_SANITIZE=ON
+	@for name in $(MUTATE); do \
+		MAYFLY_TEST_FULL=1 ASAN_OPTIONS=quarantine_size_mb=4 build-mutate/tests/$$name || exit 1; done
+
+fuzz: deps ## fuzz targets with libFuzzer, FUZZ_SECONDS (60) each; FUZZ="decode image" chooses
+	@scripts/deps.sh scripts/deps-fuzz.txt
+	@CC=clang-19 TARGET=fuzzers scripts/build.sh build-fuzz -DCMAKE_BUILD_TYPE=Release -DMAYFLY_SANITIZE=ON -DMAYFLY_FUZZ=ON
+	@scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ)
+
 bench: deps-bench release ## code speed against native and wasmtime, call costs, compile speed
 	@python3 bench/code.py
 
@@ -54,11 +67,11 @@ format: ## put every C file in form
 	@python3 tests/tidy/tidy.py --list-c | xargs clang-format-19 -i
 
 clean: ## remove all builds
-	@rm -rf build build-debug build-asan
+	@rm -rf build build-debug build-asan build-fuzz build-mutate
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-.PHONY: release debug asan install uninstall deps deps-bench serve test test-full bench bench-start bench-serve \
+.PHONY: release debug asan install uninstall deps deps-bench serve test test-full mutate fuzz bench bench-start bench-serve \
 	bindings lint format clean help

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Configures a build folder once, then builds: scripts/build.sh FOLDER [CMAKE-OPTION]...
-# JOBS and TARGET in the environment go to ninja.
+# JOBS and TARGET (one or more) in the environment go to ninja.
 set -eu
 cd "$(dirname "$0")/.."
 folder=$1
@@ -14,4 +14,4 @@ command -v cmake >/dev/null && command -v ninja >/dev/null || {
     exit 1
 }
 rm -f "$folder.log"
-exec ninja -C "$folder" ${JOBS:+-j "$JOBS"} ${TARGET:+"$TARGET"}
+exec ninja -C "$folder" ${JOBS:+-j "$JOBS"} ${TARGET:-}

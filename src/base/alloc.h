@@ -16,9 +16,13 @@ void *mem_alloc(size_t count, size_t size);
 void *mem_resize(void *block, size_t count, size_t size);
 void mem_free(void *block);
 
-/* Tests: fail the Nth allocation from now on (1 is the next); 0 turns it off. */
+/* Tests: the Nth allocation from now on (1 is the next) fails, with all behind it or alone; 0 turns it off. */
 void mem_fail_at(uint64_t nth);
-/* Allocations made by this process so far. */
+void mem_fail_once(uint64_t nth);
+/* Allocations made by this process so far, and how many of their blocks are not freed. */
 uint64_t mem_count(void);
+uint64_t mem_live(void);
+/* Bytes that were in use at once at the most since the last call; 0 where there are no canaries. */
+uint64_t mem_peak(void);
 
 #endif

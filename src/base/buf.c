@@ -21,8 +21,10 @@ void buf_free(struct buf *buf)
 
 static bool reserve(struct buf *buf, size_t size)
 {
-    if (size > buf->max - buf->size)
+    if (size > buf->max - buf->size) {
+        buf->full = true;
         return false;
+    }
     if (buf->data && size <= buf->capacity - buf->size) /* storage even for nothing: NULL means failure */
         return true;
     size_t capacity = buf->capacity ? buf->capacity : 64;

@@ -1,7 +1,7 @@
 /* A growing byte buffer, born with a maximum.
  *
  * After a failed append the buffer is unchanged and `failed` stays set, so that a writer may
- * append many times and check once at the end.
+ * append many times and check once at the end; `full` tells that it was the maximum, not memory.
  */
 #ifndef MAYFLY_BASE_BUF_H
 #define MAYFLY_BASE_BUF_H
@@ -13,7 +13,7 @@
 struct buf {
     uint8_t *data;
     size_t size, capacity, max;
-    bool failed;
+    bool failed, full;
 };
 
 void buf_init(struct buf *buf, size_t max);

@@ -59,13 +59,10 @@ static void walk_modules(struct inspected *all, const struct component *componen
 static bool module_features(struct inspect *inspect, struct inspected *all, const struct wasm_module *module)
 {
     uint32_t set;
-    if (wasm_features(module, &set, inspect->err)) {
-        all->features |= set;
-        return true;
-    }
-    if (inspect->err->offset != ERR_NO_OFFSET)
-        inspect->err->offset += (uint64_t)(module->bytes - inspect->bytes);
-    return false;
+    if (!wasm_features(module, &set, inspect->err))
+        return false;
+    all->features |= set;
+    return true;
 }
 
 static bool look_inside(struct inspect *inspect, struct inspected *all)

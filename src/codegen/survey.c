@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BYTES_MAX ((size_t)1 << 30) /* of what one function's key is made of */
+#define ENCODING_MAX ((size_t)1 << 30) /* of a recursion group */
+#define CHUNK ((size_t)16384) /* of what a key is made of, hashed at once */
 #define SYMBOLS_MAX 1000000u
 
 struct job {
@@ -21,6 +22,7 @@ struct job {
     struct survey *survey;
     size_t *first; /* per unit: functions of the units before it; one more at the end */
     uint8_t (*types)[SURVEY_KEY_BYTES]; /* per unit: a digest of all its types */
+    uint8_t (**groups)[SURVEY_KEY_BYTES]; /* per unit and type that begins a recursion group: a digest of the group */
     bool *uses_types; /* per unit: every function's key covers that digest */
 };
 
@@ -36,7 +38,7 @@ enum named { NAMED_TYPE, NAMED_GLOBAL, NAMED_TABLE, NAMED_MEMORY, NAMED_TAG, NAM
 struct surveyor {
     struct job *job;
     struct wasm_body_scratch *scratch;
-    struct buf scrap; /* a type's encoding */
+    struct sha256 hash; /* of the key so far, but for: */
     struct buf bytes;
     const struct unit *unit;
     struct survey_func *func;
@@ -48,9 +50,33 @@ struct surveyor {
     bool types; /* the code may depend on any type of the module */
 };
 
+static void begin_key(struct surveyor *s)
+{
+    sha256_init(&s->hash);
+    s->bytes.size = 0;
+}
+
+static void flush(struct surveyor *s)
+{
+    sha256_add(&s->hash, s->bytes.data, s->bytes.size);
+    s->bytes.size = 0;
+}
+
+static bool finish_key(struct surveyor *s, uint8_t ret_key[SURVEY_KEY_BYTES])
+{
+    flush(s);
+    sha256_finish(&s->hash, ret_key);
+    return !s->bytes.failed;
+}
+
+/* Small pieces are gathered; a large one goes straight to the hash. */
 static void put(struct surveyor *s, const void *bytes, size_t size)
 {
-    if (size)
+    if (size > CHUNK - s->bytes.size)
+        flush(s);
+    if (size > CHUNK)
+        sha256_add(&s->hash, bytes, size);
+    else if (size)
         buf_append(&s->bytes, bytes, size);
 }
 
@@ -80,15 +106,14 @@ static void put_values(struct surveyor *s, const wasm_valtype *types, uint32_t c
         s->types |= is_concrete(types[i]);
 }
 
-/* What a type is, however modules number it. */
-static void put_type(struct surveyor *s, const struct wasm_module *module, uint32_t index)
+/* What a type is, however modules number it: its recursion group and its place there. */
+static void put_type(struct surveyor *s, uint32_t index)
 {
-    s->scrap.size = 0;
-    uint64_t hash = wasm_type_hash(module, index, &s->scrap);
-    PUT(s, hash, s->scrap.size, module->types[index].final);
-    put(s, s->scrap.data, s->scrap.size);
-    s->bytes.failed |= s->scrap.failed;
-    s->types |= !module->types[index].final;
+    const struct wasm_type *types = s->unit->module->types, *type = &types[index];
+    uint32_t start = types[type->canonical].group_start;
+    PUT(s, type->hash, type->canonical - start, type->final);
+    put(s, s->job->groups[s->unit->index][start], SURVEY_KEY_BYTES);
+    s->types |= !type->final;
 }
 
 static void put_row(struct surveyor *s, const struct type_row *row)
@@ -107,7 +132,7 @@ static void put_all_types(struct surveyor *s, const struct unit *unit)
     PUT(s, unit->module->type_count, table->display, table->types_end);
     for (uint32_t i = 0; i < unit->module->type_count; i++) {
         const struct wasm_type *type = &unit->module->types[i];
-        put_type(s, unit->module, i);
+        put_type(s, i);
         PUT(s, type->kind, type->supertype, type->canonical);
         put_row(s, &table->rows[unit->types[i]]);
     }
@@ -167,19 +192,14 @@ static void put_memory(struct surveyor *s, uint32_t index)
 static void put_tag(struct surveyor *s, uint32_t index)
 {
     put_place(s, s->unit->tags[index]);
-    put_type(s, s->unit->module, s->unit->module->tags[index].type);
-}
-
-static void put_type_of_unit(struct surveyor *s, uint32_t index)
-{
-    put_type(s, s->unit->module, index);
+    put_type(s, s->unit->module->tags[index].type);
 }
 
 static void name(struct surveyor *s, enum named kind, uint32_t index)
 {
     static void (*const put_facts[NAMED_COUNT])(struct surveyor *, uint32_t) = {
-        [NAMED_TYPE] = put_type_of_unit, [NAMED_GLOBAL] = put_global, [NAMED_TABLE] = put_table,
-        [NAMED_MEMORY] = put_memory,     [NAMED_TAG] = put_tag,
+        [NAMED_TYPE] = put_type,     [NAMED_GLOBAL] = put_global, [NAMED_TABLE] = put_table,
+        [NAMED_MEMORY] = put_memory, [NAMED_TAG] = put_tag,
     };
     PUT(s, kind);
     if (s->last[kind] == index)
@@ -229,7 +249,7 @@ static void put_func(struct surveyor *s, uint32_t index)
     else if (place->link != FUNC_GUEST)
         PUT(s, symbol_number(s, (struct piece_symbol){CODE_FUNC, place->unit, place->func}),
             s->job->units[place->unit].context);
-    put_type(s, s->unit->module, s->unit->module->funcs[index].type);
+    put_type(s, s->unit->module->funcs[index].type);
 }
 
 /* ---- instructions ---- */
@@ -376,14 +396,14 @@ static void start_function(struct surveyor *s, struct survey_func *func)
 {
     s->func = func;
     s->unit = &s->job->units[func->unit];
-    s->bytes.size = 0;
+    begin_key(s);
     s->symbols_capacity = 0;
     s->types = s->job->uses_types[func->unit];
     s->generation++;
     memset(s->last, 0xff, sizeof s->last);
     put(s, s->job->engine, SURVEY_KEY_BYTES);
     PUT(s, s->unit->joinable, s->unit->context);
-    put_type(s, s->unit->module, s->unit->module->funcs[func->func].type);
+    put_type(s, s->unit->module->funcs[func->func].type);
 }
 
 static bool survey_function(void *arg, void *state, size_t task, struct err *err)
@@ -397,10 +417,7 @@ static bool survey_function(void *arg, void *state, size_t task, struct err *err
     put_hints(s, &s->unit->module->funcs[func->func]);
     if (s->types)
         put(s, s->job->types[func->unit], SURVEY_KEY_BYTES);
-    if (s->bytes.failed)
-        return err_memory(err);
-    sha256(s->bytes.data, s->bytes.size, func->key);
-    return true;
+    return finish_key(s, func->key) || err_memory(err);
 }
 
 static void close_surveyor(void *state)
@@ -408,7 +425,6 @@ static void close_surveyor(void *state)
     struct surveyor *s = state;
     if (s->scratch)
         wasm_body_scratch_free(s->scratch);
-    buf_free(&s->scrap);
     buf_free(&s->bytes);
     mem_free(s->mentions);
     mem_free(s);
@@ -423,8 +439,7 @@ static void *open_surveyor(void *arg, struct err *err)
         return NULL;
     }
     s->job = job;
-    buf_init(&s->scrap, BYTES_MAX);
-    buf_init(&s->bytes, BYTES_MAX);
+    buf_init(&s->bytes, CHUNK);
     s->mentions = mem_alloc(job->first[job->unit_count] + 1, sizeof *s->mentions);
     s->scratch = s->mentions ? wasm_body_scratch_new(err) : NULL;
     if (s->scratch)
@@ -467,19 +482,37 @@ static bool *judge_tables(const struct unit *unit)
     return closed;
 }
 
+/* Once for each group: members share it. */
+static bool digest_groups(struct job *job, const struct unit *unit)
+{
+    const struct wasm_module *module = unit->module;
+    struct buf encoding;
+    buf_init(&encoding, ENCODING_MAX);
+    job->groups[unit->index] = mem_alloc((size_t)module->type_count + 1, sizeof **job->groups);
+    bool done = job->groups[unit->index] != NULL;
+    for (uint32_t i = 0; done && i < module->type_count; i += module->types[i].group_size) {
+        if (module->types[i].canonical != i)
+            continue;
+        encoding.size = 0;
+        wasm_type_hash(module, i, &encoding);
+        sha256(encoding.data, encoding.size, job->groups[unit->index][i]);
+        done = !encoding.failed;
+    }
+    buf_free(&encoding);
+    return done;
+}
+
 static bool digest_types(struct job *job, const struct unit *unit)
 {
     struct surveyor s = {.job = job, .unit = unit};
     bool plain = unit->table->types_end == 0;
     for (uint32_t i = 0; i < unit->module->type_count; i++)
         plain &= is_plain(&unit->module->types[i]);
-    buf_init(&s.scrap, BYTES_MAX);
-    buf_init(&s.bytes, BYTES_MAX);
+    buf_init(&s.bytes, CHUNK);
+    begin_key(&s);
     put_all_types(&s, unit);
-    sha256(s.bytes.data, s.bytes.size, job->types[unit->index]);
+    bool done = finish_key(&s, job->types[unit->index]);
     job->uses_types[unit->index] = !plain;
-    bool done = !s.bytes.failed;
-    buf_free(&s.scrap);
     buf_free(&s.bytes);
     return done;
 }
@@ -489,16 +522,17 @@ static bool prepare(struct job *job, struct err *err)
     struct survey *survey = job->survey;
     job->first = mem_alloc((size_t)job->unit_count + 1, sizeof *job->first);
     job->types = mem_alloc((size_t)job->unit_count + 1, sizeof *job->types);
+    job->groups = mem_alloc((size_t)job->unit_count + 1, sizeof *job->groups);
     job->uses_types = mem_alloc((size_t)job->unit_count + 1, sizeof *job->uses_types);
     survey->closed_tables = mem_alloc((size_t)job->unit_count + 1, sizeof *survey->closed_tables);
-    if (!job->first || !job->types || !job->uses_types || !survey->closed_tables)
+    if (!job->first || !job->types || !job->groups || !job->uses_types || !survey->closed_tables)
         return err_memory(err);
     for (uint32_t i = 0; i < job->unit_count; i++) {
         const struct wasm_module *module = job->units[i].module;
         job->first[i + 1] = job->first[i] + module->func_count;
         survey->func_count += module->func_count - module->imported_funcs;
         survey->closed_tables[i] = judge_tables(&job->units[i]);
-        if (!survey->closed_tables[i] || !digest_types(job, &job->units[i]))
+        if (!survey->closed_tables[i] || !digest_groups(job, &job->units[i]) || !digest_types(job, &job->units[i]))
             return err_memory(err);
     }
     survey->funcs = mem_alloc((size_t)survey->func_count + 1, sizeof *survey->funcs);
@@ -544,6 +578,9 @@ bool survey_make(const struct unit *units, uint32_t count, const uint8_t *engine
     }
     if (done)
         finish_keys(&job);
+    for (uint32_t i = 0; job.groups && i < count; i++)
+        mem_free(job.groups[i]);
+    mem_free(job.groups);
     mem_free(job.first);
     mem_free(job.types);
     mem_free(job.uses_types);

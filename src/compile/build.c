@@ -4,6 +4,7 @@
 #include "base/sha256.h"
 #include "component/plan.h"
 #include "image/write.h"
+#include "wasm/body.h"
 
 #include <string.h>
 
@@ -20,6 +21,18 @@ static bool is_component(const uint8_t *source, size_t size)
     return size >= 8 && memcmp(source, "\0asm", 4) == 0 && source[6] == 1 && source[7] == 0;
 }
 
+/* Function bodies are read by the generator, so late. Where something else stands in the way before that, a module
+ * that is invalid is called that. */
+static bool blame_bodies(const struct wasm_module *module, struct err *err)
+{
+    struct wasm_body_scratch *scratch = wasm_body_scratch_new(err);
+    for (uint32_t i = module->imported_funcs; scratch && i < module->func_count; i++)
+        if (!wasm_body_read(module, i, scratch, NULL, NULL, err))
+            break;
+    wasm_body_scratch_free(scratch);
+    return false;
+}
+
 static bool make_plan(const uint8_t *source, size_t size, const struct compile_options *options, struct arena *arena,
                       struct plan **ret_plan, struct err *err)
 {
@@ -27,7 +40,8 @@ static bool make_plan(const uint8_t *source, size_t size, const struct compile_o
     if (is_component(source, size))
         return component_plan(source, size, arena, ret_plan, err);
     const struct plan_options plan = {options->open, str_of(options->host ? options->host : "")};
-    return wasm_load(source, size, arena, &module, err) && plan_module(module, &plan, arena, ret_plan, err);
+    return wasm_load(source, size, arena, &module, err) &&
+           (plan_module(module, &plan, arena, ret_plan, err) || blame_bodies(module, err));
 }
 
 static struct image_func func_row(const struct code_func *func)
@@ -83,6 +97,14 @@ static bool generate_and_write(const struct plan *plan, const struct geometry *g
     return done;
 }
 
+static bool lay_out(const struct plan *plan, struct arena *arena, struct geometry *ret_geometry, struct err *err)
+{
+    bool done = layout_compute(plan->units, plan->unit_count, plan->handle_tables, arena, ret_geometry, err);
+    for (uint32_t i = 0; !done && i < plan->unit_count; i++)
+        blame_bodies(plan->units[i].module, err);
+    return done;
+}
+
 bool compile_build(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,
                    struct buf *ret_image, struct err *err)
 {
@@ -92,8 +114,7 @@ bool compile_build(const uint8_t *source, size_t size, const struct compile_opti
     uint8_t digest[32];
     arena_init(&arena, ARENA_MAX);
     sha256(source, size, digest);
-    bool done = make_plan(source, size, options, &arena, &plan, err) &&
-                layout_compute(plan->units, plan->unit_count, plan->handle_tables, &arena, &geometry, err) &&
+    bool done = make_plan(source, size, options, &arena, &plan, err) && lay_out(plan, &arena, &geometry, err) &&
                 generate_and_write(plan, &geometry, digest, options, generate, ret_image, err);
     arena_free(&arena);
     return done;

@@ -55,6 +55,7 @@ static bool core_module(struct decoder *d, struct reader *in)
             d->check.err->offset += offset;
         return false;
     }
+    module->origin = offset;
     in->at = in->end;
     return core_module_make(&d->check, module, &entity.core_module) && add_definition(d, &definition, &entity);
 }

@@ -79,6 +79,7 @@ static bool check_geometry(const struct image_header *h)
                    h->fixed_size <= h->slot_size && h->mutable_size <= h->slot_size - h->fixed_size;
     return aligned && ordered && h->exec_size <= h->code_size &&
            inside(h->code_offset, h->code_size, 1, h->file_size) && h->handles_off >= h->fixed_size &&
+           h->handles_off % 8 == 0 &&
            inside(h->handles_off, h->handle_tables, CONTEXT_HANDLE_TABLE_BYTES, h->fixed_size + h->mutable_size) &&
            h->init_trap < TRAP_COUNT;
 }
@@ -124,6 +125,12 @@ static bool mutable_ok(const struct image *image, uint64_t off, uint64_t size)
 {
     const struct image_header *h = image->header;
     return off >= h->fixed_size && inside(off, size, 1, h->fixed_size + h->mutable_size);
+}
+
+/* The same for words and cells, which are read as such. */
+static bool mutable_words_ok(const struct image *image, uint64_t off, uint64_t size)
+{
+    return off % 8 == 0 && mutable_ok(image, off, size);
 }
 
 static bool units_ok(const struct image *image)
@@ -173,7 +180,7 @@ static bool memories_ok(const struct image *image)
         }
         bool sizes = m->min_bytes <= m->max_bytes && m->max_bytes <= m->reserve_bytes && m->page_log2 <= 16;
         if (!sizes || !page_multiple(m->base_off) || m->base_off < h->fixed_size + h->mutable_size ||
-            !inside(m->base_off, m->reserve_bytes, 1, h->slot_size) || !mutable_ok(image, m->size_off, 8))
+            !inside(m->base_off, m->reserve_bytes, 1, h->slot_size) || !mutable_words_ok(image, m->size_off, 8))
             return false;
     }
     return true;
@@ -188,8 +195,8 @@ static bool tables_ok(const struct image *image)
                 return false;
             continue;
         }
-        if (t->min > t->max || t->max > IMAGE_SIZE_MAX || !mutable_ok(image, t->length_off, 8) ||
-            !mutable_ok(image, t->entries_off, t->max * sizeof(struct table_entry)))
+        if (t->min > t->max || t->max > IMAGE_SIZE_MAX || !mutable_words_ok(image, t->length_off, 8) ||
+            !mutable_words_ok(image, t->entries_off, t->max * sizeof(struct table_entry)))
             return false;
     }
     return true;
@@ -199,7 +206,8 @@ static bool roots_ok(const struct image *image)
 {
     for (uint64_t i = 0; i < image_roots_count(image); i++) {
         const struct image_root *root = &image_roots(image)[i];
-        if (root->count > IMAGE_SIZE_MAX || !mutable_ok(image, root->slot_off, root->count * sizeof(union cell)) ||
+        if (root->count > IMAGE_SIZE_MAX ||
+            !mutable_words_ok(image, root->slot_off, root->count * sizeof(union cell)) ||
             (root->flag_off && !mutable_ok(image, root->flag_off, 1)))
             return false;
     }
@@ -218,7 +226,7 @@ static bool segments_ok(const struct image *image)
         }
         for (uint32_t i = 0; i < unit->elem_count; i++) {
             const struct image_segment *s = &image_segments(image)[unit->elem_first + i];
-            bool there = s->late ? mutable_ok(image, s->first, s->count * sizeof(struct table_entry))
+            bool there = s->late ? mutable_words_ok(image, s->first, s->count * sizeof(struct table_entry))
                                  : inside(s->first, s->count, 1, image_entries_count(image));
             if (!there || s->count > IMAGE_SIZE_MAX || !mutable_ok(image, s->flag_off, 1))
                 return false;
@@ -241,22 +249,40 @@ static bool words_ok(const struct image *image)
     return true;
 }
 
+/* What the host reads and writes through is a memory of the image. */
+static bool canon_memory_ok(const struct image *image, const struct image_canon *canon)
+{
+    bool found = canon->memory_off == UINT64_MAX;
+    for (uint64_t i = 0; !found && i < image_memories_count(image); i++) {
+        const struct image_memory *m = &image_memories(image)[i];
+        found = !m->words_off && m->base_off == canon->memory_off && m->size_off == canon->memory_size_off;
+    }
+    return found;
+}
+
 static bool canon_ok(const struct image *image, const struct image_canon *canon)
 {
-    bool memory = canon->memory_off == UINT64_MAX ||
-                  (canon->memory_off < image->header->slot_size && mutable_ok(image, canon->memory_size_off, 8));
     bool handles =
-        image->header->handle_tables == 0 || mutable_ok(image, canon->handles_off, CONTEXT_HANDLE_TABLE_BYTES);
-    return memory && handles && funcref_ok(image, canon->realloc_ref) && funcref_ok(image, canon->post_return_ref) &&
-           canon->encoding <= ENCODING_LATIN1_UTF16;
+        image->header->handle_tables == 0 || mutable_words_ok(image, canon->handles_off, CONTEXT_HANDLE_TABLE_BYTES);
+    return canon_memory_ok(image, canon) && handles && funcref_ok(image, canon->realloc_ref) &&
+           funcref_ok(image, canon->post_return_ref) && canon->encoding <= ENCODING_LATIN1_UTF16;
+}
+
+/* Of the component's own resources the guest chooses the representation; of the host's it is a pointer. */
+static bool resource_ok(const struct image_import *row)
+{
+    bool own = row->resource_type >= RESOURCE_COMPONENT_BASE && row->resource_type != WASM_NO_INDEX;
+    bool makes = row->kind == HOST_RESOURCE_NEW || row->kind == HOST_RESOURCE_REP;
+    return own || (row->resource_type == WASM_NO_INDEX && !makes);
 }
 
 static bool imports_ok(const struct image *image)
 {
     for (uint64_t i = 0; i < image_imports_count(image); i++) {
         const struct image_import *row = &image_imports(image)[i];
-        if (row->kind > HOST_TRAP || !string_ok(image, row->interface) || !string_ok(image, row->name) ||
-            !string_ok(image, row->signature) || !canon_ok(image, &row->canon) || !funcref_ok(image, row->dtor_ref) ||
+        if (row->kind > HOST_TRAP || !resource_ok(row) || !string_ok(image, row->interface) ||
+            !string_ok(image, row->name) || !string_ok(image, row->signature) || !canon_ok(image, &row->canon) ||
+            !funcref_ok(image, row->dtor_ref) ||
             !inside(row->types_first, (uint64_t)row->param_count + row->result_count, 1, image_bytes_count(image)))
             return false;
     }
@@ -311,7 +337,7 @@ static bool offer_place_ok(const struct image *image, const struct image_extern 
     case WASM_FUNC: return row->place && funcref_ok(image, row->place);
     case WASM_MEMORY: return row->place < image_memories_count(image) && !image_memories(image)[row->place].words_off;
     case WASM_TABLE: return row->place < image_tables_count(image) && !image_tables(image)[row->place].words_off;
-    case WASM_GLOBAL: return row->place % 8 == 0 && mutable_ok(image, row->place, sizeof(union cell));
+    case WASM_GLOBAL: return mutable_words_ok(image, row->place, sizeof(union cell));
     default: return words_at(image, row->place, 8);
     }
 }

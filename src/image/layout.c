@@ -140,8 +140,8 @@ static bool place_table(struct layout *layout, struct unit *unit, uint32_t index
     uint64_t capacity =
         table->limits.has_max && table->limits.max < TABLE_CAPACITY_MAX ? table->limits.max : TABLE_CAPACITY_MAX;
     if (capacity < table->limits.min)
-        return err_at(err, ERR_LIMIT, table->at, "a table of %" PRIu64 " entries; the most is %" PRIu64,
-                      table->limits.min, TABLE_CAPACITY_MAX);
+        return err_at(err, ERR_LIMIT, unit->module->origin + table->at,
+                      "a table of %" PRIu64 " entries; the most is %" PRIu64, table->limits.min, TABLE_CAPACITY_MAX);
     layout->geometry->table_capacity[unit->index][index] = capacity;
     uint64_t alignment = table_is_inline(table) ? 16 : PAGE;
     unit->tables[index].entries = here(unit, take(layout, capacity * sizeof(struct table_entry), alignment));

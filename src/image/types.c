@@ -23,7 +23,7 @@ struct collector {
 
 static bool collide(const struct wasm_module *module, uint32_t type, struct err *err)
 {
-    return err_at(err, ERR_INVALID, module->types[type].at, "two different types have the same hash");
+    return err_at(err, ERR_INVALID, module->origin + module->types[type].at, "two different types have the same hash");
 }
 
 static bool add_row(struct collector *c, const struct wasm_module *module, uint32_t type, struct err *err)

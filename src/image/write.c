@@ -425,6 +425,12 @@ static void add_code_tables(struct writer *w)
     }
 }
 
+/* Why nothing more can be appended. */
+static bool no_room(const struct buf *buf, const char *limit, struct err *err)
+{
+    return buf->full ? err_set(err, ERR_LIMIT, "%s", limit) : err_memory(err);
+}
+
 static bool fill_sections(struct writer *w, struct err *err)
 {
     add_types(w);
@@ -443,7 +449,7 @@ static bool fill_sections(struct writer *w, struct err *err)
     add_code_tables(w);
     for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
         if (w->sections[i].failed)
-            return err_set(err, ERR_LIMIT, "the image's tables are over the limit of 1 GiB, or memory is short");
+            return no_room(&w->sections[i], "the image's tables are over the limit of 1 GiB", err);
     return true;
 }
 
@@ -503,7 +509,7 @@ static bool assemble(struct writer *w, struct buf *image, struct err *err)
     append_sections(w, image);
     buf_align(image, IMAGE_PAGE);
     if (image->failed)
-        return err_set(err, ERR_LIMIT, "the image is over 4 GiB, or memory is short");
+        return no_room(image, "the image is over 4 GiB", err);
     w->header.file_size = image->size;
     memcpy(image->data, &w->header, sizeof w->header);
     sha256(image->data, image->size, w->header.digest);

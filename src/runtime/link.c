@@ -143,7 +143,7 @@ static void write_words(struct slot *slot, const struct slot *first)
 
 struct starting {
     struct slot *slot;
-    bool done;
+    bool begun, done;
 };
 
 static void run_starts(struct task *task)
@@ -151,27 +151,27 @@ static void run_starts(struct task *task)
     static const uint8_t no_types[1];
     struct starting *starting = task->arg;
     const struct image *image = &starting->slot->program->image;
-    starting->done = true;
+    starting->begun = starting->done = true;
     for (uint64_t i = 0; starting->done && i < image_starts_count(image); i++) {
         uint64_t funcref = slot_reference(starting->slot, task->slot, image_starts(image)[i].funcref);
         starting->done = guest_call(task->slot->store, funcref, no_types, 0, 0, NULL);
     }
 }
 
-static bool start(struct slot *slot, struct slot *first, void *host, struct trap_report *ret_report, struct err *err)
+static bool start(struct starting *starting, struct slot *first, void *host, struct trap_report *ret_report,
+                  struct err *err)
 {
-    struct starting starting = {.slot = slot};
     struct task task = {0};
-    uint32_t trap = slot->program->image.header->init_trap;
+    uint32_t trap = starting->slot->program->image.header->init_trap;
     if (trap)
         return err_set(err, ERR_TRAP, "%s", trap_text((enum trap)trap));
-    if (!task_start(&task, first, run_starts, &starting, host, err))
+    if (!task_start(&task, first, run_starts, starting, host, err))
         return false;
     if (task.state != TASK_DONE) {
         task_abandon(&task);
         return err_set(err, ERR_UNSUPPORTED, "instantiation waits for the host");
     }
-    if (starting.done)
+    if (starting->done)
         return true;
     if (ret_report)
         *ret_report = task.report;
@@ -192,10 +192,13 @@ bool instance_link(struct slot *first, struct program *program, link_resolver *r
     }
     slot->externs = externs;
     write_words(slot, first ? first : slot);
-    bool done = start(slot, first ? first : slot, host, ret_report, err);
+    struct starting starting = {.slot = slot};
+    bool done = start(&starting, first ? first : slot, host, ret_report, err);
     if (done)
         *ret_slot = slot;
     else if (!first)
         slot_destroy(slot);
+    else if (!starting.begun)
+        slot_leave(first);
     return done;
 }

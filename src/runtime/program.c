@@ -52,8 +52,10 @@ static bool map_image(struct program *program, int fd, struct err *err)
 static bool resolve_imports(struct program *program, program_resolver *resolve, void *arg, struct err *err)
 {
     uint64_t count = image_imports_count(&program->image);
+    if (count == 0)
+        return true;
     program->hosts = mem_alloc(count, sizeof *program->hosts);
-    if (!program->hosts && count)
+    if (!program->hosts)
         return err_memory(err);
     for (uint64_t i = 0; i < count; i++) {
         host_fn *fn;
@@ -120,9 +122,11 @@ static bool take_snapshot(struct program *program, struct slot *slot, struct err
 {
     const uint8_t *grown = slot->gc.base + program->heap_open;
     uint64_t heap_pages = adopt_heap(program, slot), count = slot->hot_count + heap_pages;
+    if (count == 0)
+        return true;
     struct program_page *pages = mem_alloc(count, sizeof *pages);
     program->snapshot_bytes = mem_alloc(count, IMAGE_PAGE);
-    if ((!pages || !program->snapshot_bytes) && count) {
+    if (!pages || !program->snapshot_bytes) {
         mem_free(pages);
         return err_memory(err);
     }
@@ -130,8 +134,7 @@ static bool take_snapshot(struct program *program, struct slot *slot, struct err
         keep_page(program, slot, pages, slot->hot[i].page);
     for (uint64_t i = 0; i < heap_pages; i++)
         keep_page(program, slot, pages, grown + i * IMAGE_PAGE);
-    if (count)
-        qsort(pages, count, sizeof *pages, by_offset);
+    qsort(pages, count, sizeof *pages, by_offset);
     program->snapshot = pages;
     return true;
 }
@@ -165,11 +168,15 @@ static bool first_start(struct program *program, struct err *err)
     program->hosts = mem_alloc(count + 1, sizeof *program->hosts);
     for (uint64_t i = 0; program->hosts && i < count; i++)
         program->hosts[i] = (struct import_words){(uint64_t)refuse_at_start, 0};
-    struct slot *slot = program->hosts ? slot_acquire(program, err) : NULL;
+    struct slot *slot = NULL;
+    if (program->hosts)
+        slot = slot_acquire(program, err);
+    else
+        err_memory(err);
     mem_free(program->hosts);
     program->hosts = real;
     if (!slot)
-        return err && err->kind ? false : err_memory(err);
+        return false;
     bool returned = false;
     struct task task = {0};
     bool done = task_start(&task, slot, run_starts, &returned, NULL, err);

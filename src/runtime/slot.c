@@ -296,18 +296,35 @@ struct slot *slot_open(struct program *program, struct err *err)
     return NULL;
 }
 
+/* A slot that is not one of its store's, or no more. */
+static void give_back(struct slot *slot)
+{
+    slot->account->used -= slot->initial;
+    drop(slot);
+}
+
 struct slot *slot_join(struct slot *first, struct program *program, struct err *err)
 {
     struct slot *slot = slot_create(program, first, first->region, err);
     if (!slot)
         return NULL;
     if (!settle(slot, err)) {
-        drop(slot);
+        give_back(slot);
         return NULL;
     }
     slot->joined = first->joined;
     first->joined = slot;
     return slot;
+}
+
+void slot_leave(struct slot *first)
+{
+    struct slot *slot = first->joined;
+    struct slot_region *region = first->region;
+    region->next -= slot->program->image.header->slot_size;
+    madvise((void *)region->next, slot->program->image.header->slot_size, MADV_DONTNEED);
+    first->joined = slot->joined;
+    give_back(slot);
 }
 
 uint64_t slot_reference(const struct slot *slot, const struct slot *first, uint64_t funcref)

@@ -77,6 +77,8 @@ struct slot *slot_open(struct program *program, struct err *err);
  * dies with it. Its function references are relative to the store of `first`, so it lies above it, within reach
  * of 32 bits of CONTEXT_ALIGN. */
 struct slot *slot_join(struct slot *first, struct program *program, struct err *err);
+/* Undo the last slot_join, before any guest code has seen the slot. */
+void slot_leave(struct slot *first);
 
 /* Link an import of a joined or first slot at run time: `words` at `slot_off` get function `funcref` (relative
  * to the store of `first`). */

@@ -261,8 +261,8 @@ static bool begin(checker *s, const struct wasm_module *module, uint32_t start, 
     return check_open(s, WASM_FRAME_FUNC, type);
 }
 
-bool wasm_body_read(const struct wasm_module *module, uint32_t func, struct wasm_body_scratch *s,
-                    const struct wasm_visitor *visitor, void *arg, struct err *err)
+static bool read_body(const struct wasm_module *module, uint32_t func, struct wasm_body_scratch *s,
+                      const struct wasm_visitor *visitor, void *arg, struct err *err)
 {
     const struct wasm_func *body = &module->funcs[func];
     const struct wasm_functype *type = wasm_func_type(module, func);
@@ -271,6 +271,16 @@ bool wasm_body_read(const struct wasm_module *module, uint32_t func, struct wasm
     if (!begin(s, module, body->body, body->size, results, err) || !add_params(s, type) || !read_locals(s))
         return false;
     return start(s, visitor, arg) && read_all(s, visitor, arg);
+}
+
+bool wasm_body_read(const struct wasm_module *module, uint32_t func, struct wasm_body_scratch *s,
+                    const struct wasm_visitor *visitor, void *arg, struct err *err)
+{
+    if (read_body(module, func, s, visitor, arg, err))
+        return true;
+    if (err->offset != ERR_NO_OFFSET)
+        err->offset += module->origin;
+    return false;
 }
 
 bool check_const(checker *s, const struct wasm_module *module, struct wasm_expr expr, wasm_valtype type,

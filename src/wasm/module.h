@@ -124,6 +124,7 @@ struct wasm_branch_hint {
 struct wasm_module {
     const uint8_t *bytes;
     size_t size;
+    uint32_t origin; /* where `bytes` stand in the file, which is what errors after wasm_load count from: a component */
     uint32_t type_count, import_count, func_count, table_count, memory_count, global_count, tag_count;
     uint32_t export_count, elem_count, data_count, custom_count;
     uint32_t imported_funcs, imported_tables, imported_memories, imported_globals, imported_tags;

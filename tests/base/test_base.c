@@ -180,6 +180,26 @@ static void allocations_fail_on_request(void **state)
     mem_free(first);
 }
 
+static void one_allocation_fails_on_request(void **state)
+{
+    (void)state;
+    uint64_t live = mem_live();
+    mem_fail_once(2);
+    void *first = mem_alloc(1, 8);
+    assert_non_null(first);
+    assert_null(mem_resize(first, 2, 8));
+    first = mem_resize(first, 2, 8);
+    assert_non_null(first);
+    void *second = mem_resize(NULL, 1, 8);
+    assert_non_null(second);
+    assert_int_equal(mem_live(), live + 2);
+    mem_fail_once(0);
+    mem_free(first);
+    mem_free(second);
+    mem_free(NULL);
+    assert_int_equal(mem_live(), live);
+}
+
 static void errors_are_complete(void **state)
 {
     (void)state;
@@ -286,6 +306,7 @@ int main(void)
         cmocka_unit_test(sha256_by_instruction_and_by_hand_agree),
         cmocka_unit_test(sha256_in_pieces),
         cmocka_unit_test(allocations_fail_on_request),
+        cmocka_unit_test(one_allocation_fails_on_request),
         cmocka_unit_test(errors_are_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

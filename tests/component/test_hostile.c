@@ -18,19 +18,29 @@ static uint32_t dice(uint32_t sides)
 
 static unsigned accepted, refused;
 
+#define MEMORY_MAX ((uint64_t)256 << 20) /* of one input */
+
+static clock_t slowest; /* processor time of one input, of which a second is the most */
+
 /* A copy that ends where its block ends, so that reading past it is seen. */
 static enum err_kind try_plan(const uint8_t *bytes, size_t size)
 {
     struct arena arena;
     struct plan *plan = NULL;
     struct err err = {0};
+    uint64_t live = mem_live();
     uint8_t *copy = malloc(size ? size : 1);
     assert_non_null(copy);
     memcpy(copy, bytes, size);
     arena_init(&arena, (size_t)64 << 20);
+    clock_t start = clock();
     bool done = component_plan(copy, size, &arena, &plan, &err);
+    clock_t took = clock() - start;
+    slowest = took > slowest ? took : slowest;
     arena_free(&arena);
     free(copy);
+    if (mem_live() != live || took > CLOCKS_PER_SEC || mem_peak() > MEMORY_MAX)
+        fail_msg("too slow, too large or a leak, in one of the inputs behind MUTATE_SEED");
     accepted += done;
     refused += !done;
     if (!done && (err.kind == ERR_NONE || err.message[0] == 0))
@@ -48,6 +58,34 @@ static void truncated(void **state)
     for (size_t i = 0; i < FIXTURE_COUNT; i++) {
         struct input input = input_fixture(fixtures[i]);
         for (size_t size = 0; size < input.size; size++)
+            try_plan(input.bytes, size);
+        input_free(&input);
+    }
+}
+
+/* Programs of the tree. */
+static const char *const programs[] = {"examples/hello-c/hello.wasm", "examples/hello-rust/hello.wasm",
+                                       "tests/e2e/guests/echo.wasm", "tests/e2e/guests/leak.wasm",
+                                       "tests/e2e/guests/trap.wasm"};
+#define PROGRAM_COUNT (sizeof programs / sizeof *programs)
+
+static struct input input_program(const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, SOURCE_DIR "/%s", name);
+    struct input input = input_read(path);
+    assert_non_null(input.bytes);
+    return input;
+}
+
+/* At every byte, but in the usual run only one in seven of those within the first module, which all end alike. */
+static void truncated_programs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PROGRAM_COUNT; i++) {
+        struct input input = input_program(programs[i]);
+        size_t rest = input.size > 6000 && !getenv("MAYFLY_TEST_FULL") ? input.size - 6000 : 0;
+        for (size_t size = 0; size < input.size; size += size < rest ? 7 : 1)
             try_plan(input.bytes, size);
         input_free(&input);
     }
@@ -80,7 +118,7 @@ static size_t mutate(uint8_t *bytes, size_t size, size_t from)
 static unsigned rounds(unsigned usual)
 {
     const char *text = getenv("MUTATE_ROUNDS");
-    return text ? (unsigned)atoi(text) : usual;
+    return text ? (unsigned)atoi(text) : getenv("MAYFLY_TEST_FULL") ? usual * 10 : usual;
 }
 
 static void mutations(const struct input *input, unsigned count, size_t from)
@@ -116,6 +154,17 @@ static void mutated_hello(void **state)
     input_free(&input);
 }
 
+static void mutated_programs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PROGRAM_COUNT; i++) {
+        struct input input = input_program(programs[i]);
+        mutations(&input, rounds(300), 8);
+        mutations(&input, rounds(300), input.size - 4000);
+        input_free(&input);
+    }
+}
+
 /* Every allocation fails once; the answer is then ERR_MEMORY, and nothing leaks. */
 static void out_of_memory(void **state)
 {
@@ -147,10 +196,12 @@ int main(void)
     seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
     print_message("MUTATE_SEED=%llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(truncated),     cmocka_unit_test(truncated_hello), cmocka_unit_test(mutated),
-        cmocka_unit_test(mutated_hello), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(truncated),     cmocka_unit_test(truncated_hello),    cmocka_unit_test(mutated),
+        cmocka_unit_test(mutated_hello), cmocka_unit_test(truncated_programs), cmocka_unit_test(mutated_programs),
+        cmocka_unit_test(out_of_memory),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    print_message("%u accepted, %u refused\n", accepted, refused);
+    print_message("%u accepted, %u refused; slowest %.1f ms\n", accepted, refused,
+                  (double)slowest * 1e3 / CLOCKS_PER_SEC);
     return failed;
 }

@@ -1,22 +1,10 @@
-/* Fuzz target of the request parser, for libFuzzer:
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -D_GNU_SOURCE tests/fuzz/fuzz_http_parse.c \
- *         src/http/parse.c src/http/chunks.c src/wasi/message.c src/base/buf.c src/base/alloc.c src/base/str.c
- *
- * The first byte chooses where the bytes are cut in two: however they arrive, the same ones are accepted. (What
- * is refused may be refused later, when a line feed shows that the line is no good.) */
+/* Fuzz target: the request parser and the decoder of chunked bodies. The first byte chooses where the bytes are cut in
+ * two: however they arrive, the same ones are accepted. (What is refused may be refused later, when a line feed shows
+ * that the line is no good.) */
+#include "fuzz/fuzz.h"
+
 #include "http/chunks.h"
 #include "http/parse.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void check_view(struct str view, const char *bytes, size_t size)
 {
@@ -24,21 +12,21 @@ static void check_view(struct str view, const char *bytes, size_t size)
     for (size_t i = 0; constants[i]; i++)
         if (str_eq(view, str_of(constants[i])))
             return;
-    check(view.len == 0 || (view.ptr >= bytes && view.len <= size && view.ptr + view.len <= bytes + size));
+    FUZZ_CHECK(view.len == 0 || (view.ptr >= bytes && view.len <= size && view.ptr + view.len <= bytes + size));
 }
 
 static void check_request(const struct http_parser *parser, const char *bytes, size_t size)
 {
     const struct http_request *r = &parser->request;
-    check(parser->at <= size);
+    FUZZ_CHECK(parser->at <= size);
     check_view(r->method, bytes, size);
     check_view(r->target, bytes, size);
     check_view(r->authority, bytes, size);
-    check(http_is_token(r->method) && r->target.len > 0);
+    FUZZ_CHECK(http_is_token(r->method) && r->target.len > 0);
     for (uint32_t i = 0; i < r->field_count; i++) {
         check_view(r->fields[i].name, bytes, size);
         check_view(r->fields[i].value, bytes, size);
-        check(http_is_token(r->fields[i].name) && http_is_value(r->fields[i].value));
+        FUZZ_CHECK(http_is_token(r->fields[i].name) && http_is_value(r->fields[i].value));
     }
 }
 
@@ -46,7 +34,7 @@ static void check_request(const struct http_parser *parser, const char *bytes, s
 static int parse(struct http_parser *parser, const uint8_t *data, size_t size, size_t cut)
 {
     char *bytes = malloc(size + 1);
-    check(bytes != NULL);
+    FUZZ_CHECK(bytes);
     memcpy(bytes, data, size);
     http_parse_begin(parser, 0);
     int status = http_parse_head(parser, bytes, cut);
@@ -63,14 +51,14 @@ static int decode(const uint8_t *data, size_t size, size_t cut, struct buf *body
     struct http_chunks chunks;
     size_t used = 0, more = 0;
     char *bytes = malloc(size + 1);
-    check(bytes != NULL);
+    FUZZ_CHECK(bytes);
     memcpy(bytes, data, size);
     http_chunks_begin(&chunks);
     int status = http_chunks_decode(&chunks, bytes, cut, 1000, body, &used);
-    check(used <= cut);
+    FUZZ_CHECK(used <= cut);
     if (status == HTTP_PARSE_MORE)
         status = http_chunks_decode(&chunks, bytes + used, size - used, 1000, body, &more);
-    check(used + more <= size && body->size <= 1000);
+    FUZZ_CHECK(used + more <= size && body->size <= 1000);
     free(bytes);
     return status;
 }
@@ -84,16 +72,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     data++;
     size--;
     int whole = parse(&one, data, size, size), parts = parse(&two, data, size, cut);
-    check((whole == HTTP_PARSE_DONE) == (parts == HTTP_PARSE_DONE));
+    FUZZ_CHECK((whole == HTTP_PARSE_DONE) == (parts == HTTP_PARSE_DONE));
     if (whole == HTTP_PARSE_DONE)
-        check(one.at == two.at && one.body == two.body && one.length == two.length && one.keep_alive == two.keep_alive);
+        FUZZ_CHECK(one.at == two.at && one.body == two.body && one.length == two.length &&
+                   one.keep_alive == two.keep_alive);
     struct buf first, second;
     buf_init(&first, 1000);
     buf_init(&second, 1000);
     int decoded = decode(data, size, size, &first), cut_decoded = decode(data, size, cut, &second);
-    check((decoded == HTTP_PARSE_DONE) == (cut_decoded == HTTP_PARSE_DONE));
+    FUZZ_CHECK((decoded == HTTP_PARSE_DONE) == (cut_decoded == HTTP_PARSE_DONE));
     if (decoded == HTTP_PARSE_DONE)
-        check(first.size == second.size && (first.size == 0 || memcmp(first.data, second.data, first.size) == 0));
+        FUZZ_CHECK(first.size == second.size && (first.size == 0 || memcmp(first.data, second.data, first.size) == 0));
     buf_free(&first);
     buf_free(&second);
     return 0;

@@ -457,6 +457,36 @@ static void forged_externs_are_refused(void **state)
         FORGE(&image, offers, i, place, view.header->slot_size);
         FORGE(&image, offers, i, open, 0);
     }
+    FORGE(&image, memories, 0, size_off, image_memories(&view)[0].size_off + 4);
+    FORGE(&image, tables, 0, length_off, image_tables(&view)[0].length_off + 4);
+    FORGE(&image, tables, 0, entries_off, image_tables(&view)[0].entries_off + 1);
+    buf_free(&image);
+}
+
+typedef struct image_import row_imports;
+typedef struct image_export row_exports;
+
+/* Handles of the host's resources hold pointers: no function of the component may make them. And the memory that the
+ * host writes to is one of the image's. */
+static void forged_resources_and_options_are_refused(void **state)
+{
+    uint8_t bytes[4096];
+    FILE *file = fopen(SOURCE_DIR "/tests/component/fixtures/resource.wasm", "rb");
+    assert_non_null(file);
+    struct buf image = compile(bytes, fread(bytes, 1, sizeof bytes, file));
+    fclose(file);
+    struct image view = {image.data, (const struct image_header *)image.data};
+    int makers = 0;
+    for (int i = 0; i < (int)image_imports_count(&view); i++) {
+        FORGE(&image, imports, i, resource_type, 1);
+        FORGE(&image, imports, i, canon.memory_off, 0);
+        makers += image_imports(&view)[i].kind == HOST_RESOURCE_NEW;
+        if (image_imports(&view)[i].kind == HOST_RESOURCE_NEW)
+            FORGE(&image, imports, i, resource_type, WASM_NO_INDEX);
+    }
+    for (int i = 0; i < (int)image_exports_count(&view); i++)
+        FORGE(&image, exports, i, canon.memory_off, view.header->fixed_size);
+    assert_int_not_equal(makers, 0);
     buf_free(&image);
 }
 
@@ -519,6 +549,7 @@ int main(void)
         TEST(imports_must_exist),
         TEST(sizes_are_those_of_now),
         cmocka_unit_test(forged_externs_are_refused),
+        cmocka_unit_test(forged_resources_and_options_are_refused),
         cmocka_unit_test(randomly_forged_images_are_refused_or_harmless),
         cmocka_unit_test(collisions_are_refused),
     };

@@ -216,17 +216,23 @@ static void put_export_section(struct generator *g)
     }
 }
 
-/* An active segment with every function, which also declares them for ref.func, and a passive one. */
+uint32_t choose_func(struct generator *g)
+{
+    uint32_t func = choose(g, g->func_count);
+    return func == FUNC_FUEL ? FUNC_SUM : func;
+}
+
+/* An active segment with every function in its place, which also declares them for ref.func, and a passive one. */
 static void put_elem_section(struct generator *g)
 {
     put_u(g, ELEM_COUNT);
     put(g, 0), put(g, 0x41), put(g, 0), put(g, 0x0b);
     put_u(g, g->func_count);
     for (uint32_t i = 0; i < g->func_count; i++)
-        put_u(g, i);
+        put_u(g, i == FUNC_FUEL ? FUNC_SUM : i);
     put(g, 1), put(g, 0), put_u(g, 4);
     for (uint32_t i = 0; i < 4; i++)
-        put_u(g, choose(g, g->func_count));
+        put_u(g, choose_func(g));
 }
 
 static void put_data_section(struct generator *g)

@@ -654,7 +654,7 @@ static bool table_statement(struct generator *g)
 static bool reference_expr(struct generator *g, char type)
 {
     if (type == 'F')
-        put_index(g, 0xd2, choose(g, g->func_count));
+        put_index(g, 0xd2, choose_func(g));
     else if (type == 'i')
         expr(g, VALUE_TYPES[5 + choose(g, 3)]), put(g, 0xd1);
     return type == 'F' || type == 'i';

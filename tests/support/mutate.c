@@ -27,19 +27,24 @@ struct section {
     uint8_t id;
 };
 
+static bool next_section(const uint8_t *bytes, size_t size, size_t at, struct section *ret_section)
+{
+    uint32_t length;
+    *ret_section = (struct section){.start = at, .id = bytes[at]};
+    at++;
+    if (!read_leb(bytes, size, &at, &length) || length > size - at)
+        return false;
+    ret_section->body = at;
+    ret_section->end = at + length;
+    return true;
+}
+
 /* Up to `max` sections of a module or component. */
 static uint32_t find_sections(const uint8_t *bytes, size_t size, struct section *ret_sections, uint32_t max)
 {
-    uint32_t count = 0, length;
-    for (size_t at = 8; at < size && count < max;) {
-        struct section section = {.start = at, .id = bytes[at]};
-        at++;
-        if (!read_leb(bytes, size, &at, &length) || length > size - at)
-            break;
-        section.body = at;
-        section.end = at += length;
-        ret_sections[count++] = section;
-    }
+    uint32_t count = 0;
+    for (size_t at = 8; at < size && count < max && next_section(bytes, size, at, &ret_sections[count]); count++)
+        at = ret_sections[count].end;
     return count;
 }
 
@@ -50,10 +55,11 @@ static void add_copy(struct corpus *corpus, const uint8_t *bytes, size_t size)
         corpus->entries[corpus->count++] = (struct corpus_entry){memcpy(copy, bytes, size), size};
 }
 
+enum { COMPONENT_MODULE = 1, COMPONENT_COMPONENT = 4 }; /* sections that hold what a file can hold, too */
+
 void corpus_add(struct corpus *corpus, const uint8_t *bytes, size_t size, size_t max)
 {
     static const uint8_t core[] = {0, 'a', 's', 'm', 1, 0, 0, 0};
-    static struct section sections[4096];
     if (size < 9)
         return;
     if (memcmp(bytes, core, sizeof core) == 0) {
@@ -61,11 +67,13 @@ void corpus_add(struct corpus *corpus, const uint8_t *bytes, size_t size, size_t
             add_copy(corpus, bytes, size);
         return;
     }
-    uint32_t count = find_sections(bytes, size, sections, 4096);
-    for (uint32_t i = 0; i < count; i++) {
-        size_t inner = sections[i].end - sections[i].body;
-        if (sections[i].id == 1 && inner > 8 && inner <= max && !memcmp(bytes + sections[i].body, core, sizeof core))
-            add_copy(corpus, bytes + sections[i].body, inner);
+    for (size_t at = 8; at < size;) {
+        struct section section;
+        if (!next_section(bytes, size, at, &section))
+            return;
+        if (section.id == COMPONENT_MODULE || section.id == COMPONENT_COMPONENT)
+            corpus_add(corpus, bytes + section.body, section.end - section.body, max);
+        at = section.end;
     }
 }
 
@@ -116,15 +124,25 @@ void corpus_fill(struct corpus *corpus, const char *root, size_t max)
         uint32_t step;
         bool shared;
     } folders[] = {
-        {"tests/codegen/fixtures", 1, false}, {"tests/contract/fixtures", 1, false},
-        {"examples/hello-c", 1, false},       {"tests/e2e/guests", 1, false},
-        {"../shared/components", 1, true},    {"../shared/conformance/core", 31, true},
+        {"tests/codegen/fixtures", 1, false},
+        {"tests/contract/fixtures", 1, false},
+        {"tests/runtime/fixtures", 1, false},
+        {"tests/component/fixtures", 1, false},
+        {"tests/wast", 1, false},
+        {"tests/wast/own", 1, false},
+        {"tests/e2e/guests", 1, false},
+        {"examples/hello-c", 1, false},
+        {"examples/hello-rust", 1, false},
+        {"../shared/components", 1, true},
+        {"../shared/conformance/core", 31, true},
     };
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char path[1024];
         snprintf(path, sizeof path, "%s/%s", root, folders[i].folder);
         if (corpus_add_folder(corpus, path, folders[i].step, max) == 0 && folders[i].shared)
             printf("skipped: nothing in %s\n", folders[i].folder);
+        if (folders[i].step == 1)
+            corpus->real = corpus->count;
     }
     printf("corpus of %u modules\n", corpus->count);
 }
@@ -133,7 +151,7 @@ void corpus_free(struct corpus *corpus)
 {
     for (uint32_t i = 0; i < corpus->count; i++)
         free(corpus->entries[i].bytes);
-    corpus->count = 0;
+    corpus->count = corpus->real = 0;
 }
 
 struct dice dice_of(uint64_t seed)
@@ -241,14 +259,39 @@ static void edit_section_order(struct input *in, const struct corpus *corpus, st
     free(copy);
 }
 
+static size_t write_leb(uint32_t value, uint8_t ret_bytes[5])
+{
+    size_t size = 0;
+    for (; value > 0x7f; value >>= 7)
+        ret_bytes[size++] = (uint8_t)(value | 0x80);
+    ret_bytes[size++] = (uint8_t)value;
+    return size;
+}
+
+/* A section ends early, with the length that says so: what is read in it meets its end. */
+static void edit_section_end(struct input *in, const struct corpus *corpus, struct dice *dice)
+{
+    struct section sections[32];
+    uint8_t length[5];
+    (void)corpus;
+    uint32_t count = find_sections(in->bytes, in->size, sections, 32);
+    if (count == 0)
+        return;
+    struct section cut = sections[dice_roll(dice, count)];
+    uint32_t left = dice_roll(dice, (uint32_t)(cut.end - cut.body));
+    replace(in, cut.body + left, cut.end - cut.body - left, in->bytes, 0);
+    replace(in, cut.start + 1, cut.body - cut.start - 1, length, write_leb(left, length));
+}
+
 static void (*const edits[])(struct input *in, const struct corpus *corpus, struct dice *dice) = {
     edit_bit,    edit_bit,    edit_byte,           edit_byte,          edit_leb,
-    edit_remove, edit_splice, edit_section_length, edit_section_order,
+    edit_remove, edit_splice, edit_section_length, edit_section_order, edit_section_end,
 };
 
 uint8_t *mutate_any(const struct corpus *corpus, struct dice *dice, size_t *ret_size)
 {
-    const struct corpus_entry *entry = &corpus->entries[dice_roll(dice, corpus->count)];
+    uint32_t among = dice_roll(dice, 2) && corpus->real ? corpus->real : corpus->count;
+    const struct corpus_entry *entry = &corpus->entries[dice_roll(dice, among)];
     struct input in = {malloc(entry->size + 1024), entry->size, entry->size + 1024};
     if (!in.bytes)
         return NULL;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CORPUS_MAX 256u
+#define CORPUS_MAX 512u
 
 struct corpus_entry {
     uint8_t *bytes;
@@ -16,13 +16,16 @@ struct corpus_entry {
 struct corpus {
     struct corpus_entry entries[CORPUS_MAX];
     uint32_t count;
+    uint32_t real; /* the first entries, of which half of what is mutated is made; 0: all are alike */
 };
 
-/* A copy of `bytes` (a core module, or a component whose core modules are taken), unless larger than `max`. */
+/* A copy of `bytes` (a core module, or a component whose core modules, those of components in it too, are taken),
+ * unless larger than `max`. */
 void corpus_add(struct corpus *corpus, const uint8_t *bytes, size_t size, size_t max);
 /* The files of `folder` that end in .wasm, every `step`th in the order of their names. Returns how many were read. */
 uint32_t corpus_add_folder(struct corpus *corpus, const char *folder, uint32_t step, size_t max);
-/* What is in the tree at `root`, and samples of the data beside it where that is; says so where it is not. */
+/* What is in the tree at `root`, and the data beside it where that is (every 31st of the official suite's modules);
+ * says so where it is not. Programs and fixtures are `real`, the official suite is not. */
 void corpus_fill(struct corpus *corpus, const char *root, size_t max);
 void corpus_free(struct corpus *corpus);
 

@@ -1,8 +1,8 @@
-/* Hostile bytes: truncated and mutated modules, and allocations that fail. Whatever comes out, it must
- * be an answer with a complete error, and nothing may be read or written out of bounds (run under
- * AddressSanitizer to see that). The seed is printed; MUTATE_SEED repeats a run, MUTATE_COUNT lengthens it;
- * input N of a run has the seed MUTATE_SEED + N. */
-#include "wasm/build.h"
+/* Hostile bytes: truncated and mutated modules. Whatever comes out, it must be an answer with a complete error, within
+ * a second of processor time and 256 MiB, without a leak, and nothing may be read or written out of bounds (run under
+ * AddressSanitizer to see that). The seed is printed; MUTATE_SEED repeats a run, MUTATE_COUNT lengthens it; input N of
+ * a run has the seed MUTATE_SEED + N. Allocations that fail: tests/faults. */
+#include "wasm/rich.h"
 
 #include "base/alloc.h"
 #include "support/mutate.h"
@@ -10,43 +10,32 @@
 #include <sys/mman.h>
 #include <time.h>
 
-/* Something of everything: types, imports, tables, memories, tags, segments, blocks, vectors, GC. */
-static struct buf rich_module(void)
-{
-    struct buf b = build_module(), body = build_new();
-    SECTION(&b, 1, 4, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 0, 0, 0x4e, 2, 0x50, 0, 0x5f, 2, 0x7f, 1, 0x63, 3, 0, 0x5e, 0x78, 1,
-            0x60, 1, 0x7f, 0);
-    SECTION(&b, 2, 2, 1, 'm', 1, 'f', 0, 0, 1, 'm', 1, 'g', 3, 0x7f, 0);
-    SECTION(&b, 3, 1, 0);
-    SECTION(&b, 4, 2, 0x70, 1, 2, 9, 0x40, 0, 0x64, 0x70, 0, 1, 0xd2, 0, 0x0b);
-    SECTION(&b, 5, 2, 1, 1, 2, 5, 1, 2);
-    SECTION(&b, 13, 1, 0, 4);
-    SECTION(&b, 6, 2, 0x7f, 1, 0x41, 1, 0x41, 2, 0x6a, 0x0b, 0x63, 2, 0, 0xfb, 1, 2, 0x0b);
-    SECTION(&b, 7, 2, 1, 'a', 0, 1, 1, 'b', 2, 0);
-    SECTION(&b, 9, 2, 0, 0x41, 0, 0x0b, 1, 0, 5, 0x70, 1, 0xd0, 0x70, 0x0b);
-    SECTION(&b, 12, 1);
-    BYTES(&body, 2, 1, 0x7e, 1, 0x64, 2);
-    BYTES(&body, 0x20, 0, 0x04, 0x40, 0x41, 4, 0x41, 0, 0x28, 2, 0, 0x6a, 0x1a, 0x05, 0x42, 1, 0x21, 1, 0x0b);
-    BYTES(&body, 0x41, 1, 0xd0, 3, 0xfb, 0, 2, 0x21, 2, 0x20, 2, 0xfb, 2, 2, 0, 0x1a);
-    BYTES(&body, 0x02, 0x40, 0x1f, 0x40, 1, 2, 0, 0x41, 1, 0x08, 0, 0x0b, 0x0b);
-    BYTES(&body, 0x41, 0, 0xfd, 15, 0xfd, 22, 3, 0x1a, 0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 8, 0, 0);
-    BYTES(&body, 0x02, 0x40, 0x03, 0x40, 0x20, 0, 0x0e, 2, 0, 1, 0, 0x0b, 0x0b);
-    BYTES(&body, 0x42, 0, 0x41, 1, 0x36, 0x42, 1, 8, 0x20, 0, 0x10, 0, 0x41, 0, 0x11, 0, 0, 0x0b);
-    build_code(&b, body);
-    SECTION(&b, 11, 1, 0, 0x41, 0, 0x0b, 3, 'a', 'b', 'c');
-    SECTION(&b, 0, 4, 'n', 'a', 'm', 'e', 1, 4, 1, 0, 1, 'f');
-    return b;
-}
-
 static unsigned valid, refused;
 
-#define ROOM ((size_t)4 << 20)
+#define ROOM ((size_t)4 << 20) /* of the largest module */
 #define MEMORY_MAX ((size_t)256 << 20) /* of one input */
+#define SECONDS_MAX 1.0                /* of processor time, of one input */
 
-static size_t most_memory;
+/* The worst of what was fed. */
+static struct {
+    uint64_t memory;
+    double seconds;
+    uint64_t seed; /* of the slowest, or its size */
+} worst;
+
+/* AddressSanitizer sees reads of what is poisoned. */
+extern void __asan_poison_memory_region(const volatile void *at, size_t size) __attribute__((weak));
+extern void __asan_unpoison_memory_region(const volatile void *at, size_t size) __attribute__((weak));
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 /* A copy that ends where memory ends, so that reading past it faults. */
-static const uint8_t *at_the_edge(const uint8_t *bytes, size_t size)
+static uint8_t *at_the_edge(const uint8_t *bytes, size_t size)
 {
     static uint8_t *room;
     if (!room) {
@@ -58,18 +47,35 @@ static const uint8_t *at_the_edge(const uint8_t *bytes, size_t size)
     return memcpy(room + ROOM - size, bytes, size);
 }
 
-static void feed(const uint8_t *bytes, size_t size)
+static bool load(const uint8_t *bytes, size_t size, struct err *err)
 {
-    struct err err = {0};
     struct arena arena;
     struct wasm_module *module;
     arena_init(&arena, MEMORY_MAX);
-    bool loaded =
-        wasm_load(at_the_edge(bytes, size), size, &arena, &module, &err) && build_bodies(module, NULL, NULL, &err);
-    most_memory = arena.used > most_memory ? arena.used : most_memory;
+    bool loaded = wasm_load(bytes, size, &arena, &module, err) && build_bodies(module, NULL, NULL, err);
     arena_free(&arena);
+    return loaded;
+}
+
+/* `seed`: what to print of an input that is too slow or too large; of a truncated one, its size. */
+static void feed(const uint8_t *bytes, size_t size, uint64_t seed)
+{
+    struct err err = {0};
+    uint64_t live = mem_live();
+    mem_peak();
+    double start = seconds_now();
+    bool loaded = load(bytes, size, &err);
+    double took = seconds_now() - start;
+    uint64_t memory = mem_peak();
     valid += loaded;
     refused += !loaded;
+    if (took > worst.seconds)
+        worst.seconds = took, worst.seed = seed;
+    worst.memory = memory > worst.memory ? memory : worst.memory;
+    if (memory > MEMORY_MAX || took > SECONDS_MAX || mem_live() != live)
+        fail_msg("seed or size %llu, %zu bytes: %.3f s, %llu bytes of memory, %llu blocks left",
+                 (unsigned long long)seed, size, took, (unsigned long long)memory,
+                 (unsigned long long)(mem_live() - live));
     if (loaded)
         return;
     assert_true(err.kind == ERR_MALFORMED || err.kind == ERR_INVALID || err.kind == ERR_LIMIT);
@@ -77,97 +83,95 @@ static void feed(const uint8_t *bytes, size_t size)
     assert_true(err.offset <= size);
 }
 
+static void begin(void)
+{
+    valid = refused = 0;
+    memset(&worst, 0, sizeof worst);
+}
+
+static void report(const char *what)
+{
+    char memory[64] = "not measured in this build";
+    if (worst.memory)
+        snprintf(memory, sizeof memory, "%llu KiB", (unsigned long long)(worst.memory >> 10));
+    print_message("%u valid, %u refused; slowest %.1f ms (%s %llu), most memory %s\n", valid, refused,
+                  worst.seconds * 1e3, what, (unsigned long long)worst.seed, memory);
+}
+
 static void whole(void **state)
 {
-    ASSERT_VALID(rich_module());
+    ASSERT_VALID(build_rich());
+}
+
+/* From the end, so that each step hides one more byte; without a sanitizer a small module is copied to the edge of
+ * memory each time. */
+static void cut(const struct corpus_entry *entry, struct dice *dice, uint32_t stride)
+{
+    uint8_t *copy = at_the_edge(entry->bytes, entry->size);
+    bool poison = __asan_poison_memory_region != NULL;
+    for (size_t size = entry->size, next; size > 0; size = next) {
+        uint32_t step = 1 + dice_roll(dice, stride);
+        next = size > step ? size - step : 0;
+        if (poison)
+            __asan_poison_memory_region(copy + next, size - next);
+        feed(poison || entry->size > 65536 ? copy : at_the_edge(entry->bytes, next), next, next);
+    }
+    if (poison)
+        __asan_unpoison_memory_region(copy, entry->size);
 }
 
 static void truncated(void **state)
 {
-    struct buf b = rich_module();
-    for (size_t size = 0; size < b.size; size++)
-        feed(b.data, size);
-    buf_free(&b);
+    struct buf rich = build_rich();
+    struct dice dice = dice_of(1);
+    cut(&(struct corpus_entry){rich.data, rich.size}, &dice, 1);
+    buf_free(&rich);
 }
 
-/* Small modules at every byte; of larger ones the head, then a stride that differs from run to run. */
+/* At every byte; of what is larger than what is in the tree only with MAYFLY_TEST_FULL, else in random strides. */
 static void truncated_real(void **state)
 {
     struct corpus corpus = {0};
     struct dice dice = dice_of(mutate_seed());
-    uint32_t whole_below = mutate_count(512, 65536), stride = mutate_count(20011, 1009);
-    corpus_fill(&corpus, SOURCE_DIR, ROOM / 2);
-    for (uint32_t i = 0; i < corpus.count; i++) {
-        const struct corpus_entry *entry = &corpus.entries[i];
-        for (size_t size = 0; size < entry->size; size += size < whole_below ? 1 : 1 + dice_roll(&dice, stride))
-            feed(entry->bytes, size);
-    }
+    uint32_t stride = mutate_count(2 * 4999, 1);
+    begin();
+    corpus_fill(&corpus, SOURCE_DIR, ROOM);
+    for (uint32_t i = 0; i < corpus.count; i++)
+        cut(&corpus.entries[i], &dice, corpus.entries[i].size > ((size_t)128 << 10) ? stride : 1);
+    report("cut at");
     corpus_free(&corpus);
-}
-
-static double seconds_since(const struct timespec *start)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
 static void mutated(void **state)
 {
     struct corpus corpus = {0};
-    struct buf rich = rich_module();
-    uint64_t first = mutate_seed(), slowest_seed = 0;
-    double slowest = 0;
+    struct buf rich = build_rich();
+    uint64_t first = mutate_seed();
     uint32_t count = mutate_count(12000, 100000);
-    for (int i = 0; i < 16; i++)
+    begin();
+    for (int i = 0; i < 8; i++)
         corpus_add(&corpus, rich.data, rich.size, ROOM);
-    corpus_fill(&corpus, SOURCE_DIR, (size_t)512 << 10);
-    valid = refused = 0;
+    corpus_fill(&corpus, SOURCE_DIR, ROOM - 65536);
     for (uint32_t i = 0; i < count; i++) {
-        struct timespec start;
         struct dice dice = dice_of(first + i);
         size_t size;
         uint8_t *bytes = mutate_any(&corpus, &dice, &size);
         assert_non_null(bytes);
-        clock_gettime(CLOCK_MONOTONIC, &start);
-        feed(bytes, size);
-        double took = seconds_since(&start);
-        if (took > slowest)
-            slowest = took, slowest_seed = first + i;
+        feed(at_the_edge(bytes, size), size, first + i);
         free(bytes);
     }
-    print_message("%u valid, %u refused; slowest %.1f ms (MUTATE_SEED=%llu MUTATE_COUNT=1), most memory %zu KiB\n",
-                  valid, refused, slowest * 1e3, (unsigned long long)slowest_seed, most_memory >> 10);
-    assert_true(most_memory <= MEMORY_MAX);
+    report("MUTATE_COUNT=1 MUTATE_SEED");
     corpus_free(&corpus);
     buf_free(&rich);
-}
-
-/* The Nth allocation fails, for every N until none does. */
-static void out_of_memory(void **state)
-{
-    struct buf b = rich_module();
-    bool loaded = false;
-    for (uint64_t nth = 1; !loaded; nth++) {
-        struct err err = {0};
-        struct arena arena;
-        struct wasm_module *module;
-        arena_init(&arena, BUILD_MAX);
-        mem_fail_at(nth);
-        loaded = wasm_load(b.data, b.size, &arena, &module, &err) && build_bodies(module, NULL, NULL, &err);
-        mem_fail_at(0);
-        arena_free(&arena);
-        assert_true(loaded || err.kind == ERR_MEMORY);
-        assert_true(nth < 1000);
-    }
-    buf_free(&b);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole),   cmocka_unit_test(truncated),     cmocka_unit_test(truncated_real),
-        cmocka_unit_test(mutated), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(whole),
+        cmocka_unit_test(truncated),
+        cmocka_unit_test(truncated_real),
+        cmocka_unit_test(mutated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

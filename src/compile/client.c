@@ -23,16 +23,26 @@ struct source {
     struct compile_outcome *outcome;
 };
 
-/* A cached image whose header still fits, or -1. */
+static bool is_undamaged(int image_fd)
+{
+    struct stat status;
+    if (fstat(image_fd, &status) != 0 || status.st_size <= 0)
+        return false;
+    size_t size = (size_t)status.st_size;
+    void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, image_fd, 0);
+    bool good = bytes != MAP_FAILED && image_check_digest(bytes, size, NULL);
+    if (bytes != MAP_FAILED)
+        munmap(bytes, size);
+    return good;
+}
+
+/* A cached image that is as it was stored, or -1. */
 static int open_cached(const struct cache_name *name)
 {
-    struct image_header header;
-    struct stat status;
     int fd = cache_open(name);
     if (fd < 0)
         return -1;
-    if (fstat(fd, &status) == 0 && pread(fd, &header, sizeof header, 0) == sizeof header &&
-        image_check_header(&header, (uint64_t)status.st_size, NULL))
+    if (is_undamaged(fd))
         return fd;
     close(fd);
     cache_remove(name);

@@ -1,6 +1,6 @@
 /* Files to images: the cache (cache.h), and the compiler child (child.h) for what it lacks.
  *
- * An image is checked whole when it enters the cache and by its header when it is opened. A file that changed compiles
+ * An image is checked whole when it enters the cache and by its digest when it comes out. A file that changed compiles
  * only the functions that changed.
  */
 #ifndef MAYFLY_COMPILE_CLIENT_H

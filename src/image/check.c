@@ -410,24 +410,30 @@ static const struct {
     {code_tables_ok, "code tables"}, {runs_ok, "template pages"}, {externs_ok, "imports and exports for linking"},
 };
 
-bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)
+bool image_check_digest(const uint8_t *bytes, uint64_t size, struct err *err)
 {
-    struct image image = {bytes, (const struct image_header *)bytes};
+    const struct image_header *header = (const struct image_header *)bytes;
     struct image_header blank;
     if (size < sizeof blank)
         return err_set(err, ERR_MALFORMED, "not a mayfly image");
-    if (!image_check_header(image.header, size, err))
+    if (!image_check_header(header, size, err))
         return false;
     uint8_t digest[32];
     struct sha256 hash;
-    blank = *image.header;
+    blank = *header;
     memset(blank.digest, 0, sizeof blank.digest);
     sha256_init(&hash);
     sha256_add(&hash, &blank, sizeof blank);
     sha256_add(&hash, bytes + sizeof blank, size - sizeof blank);
     sha256_finish(&hash, digest);
-    if (memcmp(digest, image.header->digest, sizeof digest) != 0)
-        return damaged(err, "its digest does not match");
+    return memcmp(digest, header->digest, sizeof digest) == 0 || damaged(err, "its digest does not match");
+}
+
+bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)
+{
+    const struct image image = {bytes, (const struct image_header *)bytes};
+    if (!image_check_digest(bytes, size, err))
+        return false;
     if (!check_geometry(image.header) || !check_heap(image.header) || !check_ranges(&image))
         return damaged(err, "its header is out of range");
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)

@@ -117,6 +117,10 @@ static void the_cache_makes_bad_images_again(void **state)
     assert_int_equal(read_image(open_image(SOURCE, &cached), again), size);
     assert_false(cached);
     assert_memory_equal(first, again, size);
+    flip(path, size / 2);
+    assert_int_equal(read_image(open_image(SOURCE, &cached), again), size);
+    assert_false(cached);
+    assert_memory_equal(first, again, size);
     assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(truncate(path, (off_t)size - 4096), 0);
     assert_int_equal(read_image(open_image(SOURCE, &cached), again), size);

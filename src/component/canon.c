@@ -143,7 +143,7 @@ bool canon_store_list(struct canon *c, uint8_t *to, size_t count, uint32_t size,
 
 bool canon_store_bytes(struct canon *c, uint8_t *to, const void *elements, size_t count, uint32_t size, uint32_t align)
 {
-    uint8_t *at;
+    uint8_t *at = NULL;
     if (!canon_store_list(c, to, count, size, align, &at))
         return false;
     if (count > 0)

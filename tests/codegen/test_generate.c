@@ -111,7 +111,7 @@ static void traps_have_sites(void **state)
     (void)state;
     struct code code;
     static const uint8_t ud1[] = {0x67, 0x0f, 0xb9, 0x40};
-    uint32_t seen[8], count = 0;
+    uint32_t seen[8] = {0}, count = 0;
     generate(2, 1, &code);
     const struct code_func *func = find_func(&code, 1);
     for (uint32_t at = func->code_off; at + 5 <= func->code_off + func->code_size; at++)

@@ -11,7 +11,6 @@
 #include <stdio.h>
 
 #define HEX_DIGITS 64
-#define REFERENCE 0x70 /* the code of all references in signatures: format.h, image_import */
 
 static void put(struct buf *out, const char *text)
 {
@@ -26,17 +25,22 @@ static void hash_fact(struct report *report, const char *key, const char *label,
     report_text(report, key, label, (struct str){text, HEX_DIGITS});
 }
 
-/* Types as codes in the bytes section; a reference is known to be one only. */
+/* The type that a code in a signature stands for: format.h, IMAGE_TYPE_NEVER_NULL. */
+static wasm_valtype type_of(uint8_t code)
+{
+    uint8_t plain = code & (uint8_t)~IMAGE_TYPE_NEVER_NULL;
+    if (plain >= WASM_V128)
+        return plain;
+    return WASM_REF | WASM_HEAP_ABSTRACT | plain | (code & IMAGE_TYPE_NEVER_NULL ? 0 : WASM_NULLABLE);
+}
+
 static void put_codes(struct buf *out, const char *word, const uint8_t *codes, uint32_t count)
 {
     if (count)
         buf_printf(out, " (%s", word);
     for (uint32_t i = 0; i < count && !out->failed; i++) {
         put(out, " ");
-        if (codes[i] == REFERENCE)
-            put(out, "ref");
-        else
-            wasm_put_valtype(out, codes[i]);
+        wasm_put_valtype(out, type_of(codes[i]));
     }
     if (count)
         put(out, ")");

@@ -340,6 +340,8 @@ def case_cli_inspect_image():
         said = facts(mayfly("inspect", image)[0])
         check(said["kind"] == "native image" and said["options"] == "-O 1", said)
         check(said["runs"] == f"mayfly run {image}" and said["functions"] == "74", said)
+        mayfly("compile", run.guest("invoke"), "-o", image + "2", "-O0")
+        check("(result (ref struct) anyref" in mayfly("inspect", image + "2")[0], "kinds of references")
         with open(run.guest("process"), "rb") as file:
             check(said["source"] == hashlib.sha256(file.read()).hexdigest(), said)
         with open(image, "rb") as file:

@@ -287,6 +287,7 @@ int cli_run(const struct cli_options *options)
     arena_init(&run.arena, ARENA_BYTES);
     process.args = arguments(options);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is the guest's error, not this process's end */
     bool done = take_env(&run, &options->env, env, &err) && take_dirs(&run, &options->dir, &err) &&
                 (run.preload ? load_linked : load)(&run, options, &compile, &err) && execute(&run, &err);
     deadline_clear();

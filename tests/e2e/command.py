@@ -4,6 +4,7 @@
     command.py PROGRAM [CASE...]    as run.py
 """
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,17 @@ def case_command():
     expect(mayfly(deed=("exit", "0")), 0)
     expect(mayfly(deed=("exit", "42")), 42)
     expect(mayfly(deed=()), 9, "", "process.wasm: no such deed\n")
+
+
+def case_command_file_limit():
+    """What is written beyond the caller's limit on files is an error of the guest and does not end the process."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    expect(mayfly(deed=("exit", "0")), 0)  # compiled and cached without a limit
+    with tempfile.TemporaryFile() as out:
+        done = subprocess.run([run.PROGRAM, "run", GUEST, "cat"], input=bytes(2 << 20), stdout=out, preexec_fn=limit,
+                              timeout=run.START_SECONDS)
+        check(done.returncode == 0, f"the guest ends, with {done.returncode}")
+        check(os.fstat(out.fileno()).st_size == 1 << 20, "all that the limit leaves room for is written")
 
 
 def case_command_trap():

@@ -122,6 +122,7 @@ def case_command_invoke():
     expect(invoke(file, "divide", "1", "x\x1b"), 2, "", "argument 2 is no i32: 'x\\x1b'")
     expect(invoke(file, "never_null", "null"), 2, "", "((ref struct)) -> (i32)")
     expect(invoke(file, "devide", "1", "0"), 1, "", "did you mean 'divide'?")
+    expect(invoke(file, "x" * 1000), 1, "", "...'\nit exports ")
     expect(invoke(file, "something else"), 1, "", "'bad\\x0a\\x1b[31mname'")
     expect(invoke(os.path.join(ROOT, "examples", "hello-c", "hello.wasm"), "f"), 1, "", "component")
     expect(invoke(GUEST, "_start"), 9, "", "process.wasm: no such deed\n")

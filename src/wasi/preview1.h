@@ -36,6 +36,7 @@ struct preview1_fd {
     int host;                    /* O_PATH of a directory */
     int listing;                 /* of a directory whose entries were asked for, else -1 */
     bool writable;               /* the grant's */
+    uint32_t grant;              /* its number (io/files.h) */
     bool top;                    /* is what was granted, not below it */
     uint16_t flags;              /* fdflags: kept here, applied to each call */
     uint64_t rights, inheriting;

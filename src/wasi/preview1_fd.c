@@ -109,6 +109,7 @@ bool preview1_grant(struct preview1 *p, const char *path, const char *name, bool
                                .host = dir.fd,
                                .listing = -1,
                                .writable = writable,
+                               .grant = dir.grant,
                                .top = true,
                                .rights = preview1_directory_rights,
                                .inheriting = preview1_directory_rights | preview1_file_rights,

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 import run
 from run import ROOT, check, guest
@@ -38,6 +39,39 @@ def case_command():
     expect(mayfly(deed=("exit", "0")), 0)
     expect(mayfly(deed=("exit", "42")), 42)
     expect(mayfly(deed=()), 9, "", "process.wasm: no such deed\n")
+
+
+def opened(process):
+    """What each descriptor of a process is."""
+    folder, links = f"/proc/{process.pid}/fd", {}
+    for fd in os.listdir(folder):
+        try:
+            links[int(fd)] = os.readlink(os.path.join(folder, fd))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return links
+
+
+def case_command_closed_streams():
+    """A stream that the caller closed is none of the guest's, and no other file gets its number."""
+    for stream in range(3):
+        with tempfile.TemporaryDirectory() as folder, subprocess.Popen(
+                [run.PROGRAM, "run", "--dir", folder, GUEST, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, preexec_fn=lambda: os.close(stream)) as process:
+            if stream == 0:
+                check(process.wait(run.START_SECONDS) == 0, "a guest without input ends")
+                continue
+            process.stdin.write(b"x" * 5000)
+            process.stdin.flush()
+            while folder not in opened(process).values():
+                check(process.poll() is None, "the guest waits for more")
+                time.sleep(0.001)
+            check(opened(process)[stream] == "/dev/null", f"no file is stream {stream}: {opened(process)}")
+            process.stdin.close()
+            check(process.wait(run.START_SECONDS) == 0, "a guest without output ends")
+    for closed in ((2,), (0, 1, 2)):
+        done = subprocess.run([run.PROGRAM, "run", GUEST], preexec_fn=lambda: [os.close(fd) for fd in closed])
+        check(done.returncode == 9, f"the guest ends as it would, with {done.returncode}")
 
 
 def case_command_file_limit():

@@ -85,6 +85,18 @@ def case_command_file_limit():
         check(os.fstat(out.fileno()).st_size == 1 << 20, "all that the limit leaves room for is written")
 
 
+def case_command_poll():
+    """How much can be read from what is polled: also of a file that is larger than 2 GiB."""
+    expect(mayfly("--invoke", "bytes", text="abc\n", guest_file=guest("poll")), 0, "0\n4\n")
+    with tempfile.TemporaryFile() as file:
+        for size, place, output in ((3 << 30, 0, 3 << 30), (3 << 30, 5, (3 << 30) - 5), (10, 20, 0)):
+            file.truncate(size)
+            os.lseek(file.fileno(), place, os.SEEK_SET)
+            done = subprocess.run([run.PROGRAM, "run", "--invoke", "bytes", guest("poll")], stdin=file,
+                                  capture_output=True, timeout=run.START_SECONDS)
+            check(done.stdout == b"0\n%d\n" % output, f"{output} bytes at {place} of {size}, not {done.stdout}")
+
+
 def case_command_trap():
     """A trap ends with 134 and a backtrace by the guest's names."""
     answer = mayfly(deed=("trap",))

@@ -197,6 +197,8 @@ def case_command_memory():
     expect(invoke(file, "table_grow", "1000000", options=limit("100M")), 0, "1\n")
     expect(invoke(file, "table_grow", "2000000", options=limit("100M")), 0, "-1\n")
     expect(invoke(file, "both", "200", "1000000", options=limit("100M")), 0, "1025\n-1\n")
+    expect(invoke(guest("memories"), "grow_all"), 0, "100\n")
+    expect(invoke(guest("memories"), "grow_all", options=limit("1M")), 0, "16\n")
     expect(invoke(file, "keep", "100000", options=limit("100M")), 0, "")
     expect(invoke(file, "keep", "2000000", options=limit("100M")), 134, "", "trap: out of memory")
     expect(invoke(file, "keep", "2000000", options=limit("200MiB")), 0, "")

@@ -49,6 +49,8 @@ struct preview1 {
     struct preview1_strings args, env; /* the caller's, for as long as the process runs */
     VEC(struct preview1_fd) fds;
     uint64_t memory_off, memory_size_off; /* from the store; 0: the module has no memory */
+    void (*find_memory)(void *arg); /* asked to set them while they are 0: start functions come first; or NULL */
+    void *find_arg;
     bool exited;
     uint32_t exit_code;
     struct iovec iovecs[PREVIEW1_IOVECS_MAX];

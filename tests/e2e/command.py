@@ -141,6 +141,9 @@ def case_command_preload():
     expect(mayfly("--preload", f"lib={GUEST}", guest_file=command), 1, "", "memory of its own")
     expect(mayfly("--preload", f"lib={command}", guest_file=command), 1, "", "preload_command.wasm: unknown import lib.")
     expect(mayfly("--preload", "lib", guest_file=command), 2, "", "NAME=FILE")
+    started, linked = guest("start_wasi"), ("--preload", f"a={guest('start')}")
+    for options in ((), linked):
+        expect(invoke(started, "asked", options=options), 0, "0\n1\n")
 
 
 def invoke(file, name, *arguments, options=()):

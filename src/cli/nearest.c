@@ -1,6 +1,8 @@
 /* Did you mean: of the words that there are, the one that is nearest to what was written. */
 #include "cli/cli.h"
 
+#include <limits.h>
+
 #define WORD_MAX 32u
 
 static unsigned min(unsigned a, unsigned b)
@@ -13,7 +15,7 @@ static unsigned distance(struct str a, struct str b)
 {
     unsigned rows[WORD_MAX + 1][WORD_MAX + 1];
     if (a.len > WORD_MAX || b.len > WORD_MAX)
-        return WORD_MAX;
+        return UINT_MAX;
     for (unsigned i = 0; i <= a.len; i++) {
         for (unsigned j = 0; j <= b.len; j++) {
             unsigned *cell = &rows[i][j];

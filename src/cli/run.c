@@ -167,17 +167,20 @@ static bool load(struct run *run, const struct cli_options *options, const struc
     return run->slot && start_clock(run, err);
 }
 
-/* WASI's functions mean the memory that the command exports. */
-static void use_memory(struct run *run)
+/* WASI's functions mean the memory that the command exports, from its start function on. */
+static void use_memory(void *arg)
 {
-    const struct preload_module *command = &run->preload->modules[run->preload->count - 1];
+    const struct run *run = arg;
+    const struct preload *preload = run->preload;
+    const struct preload_module *command = &preload->modules[preload->count - 1];
+    uint64_t store = (uint64_t)preload->modules[0].slot->store;
     struct preview1 *process = run->process;
     struct link_extern memory;
     process->memory_off = process->memory_size_off = 0;
-    if (!instance_export(command->slot, STR("memory"), &memory) || memory.row->kind != WASM_MEMORY)
+    if (!command->slot || !instance_export(command->slot, STR("memory"), &memory) || memory.row->kind != WASM_MEMORY)
         return;
-    process->memory_off = (uint64_t)link_address(&memory) - (uint64_t)run->slot->store;
-    process->memory_size_off = (uint64_t)link_size(&memory) - (uint64_t)run->slot->store;
+    process->memory_off = (uint64_t)link_address(&memory) - store;
+    process->memory_size_off = (uint64_t)link_size(&memory) - store;
 }
 
 /* The last module is the command; where others import its memory, or it theirs, does not matter. */
@@ -191,6 +194,8 @@ static bool load_linked(struct run *run, const struct cli_options *options, cons
         if (!cli_symbols(preload->modules[i].program, options, err))
             return false;
     preload->modules[0].program->memory_max = run->memory_max;
+    run->process->find_memory = use_memory;
+    run->process->find_arg = run;
     if (!start_clock(run, err) || !preload_link(preload, run->process, err) || !find_entry(run, options, err))
         return false;
     run->program = preload->modules[preload->count - 1].program;
@@ -287,6 +292,7 @@ int cli_run(const struct cli_options *options)
     arena_init(&run.arena, ARENA_BYTES);
     process.args = arguments(options);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is the guest's error, not this process's end */
     bool done = take_env(&run, &options->env, env, &err) && take_dirs(&run, &options->dir, &err) &&
                 (run.preload ? load_linked : load)(&run, options, &compile, &err) && execute(&run, &err);
     deadline_clear();

@@ -28,7 +28,7 @@ static bool parse_digits(const char *text, uint64_t *ret_number)
     const char *digits = base == 16 ? text + 2 : text;
     char *end;
     errno = 0;
-    if (!isxdigit((unsigned char)*digits))
+    if (!isxdigit((unsigned char)*digits) || (base == 16 && tolower((unsigned char)digits[1]) == 'x'))
         return false;
     *ret_number = strtoull(digits, &end, base);
     return !*end && errno == 0;

@@ -43,6 +43,7 @@ static bool on_procfs(int fd)
 
 bool files_grant(const char *path, bool writable, struct files_dir *ret_dir, struct err *err)
 {
+    static uint32_t grants;
     int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, "cannot open the directory %s", path);
@@ -51,7 +52,7 @@ bool files_grant(const char *path, bool writable, struct files_dir *ret_dir, str
         err_set(err, ERR_UNSUPPORTED, "%s shows processes and cannot be granted", path);
         return err_remedy(err, "copy what the guest needs into a directory of its own");
     }
-    *ret_dir = (struct files_dir){fd, writable};
+    *ret_dir = (struct files_dir){fd, writable, ++grants};
     return true;
 }
 
@@ -288,7 +289,8 @@ int files_symlink(struct files_dir dir, const char *target, const char *path)
 
 typedef int two_names(int from, const char *name, int to, const char *new_name);
 
-/* Both ends must be writable: a name in a writable directory opens its file for writing. */
+/* Both ends must be writable: a name in a writable directory opens its file for writing. They must be of one grant:
+ * programs answer EXDEV by copying, as between two file systems. */
 static int change_both(struct files_dir from, const char *path, struct files_dir to, const char *new_path,
                        two_names *change)
 {
@@ -298,7 +300,7 @@ static int change_both(struct files_dir from, const char *path, struct files_dir
         return code;
     code = place_change(&new, to, new_path);
     if (!code) {
-        code = answer(change(old.at, old.name, new.at, new.name));
+        code = from.grant == to.grant ? answer(change(old.at, old.name, new.at, new.name)) : -EXDEV;
         place_leave(&new);
     }
     place_leave(&old);

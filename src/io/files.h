@@ -1,13 +1,13 @@
 /* Files as a capability: all that a guest does with paths, for every version of WASI.
  *
  * A guest is given directories, each with all below it, to read or also to write. Every path is taken relative to
- * one of them and cannot leave it (io/beneath.h). What is granted to be read only cannot be changed, nor can a file be
- * moved or linked out of it to where it could. Only regular files and directories are opened: no device, pipe or
+ * one of them and cannot leave it (io/beneath.h). What is granted to be read only cannot be changed, and no file is
+ * moved or linked from one grant into another. Only regular files and directories are opened: no device, pipe or
  * socket, and nothing on procfs, where a file may be this process's own memory.
  *
  * Functions return 0 or a descriptor, or the negated errno: EPERM where a path leads out, EROFS for a change of what
- * is read-only, ENXIO for a file of a kind that is not opened, EACCES for procfs. Paths end in a NUL. Descriptors are
- * the caller's to close.
+ * is read-only, EXDEV for a name that would move between grants, ENXIO for a file of a kind that is not opened, EACCES
+ * for procfs. Paths end in a NUL. Descriptors are the caller's to close.
  */
 #ifndef MAYFLY_IO_FILES_H
 #define MAYFLY_IO_FILES_H
@@ -22,6 +22,7 @@
 struct files_dir {
     int fd;        /* O_PATH */
     bool writable; /* the grant's, for all below it */
+    uint32_t grant; /* its number: no name moves from one to another */
 };
 
 /* How to open: flags of open(2) of which those in FILES_OPEN_FLAGS count, O_NOFOLLOW included. */

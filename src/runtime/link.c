@@ -193,12 +193,14 @@ bool instance_link(struct slot *first, struct program *program, link_resolver *r
     slot->externs = externs;
     write_words(slot, first ? first : slot);
     struct starting starting = {.slot = slot};
+    *ret_slot = slot;
     bool done = start(&starting, first ? first : slot, host, ret_report, err);
     if (done)
-        *ret_slot = slot;
-    else if (!first)
+        return true;
+    *ret_slot = NULL;
+    if (!first)
         slot_destroy(slot);
     else if (!starting.begun)
         slot_leave(first);
-    return done;
+    return false;
 }

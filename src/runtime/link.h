@@ -25,11 +25,11 @@ typedef bool link_resolver(void *arg, struct str module, struct str name, struct
 /* Instantiate `program`, which is joinable: match all imports, join the store of `first` (NULL: begin a store with this
  * instance), run what the template does not hold, in the order of the specification, and the start function.
  *
- * `host` is what host functions find in the store meanwhile. `ret_report` (may be NULL) is filled where the start
- * function or another part of the start traps. Called outside of tasks. ERR_LINK (unknown import,
- * incompatible import type), ERR_LIMIT and others: nothing in the store has changed. ERR_TRAP: what was written before
- * the trap stays, and functions that were put into tables of other instances work; the instance itself cannot be
- * reached. The program must outlive the store. */
+ * `host` is what host functions find in the store meanwhile; *ret_slot is there for them already. `ret_report` (may be
+ * NULL) is filled where the start function or another part of the start traps. Called outside of tasks. ERR_LINK
+ * (unknown import, incompatible import type), ERR_LIMIT and others: nothing in the store has changed. ERR_TRAP: what
+ * was written before the trap stays, and functions that were put into tables of other instances work; the instance
+ * itself cannot be reached. The program must outlive the store. */
 bool instance_link(struct slot *first, struct program *program, link_resolver *resolve, void *arg, void *host,
                    struct slot **ret_slot, struct trap_report *ret_report, struct err *err);
 

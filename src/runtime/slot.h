@@ -20,9 +20,10 @@
 #include "base/arena.h"
 #include "runtime/gc.h"
 #include "runtime/program.h"
+#include "wasm/limits.h"
 
 #define SLOT_HOT_MAX 1024u
-#define SLOT_GROWN_MAX 16u
+#define SLOT_GROWN_MAX (WASM_MAX_MEMORIES + 1u) /* each memory of a module, and the heap */
 #define SLOT_EXCEPTION_BYTES ((size_t)4 << 20) /* live and dead exceptions of one instance */
 
 /* Addresses for the slots of a store of several images, handed out from below. */

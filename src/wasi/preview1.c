@@ -200,6 +200,8 @@ static bool call(struct store *store, const void *env, union cell *v)
     const struct function *row = env;
     struct preview1 *p = store->host;
     p->store = store; /* start functions of linked modules come before preview1_begin */
+    if (!p->memory_off && p->find_memory)
+        p->find_memory(p->find_arg);
     int code = row->call(p, v);
     if (p->exited)
         return trap_raise(store, TRAP_EXIT, NULL);

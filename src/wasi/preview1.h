@@ -36,6 +36,7 @@ struct preview1_fd {
     int host;                    /* O_PATH of a directory */
     int listing;                 /* of a directory whose entries were asked for, else -1 */
     bool writable;               /* the grant's */
+    uint32_t grant;              /* its number (io/files.h) */
     bool top;                    /* is what was granted, not below it */
     uint16_t flags;              /* fdflags: kept here, applied to each call */
     uint64_t rights, inheriting;
@@ -48,6 +49,8 @@ struct preview1 {
     struct preview1_strings args, env; /* the caller's, for as long as the process runs */
     VEC(struct preview1_fd) fds;
     uint64_t memory_off, memory_size_off; /* from the store; 0: the module has no memory */
+    void (*find_memory)(void *arg); /* asked to set them while they are 0: start functions come first; or NULL */
+    void *find_arg;
     bool exited;
     uint32_t exit_code;
     struct iovec iovecs[PREVIEW1_IOVECS_MAX];

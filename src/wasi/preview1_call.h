@@ -61,7 +61,7 @@ int preview1_new_fd(struct preview1 *p, uint32_t *ret_number, struct preview1_fd
 
 static inline struct files_dir preview1_dir(const struct preview1_fd *fd)
 {
-    return (struct files_dir){fd->host, fd->writable};
+    return (struct files_dir){fd->host, fd->writable, fd->grant};
 }
 
 /* The filestat of the witx, written to guest memory. */

@@ -79,7 +79,8 @@ static bool add_stream(struct preview1 *p, uint32_t host, uint64_t rights, struc
     struct preview1_fd *fd = VEC_PUSH(&p->fds, PREVIEW1_FDS_MAX);
     if (!fd)
         return err_memory(err);
-    if (fcntl((int)host, F_GETFD) < 0)
+    int flags = fcntl((int)host, F_GETFL);
+    if (flags < 0 || flags & O_PATH)
         return true; /* this process was started without it */
     *fd = (struct preview1_fd){.kind = PREVIEW1_STREAM, .host = (int)host, .listing = -1};
     fd->rights = rights | STREAM_RIGHTS | (isatty((int)host) ? 0 : SEEK_RIGHTS);
@@ -109,6 +110,7 @@ bool preview1_grant(struct preview1 *p, const char *path, const char *name, bool
                                .host = dir.fd,
                                .listing = -1,
                                .writable = writable,
+                               .grant = dir.grant,
                                .top = true,
                                .rights = preview1_directory_rights,
                                .inheriting = preview1_directory_rights | preview1_file_rights,

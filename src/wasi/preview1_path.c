@@ -78,6 +78,7 @@ static void fill(struct preview1_fd *fd, const struct opening *how, int host, bo
         .host = host,
         .listing = -1,
         .writable = how->dir.writable,
+        .grant = how->dir.grant,
         .flags = how->fdflags,
         .rights = how->rights & (directory ? preview1_directory_rights : preview1_file_rights),
         .inheriting = directory ? how->inheriting : 0,

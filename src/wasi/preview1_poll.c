@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { EVENT_CLOCK, EVENT_FD_READ, EVENT_FD_WRITE };
 
@@ -135,19 +136,30 @@ static int wait_any(struct preview1 *p, struct polling *polling)
     return 0;
 }
 
+/* FIONREAD counts in an int: the rest of a large file would come out negative. */
+static uint64_t readable_bytes(int fd)
+{
+    struct stat status;
+    int bytes = 0;
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+        return ioctl(fd, FIONREAD, &bytes) == 0 ? (uint64_t)bytes : 1;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    return at >= 0 && at < status.st_size ? (uint64_t)(status.st_size - at) : 0;
+}
+
 static struct event event_of(const struct polling *polling, uint32_t i)
 {
     const struct waiting *row = &polling->rows[i];
     short ready = polling->fds[i].revents;
-    int readable = 0;
-    if (row->in.type == EVENT_FD_READ && (ready & POLLIN) && ioctl(polling->fds[i].fd, FIONREAD, &readable) != 0)
-        readable = 1;
+    uint64_t bytes = 0;
+    if (row->in.type == EVENT_FD_READ && ready & POLLIN)
+        bytes = readable_bytes(polling->fds[i].fd);
+    else if (row->in.type != EVENT_FD_READ && ready & POLLOUT)
+        bytes = 1;
     return (struct event){.userdata = row->in.userdata,
                           .error = (uint16_t)preview1_errno(-row->error),
                           .type = row->in.type,
-                          .bytes = row->in.type == EVENT_FD_READ ? (uint64_t)readable
-                                   : ready & POLLOUT             ? 1
-                                                                 : 0,
+                          .bytes = bytes,
                           .flags = ready & POLLHUP ? 1 : 0};
 }
 

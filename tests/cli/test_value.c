@@ -53,8 +53,9 @@ static void integers(void **state)
     assert_true(parsed(WASM_I64, "-9223372036854775808").i64 == INT64_MIN);
     assert_string_equal(written(WASM_I32, parsed(WASM_I32, "0xfffffffe")), "-2");
     assert_string_equal(written(WASM_I64, parsed(WASM_I64, "0x8000000000000000")), "-9223372036854775808");
-    static const char *const wrong[] = {"",    "-",   "0x",   "4294967296", "-2147483649", "1.0", "1e3", " 1",  "1 ",
-                                        "--1", "-+1", "0x-1", "0xg",        "1_000",       "a",   "inf", "null"};
+    static const char *const wrong[] = {"",      "-",   "0x",    "4294967296", "-2147483649", "1.0",
+                                        "1e3",   " 1",  "1 ",    "--1",        "-+1",         "0x-1",
+                                        "0x0x1", "0xg", "1_000", "a",          "inf",         "null"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         refused(WASM_I32, wrong[i]);
     refused(WASM_I64, "18446744073709551616");

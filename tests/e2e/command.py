@@ -4,9 +4,11 @@
     command.py PROGRAM [CASE...]    as run.py
 """
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 import run
 from run import ROOT, check, guest
@@ -37,6 +39,62 @@ def case_command():
     expect(mayfly(deed=("exit", "0")), 0)
     expect(mayfly(deed=("exit", "42")), 42)
     expect(mayfly(deed=()), 9, "", "process.wasm: no such deed\n")
+
+
+def opened(process):
+    """What each descriptor of a process is."""
+    folder, links = f"/proc/{process.pid}/fd", {}
+    for fd in os.listdir(folder):
+        try:
+            links[int(fd)] = os.readlink(os.path.join(folder, fd))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return links
+
+
+def case_command_closed_streams():
+    """A stream that the caller closed is none of the guest's, and no other file gets its number."""
+    for stream in range(3):
+        with tempfile.TemporaryDirectory() as folder, subprocess.Popen(
+                [run.PROGRAM, "run", "--dir", folder, GUEST, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, preexec_fn=lambda: os.close(stream)) as process:
+            if stream == 0:
+                check(process.wait(run.START_SECONDS) == 0, "a guest without input ends")
+                continue
+            process.stdin.write(b"x" * 5000)
+            process.stdin.flush()
+            while folder not in opened(process).values():
+                check(process.poll() is None, "the guest waits for more")
+                time.sleep(0.001)
+            check(opened(process)[stream] == "/dev/null", f"no file is stream {stream}: {opened(process)}")
+            process.stdin.close()
+            check(process.wait(run.START_SECONDS) == 0, "a guest without output ends")
+    for closed in ((2,), (0, 1, 2)):
+        done = subprocess.run([run.PROGRAM, "run", GUEST], preexec_fn=lambda: [os.close(fd) for fd in closed])
+        check(done.returncode == 9, f"the guest ends as it would, with {done.returncode}")
+
+
+def case_command_file_limit():
+    """What is written beyond the caller's limit on files is an error of the guest and does not end the process."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    expect(mayfly(deed=("exit", "0")), 0)  # compiled and cached without a limit
+    with tempfile.TemporaryFile() as out:
+        done = subprocess.run([run.PROGRAM, "run", GUEST, "cat"], input=bytes(2 << 20), stdout=out, preexec_fn=limit,
+                              timeout=run.START_SECONDS)
+        check(done.returncode == 0, f"the guest ends, with {done.returncode}")
+        check(os.fstat(out.fileno()).st_size == 1 << 20, "all that the limit leaves room for is written")
+
+
+def case_command_poll():
+    """How much can be read from what is polled: also of a file that is larger than 2 GiB."""
+    expect(mayfly("--invoke", "bytes", text="abc\n", guest_file=guest("poll")), 0, "0\n4\n")
+    with tempfile.TemporaryFile() as file:
+        for size, place, output in ((3 << 30, 0, 3 << 30), (3 << 30, 5, (3 << 30) - 5), (10, 20, 0)):
+            file.truncate(size)
+            os.lseek(file.fileno(), place, os.SEEK_SET)
+            done = subprocess.run([run.PROGRAM, "run", "--invoke", "bytes", guest("poll")], stdin=file,
+                                  capture_output=True, timeout=run.START_SECONDS)
+            check(done.stdout == b"0\n%d\n" % output, f"{output} bytes at {place} of {size}, not {done.stdout}")
 
 
 def case_command_trap():
@@ -83,6 +141,9 @@ def case_command_preload():
     expect(mayfly("--preload", f"lib={GUEST}", guest_file=command), 1, "", "memory of its own")
     expect(mayfly("--preload", f"lib={command}", guest_file=command), 1, "", "preload_command.wasm: unknown import lib.")
     expect(mayfly("--preload", "lib", guest_file=command), 2, "", "NAME=FILE")
+    started, linked = guest("start_wasi"), ("--preload", f"a={guest('start')}")
+    for options in ((), linked):
+        expect(invoke(started, "asked", options=options), 0, "0\n1\n")
 
 
 def invoke(file, name, *arguments, options=()):
@@ -110,6 +171,7 @@ def case_command_invoke():
     expect(invoke(file, "divide", "1", "x\x1b"), 2, "", "argument 2 is no i32: 'x\\x1b'")
     expect(invoke(file, "never_null", "null"), 2, "", "((ref struct)) -> (i32)")
     expect(invoke(file, "devide", "1", "0"), 1, "", "did you mean 'divide'?")
+    expect(invoke(file, "x" * 1000), 1, "", "...'\nit exports ")
     expect(invoke(file, "something else"), 1, "", "'bad\\x0a\\x1b[31mname'")
     expect(invoke(os.path.join(ROOT, "examples", "hello-c", "hello.wasm"), "f"), 1, "", "component")
     expect(invoke(GUEST, "_start"), 9, "", "process.wasm: no such deed\n")
@@ -138,6 +200,8 @@ def case_command_memory():
     expect(invoke(file, "table_grow", "1000000", options=limit("100M")), 0, "1\n")
     expect(invoke(file, "table_grow", "2000000", options=limit("100M")), 0, "-1\n")
     expect(invoke(file, "both", "200", "1000000", options=limit("100M")), 0, "1025\n-1\n")
+    expect(invoke(guest("memories"), "grow_all"), 0, "100\n")
+    expect(invoke(guest("memories"), "grow_all", options=limit("1M")), 0, "16\n")
     expect(invoke(file, "keep", "100000", options=limit("100M")), 0, "")
     expect(invoke(file, "keep", "2000000", options=limit("100M")), 134, "", "trap: out of memory")
     expect(invoke(file, "keep", "2000000", options=limit("200MiB")), 0, "")

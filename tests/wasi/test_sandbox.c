@@ -318,9 +318,13 @@ static void nothing_is_carried_between_grants(void **state)
     assert_int_equal(files_rename(other, "f", fixed, "f"), -EROFS);
     assert_int_not_equal(access("other/stolen", F_OK), 0);
     assert_int_not_equal(access("jail/planted", F_OK), 0);
-    assert_int_equal(files_link(jail, "f", other, "shared"), 0);
-    assert_int_equal(files_rename(other, "shared", jail, "shared"), 0);
-    assert_int_equal(access("jail/shared", F_OK), 0);
+    assert_int_equal(files_link(jail, "f", other, "shared"), -EXDEV);
+    assert_int_equal(files_rename(jail, "f", other, "f"), -EXDEV);
+    assert_int_equal(files_rename(other, "f", jail, "absent"), -EXDEV);
+    assert_int_equal(files_rename(jail, "a", other, "a"), -EXDEV);
+    assert_int_equal(files_link(jail, "a/f", jail, "shared"), 0);
+    assert_int_equal(files_rename(jail, "shared", jail, "a/shared"), 0);
+    assert_int_equal(access("jail/a/shared", F_OK), 0);
 }
 
 /* A link is a link, to whom it was given or made: its target decides nothing. */

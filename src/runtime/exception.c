@@ -44,15 +44,38 @@ static __attribute__((noreturn)) void unwind(struct store *store, uint64_t excep
     trap_leave(store, TRAP_UNCAUGHT_EXCEPTION, return_address);
 }
 
+static struct thrown *take_spare(struct slot *slot, unsigned size_class)
+{
+    for (unsigned i = size_class; i < SLOT_EXCEPTION_CLASSES; i++) {
+        struct thrown *thrown = slot->spare[i];
+        if (!thrown)
+            continue;
+        slot->spare[i] = thrown->next;
+        return thrown;
+    }
+    return NULL;
+}
+
+static struct thrown *room_for(struct slot *slot, unsigned size_class)
+{
+    struct thrown *thrown = take_spare(slot, size_class);
+    size_t bytes = sizeof *thrown + exception_capacity(size_class) * sizeof(union cell);
+    if (!thrown && (thrown = arena_alloc(&slot->exceptions, bytes)))
+        thrown->size_class = (uint16_t)size_class;
+    return thrown;
+}
+
 static struct exception *keep(struct slot *slot, uint64_t tag, const union cell *values, uint32_t count)
 {
-    struct thrown *thrown = NULL;
-    if (count <= CONTEXT_SPILL)
-        thrown = arena_alloc(&slot->exceptions, sizeof *thrown + count * sizeof *values);
+    unsigned size_class = exception_class(count);
+    struct thrown *thrown = count <= CONTEXT_SPILL ? room_for(slot, size_class) : NULL;
+    if (!thrown && count <= CONTEXT_SPILL && exceptions_sweep(slot))
+        thrown = room_for(slot, size_class);
     if (!thrown)
         return NULL;
     thrown->next = slot->thrown;
     thrown->count = count;
+    thrown->marked = 0;
     thrown->exception.tag = tag;
     memcpy(thrown->exception.values, values, count * sizeof *values);
     slot->thrown = thrown;
@@ -64,7 +87,7 @@ void exception_throw(struct store *store, uint64_t tag, const union cell *values
 {
     struct exception *exception = keep(task_current->slot, tag, values, count);
     if (!exception)
-        trap_leave(store, TRAP_OUT_OF_MEMORY, return_address);
+        trap_leave(store, guest_goes_on(store) ? TRAP_OUT_OF_MEMORY : TRAP_PENDING, return_address);
     unwind(store, (uint64_t)exception, return_address);
 }
 

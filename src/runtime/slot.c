@@ -408,9 +408,11 @@ void slot_release(struct slot *slot)
     if (slot->grown_count)
         clean = drop_grown(slot) && clean;
     slot->own.used = slot->initial;
-    if (slot->exceptions.used)
+    if (slot->exceptions.used) {
         arena_reset(&slot->exceptions);
-    slot->thrown = NULL;
+        slot->thrown = NULL;
+        memset(slot->spare, 0, sizeof slot->spare);
+    }
     if (slot->gc.touched)
         gc_reset(&slot->gc, program->heap_open);
     if (slot->learned < slot->hot_count)

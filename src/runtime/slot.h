@@ -24,7 +24,8 @@
 
 #define SLOT_HOT_MAX 1024u
 #define SLOT_GROWN_MAX (WASM_MAX_MEMORIES + 1u) /* each memory of a module, and the heap */
-#define SLOT_EXCEPTION_BYTES ((size_t)4 << 20) /* live and dead exceptions of one instance */
+#define SLOT_EXCEPTION_BYTES ((size_t)4 << 20) /* exceptions of one instance that may still be used */
+#define SLOT_EXCEPTION_CLASSES 13u
 
 /* Addresses for the slots of a store of several images, handed out from below. */
 struct slot_region {
@@ -60,7 +61,8 @@ struct slot {
     struct task *tasks;      /* of the store: whose stacks hold references */
     struct gc gc;            /* base NULL: there is no heap */
     struct arena exceptions; /* thrown by this instance */
-    struct thrown *thrown;   /* the last of them */
+    struct thrown *thrown;   /* the last of them that may still be used */
+    struct thrown *spare[SLOT_EXCEPTION_CLASSES]; /* others, by exception_class: to be used again */
     struct slot_page hot[SLOT_HOT_MAX];
 };
 

@@ -8,7 +8,11 @@
  * the same address, which traps in its place.
  *
  * Vectorizing and unrolling need loads without such users; what is found to be dead there, behind the simplifying
- * passes, is lost. */
+ * passes, is lost.
+ *
+ * Making machine code of it would read only the bytes of a load that somebody needs, which may lie in bounds where the
+ * others do not, and only where somebody needs them. So all loads are volatile in the end, when everything that they
+ * would hinder has run. */
 #include "codegen/llvm/emit.h"
 
 #include <string.h>
@@ -104,9 +108,37 @@ static void add_use(struct gen *g, LLVMValueRef instruction)
     LLVMBuildCall2(g->builder, type, function, &instruction, 1, "");
 }
 
+static bool only_lanes_used(LLVMValueRef vector)
+{
+    for (LLVMUseRef use = LLVMGetFirstUse(vector); use; use = LLVMGetNextUse(use)) {
+        LLVMValueRef user = LLVMGetUser(use);
+        if (!LLVMIsAExtractElementInst(user) && !(LLVMIsABitCastInst(user) && only_lanes_used(user)))
+            return false;
+    }
+    return true;
+}
+
+/* Combining vectors would make a load of which only lanes are used one of these lanes. */
+static void keep_lanes(struct gen *g, LLVMValueRef instruction)
+{
+    if (may_vanish(g, instruction) && LLVMGetTypeKind(LLVMTypeOf(instruction)) == LLVMVectorTypeKind &&
+        only_lanes_used(instruction))
+        LLVMSetVolatile(instruction, true);
+}
+
+/* A store of what lay there with some bits changed, which would become one of the bytes that change. */
+static bool is_change(LLVMValueRef instruction)
+{
+    if (!LLVMIsAStoreInst(instruction))
+        return false;
+    LLVMValueRef value = LLVMGetOperand(instruction, 0);
+    return LLVMIsABinaryOperator(value) &&
+           (LLVMIsALoadInst(LLVMGetOperand(value, 0)) || LLVMIsABinaryOperator(LLVMGetOperand(value, 0)));
+}
+
 static void make_volatile(struct gen *g, LLVMValueRef instruction)
 {
-    if (may_vanish(g, instruction))
+    if (may_vanish(g, instruction) || is_change(instruction))
         LLVMSetVolatile(instruction, true);
 }
 
@@ -141,4 +173,5 @@ void release_loads(struct gen *g)
     visit_all(g, remove_use);
     LLVMDeleteFunction(function);
     visit_all(g, keep_unused);
+    visit_all(g, keep_lanes);
 }

@@ -90,10 +90,11 @@ static bool ended(struct compiler *compiler, struct err *err)
 {
     int status = 0;
     struct rusage usage = {0};
+    close(compiler->socket);
+    kill(compiler->pid, SIGKILL); /* one that said something else may live on; one that died stays as it died */
     while (wait4(compiler->pid, &status, 0, &usage) < 0)
         if (errno != EINTR)
             return err_errno(err, "cannot wait for the compiler");
-    close(compiler->socket);
     compiler->pid = 0;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         return over_time(compiler->cpu_seconds, err);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define PAGE 65536u
-#define BODY_MAX 24u
+#define BODY_MAX 40u
 
 #define LOAD_I32 0x20, 0, 0x28, 0, 0
 #define LOAD_I64 0x20, 0, 0x29, 0, 0
@@ -41,6 +41,11 @@ static const struct use {
     USE("changed in place", 4, 0x20, 0, LOAD_I32, 0x41, 1, 0x72, STORE),
     USE("first lane", 16, 0x20, 1, LOAD_V128, 0xfd, 0x1b, 0, STORE),
     USE("first byte of a vector", 16, 0x20, 1, LOAD_V128, 0xfd, 0x16, 0, STORE),
+    USE("a lane of a sum", 16, 0x20, 1, LOAD_V128, 0x20, 1, 0xfd, 0, 0, 0, 0xfd, 0xae, 1, 0xfd, 0x1b, 2, STORE),
+    USE("not selected", 4, 0x20, 1, 0x20, 1, 0x20, 0, 0x2a, 0, 0, 0xbc, 0x20, 1, 0x45, 0x1b, STORE),
+    /* 16 bits at the address and 32, 31 ... 1 */
+    USE("the last of a loop", 34, 0x41, 32, 0x21, 2, 0x03, 0x40, 0x20, 0, 0x20, 2, 0x6a, 0x2f, 0, 0, 0x21, 3, 0x20, 2,
+        0x41, 1, 0x6b, 0x22, 2, 0x0d, 0, 0x0b, 0x20, 1, 0x20, 3, STORE),
     USE("needed on one way", 4, LOAD_I32, 0x21, 2, 0x20, 1, 0x04, 0x40, 0x20, 1, 0x20, 2, STORE, 0x0b),
     USE("not needed", 4, LOAD_I32, 0x1a),
     USE("multiplied by nothing", 4, 0x20, 1, LOAD_I32, 0x41, 0, 0x6c, STORE),
@@ -61,7 +66,7 @@ static struct buf make_module(void)
     for (uint8_t i = 0; i < USES; i++) {
         BYTES(&types, 0);
         BYTES(&exports, 1, (uint8_t)('a' + i), 0, i);
-        BYTES(&code, (uint8_t)(uses[i].size + 4), 1, 1, 0x7f); /* a local of type i32 */
+        BYTES(&code, (uint8_t)(uses[i].size + 4), 1, 2, 0x7f); /* two locals of type i32 */
         buf_append(&code, uses[i].body, uses[i].size);
         BYTES(&code, 0x0b);
     }

@@ -65,7 +65,8 @@ void object_prepare(void)
         /* A 32-bit counter that became a 64-bit one with its upper half masked off at each use hides from later
          * passes that the addresses made of it run in steps. */
         "-indvars-widen-indvars=false",
-        "-instcombine-code-sinking=false", /* keep.c: a load stays where it traps */
+        "-instcombine-code-sinking=false", /* keep.c: a load stays where it traps ... */
+        "-x86-cmov-converter-force-mem-operand=false", /* ... also one that a conditional move does */
         "-cgp-freq-ratio-to-skip-merge=1", /* dispatch.c: edges of their own stay */
         /* A short loop across two lines of decoded instructions takes two cycles where one would do. */
         "-x86-experimental-pref-innermost-loop-alignment=5",

@@ -320,23 +320,38 @@ static void the_cache_takes_only_what_belongs_there(void **state)
     assert_int_equal(chmod(path, 0700), 0);
 }
 
-/* A child that somebody owns answers what is no answer, and stays. */
-static void a_child_that_babbles_is_ended(void **state)
+/* A job for a child that somebody owns: it says `words`, and stays. */
+static void owned_child(const char *words, uint32_t wall_seconds)
 {
-    (void)state;
     int sockets[2], source = open(SOURCE, O_RDONLY);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
-    struct compiler compiler = {.pid = fork(), .socket = sockets[0], .cpu_seconds = 1, .memory_bytes = 1 << 20};
+    struct compiler compiler = {
+        .pid = fork(), .socket = sockets[0], .cpu_seconds = 1, .wall_seconds = wall_seconds, .memory_bytes = 1 << 20};
     if (compiler.pid == 0) {
-        send(sockets[1], "??", 2, 0);
+        if (*words)
+            send(sockets[1], words, strlen(words), 0);
         for (;;)
             pause();
     }
     err = (struct err){0};
     assert_int_equal(compiler_run(&compiler, source, &plain, NULL, &err), -1);
-    assert_int_equal(err.kind, ERR_SYSTEM);
     assert_int_equal(compiler.pid, 0);
     close(sockets[1]), close(source);
+}
+
+static void a_child_that_babbles_is_ended(void **state)
+{
+    (void)state;
+    owned_child("??", 60);
+    assert_int_equal(err.kind, ERR_SYSTEM);
+}
+
+static void a_child_that_sleeps_is_ended(void **state)
+{
+    (void)state;
+    owned_child("", 1);
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_non_null(strstr(err.message, "more than 1 seconds"));
 }
 
 int main(void)
@@ -351,6 +366,7 @@ int main(void)
         cmocka_unit_test(one_child_takes_many_jobs),
         cmocka_unit_test(the_cache_takes_only_what_belongs_there),
         cmocka_unit_test(a_child_that_babbles_is_ended),
+        cmocka_unit_test(a_child_that_sleeps_is_ended),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,24 +13,79 @@
 #include <unistd.h>
 
 #define TEXT_MAX 65536u
+#define ASIDE_MAX (PATH_MAX + 16)
 
-static bool write_file(int image_fd, const char *path, struct err *err)
+/* Either a new file beside `path`, whose name `aside` then is, or `path` itself: a device, a link, or a file in a
+ * folder that takes no other. */
+static int open_output(const char *path, char aside[ASIDE_MAX])
+{
+    struct stat old;
+    bool exists = lstat(path, &old) == 0;
+    snprintf(aside, ASIDE_MAX, "%s.%d", path, (int)getpid());
+    int fd = !exists || (S_ISREG(old.st_mode) && access(path, W_OK) == 0)
+                 ? open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)
+                 : -1;
+    if (fd >= 0 && exists)
+        fchmod(fd, old.st_mode & 0777);
+    if (fd >= 0)
+        return fd;
+    aside[0] = '\0';
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+}
+
+static bool write_all(int fd, const char *bytes, size_t size)
+{
+    while (size) {
+        ssize_t done = write(fd, bytes, size);
+        if (done < 0 && errno != EINTR)
+            return false;
+        bytes += done > 0 ? done : 0;
+        size -= done > 0 ? (size_t)done : 0;
+    }
+    return true;
+}
+
+static bool copy(int image_fd, int fd)
 {
     struct stat status;
     if (fstat(image_fd, &status) != 0)
-        return err_errno(err, "cannot read the image");
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return err_errno(err, "cannot write %s", path);
+        return false;
     void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, image_fd, 0);
-    bool done = bytes != MAP_FAILED && write(fd, bytes, (size_t)status.st_size) == status.st_size;
-    if (!done)
-        err_errno(err, "cannot write %s", path);
+    bool done = bytes != MAP_FAILED && write_all(fd, bytes, (size_t)status.st_size);
     if (bytes != MAP_FAILED)
         munmap(bytes, (size_t)status.st_size);
-    if (close(fd) != 0 && done)
-        done = err_errno(err, "cannot write %s", path);
     return done;
+}
+
+/* What stands there is whole at any time, and whoever runs the old image keeps it. */
+static bool write_file(int image_fd, const char *path, struct err *err)
+{
+    char aside[ASIDE_MAX];
+    int fd = open_output(path, aside);
+    bool done = fd >= 0 && copy(image_fd, fd);
+    if (!done)
+        err_errno(err, "cannot write %s", path);
+    if (fd >= 0 && close(fd) != 0 && done)
+        done = err_errno(err, "cannot write %s", path);
+    if (done && aside[0] && rename(aside, path) != 0)
+        done = err_errno(err, "cannot write %s", path);
+    if (!done && fd >= 0 && aside[0])
+        unlink(aside);
+    return done;
+}
+
+static bool name_output(const struct cli_options *options, char path[PATH_MAX], struct err *err)
+{
+    struct stat input, output;
+    int size = snprintf(path, PATH_MAX, "%s%s", options->output ? options->output : options->file,
+                        options->output ? "" : ".image");
+    if (size >= PATH_MAX)
+        return err_set(err, ERR_LIMIT, "the name of the image is longer than %d bytes", PATH_MAX - 1);
+    if (stat(options->file, &input) != 0 || stat(path, &output) != 0 || input.st_dev != output.st_dev ||
+        input.st_ino != output.st_ino)
+        return true;
+    err_set(err, ERR_USAGE, "the image would replace the file that it is made from");
+    return err_remedy(err, "name another file with -o");
 }
 
 static uint64_t now_ms(void)
@@ -67,9 +123,7 @@ int cli_compile(const struct cli_options *options)
     struct err err = {0};
     char path[PATH_MAX];
     uint64_t start = now_ms();
-    snprintf(path, sizeof path, "%s%s", options->output ? options->output : options->file,
-             options->output ? "" : ".image");
-    int image_fd = cli_open(options->file, &compile, &outcome, &err);
+    int image_fd = name_output(options, path, &err) ? cli_open(options->file, &compile, &outcome, &err) : -1;
     bool done = image_fd >= 0 && write_file(image_fd, path, &err);
     if (image_fd >= 0)
         close(image_fd);

@@ -221,7 +221,7 @@ int cli_inspect(const struct cli_options *options)
     if (options->json && options->wit)
         return cli_usage("inspect", "--wit is text: it cannot be combined with --json");
     buf_init(&text, INSPECT_TEXT_MAX);
-    int fd = open(options->file, O_RDONLY | O_CLOEXEC);
+    int fd = open(options->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     bool done = read_file(options, fd, &text, &err);
     if (fd >= 0)
         close(fd);

@@ -43,6 +43,16 @@ static bool find_folder(char folder[PATH_MAX], struct err *err)
     return true;
 }
 
+/* In a folder that others may write, they decide which of the user's files has which name. */
+static bool check_folder(const char *path, struct err *err)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return err_errno(err, "cannot use the cache folder %s", path);
+    return (status.st_uid == geteuid() && (status.st_mode & 022) == 0) ||
+           err_set(err, ERR_SYSTEM, "others may write the cache folder %s", path);
+}
+
 /* Which compiler: of two builds of one version, one may have an error that the other has not. */
 static void add_compiler(struct sha256 *hash)
 {
@@ -74,7 +84,7 @@ static bool make_name(struct sha256 *hash, const char *ending, struct cache_name
     uint8_t key[32];
     char folder[PATH_MAX];
     sha256_finish(hash, key);
-    if (!find_folder(folder, err) || !make_directory(folder, err))
+    if (!find_folder(folder, err) || !make_directory(folder, err) || !check_folder(folder, err))
         return false;
     char *at = stpcpy(ret_name->path, folder);
     *at++ = '/';

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,10 +19,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CPU_SECONDS_DEFAULT 1800u
 #define MEMORY_BYTES_DEFAULT (UINT64_C(8) << 30)
+#define WALL_PER_CPU 4u       /* on a machine that does other work too */
+#define WALL_SECONDS_MORE 60u
+#define WALL_CPU_MAX 1000000000u
 #define CPU_SECONDS_GRACE 5u /* between the signal that names the limit and the one that cannot be caught */
 
 bool compiler_path(char path[PATH_MAX], struct err *err)
@@ -72,6 +77,12 @@ static bool over_time(uint32_t cpu_seconds, struct err *err)
     return err_remedy(err, "a lower optimization level (-O0) is faster; nothing was stored");
 }
 
+static bool over_wall_time(const struct compiler *compiler, struct err *err)
+{
+    err_set(err, ERR_LIMIT, "compiling took more than %u seconds", compiler->wall_seconds);
+    return err_remedy(err, "the machine may be busy with other work; nothing was stored");
+}
+
 static bool over_memory(uint64_t memory_bytes, struct err *err)
 {
     err_set(err, ERR_LIMIT, "compiling took more than %" PRIu64 " MiB of memory", memory_bytes >> 20);
@@ -85,16 +96,19 @@ static bool is_memory(const struct compiler *compiler, int status, const struct 
     return died && (uint64_t)usage->ru_maxrss * 1024 > compiler->memory_bytes / 4;
 }
 
-/* Why the child ended without an answer. */
-static bool ended(struct compiler *compiler, struct err *err)
+/* Why the child ended without an answer, or is ended. */
+static bool ended(struct compiler *compiler, bool late, struct err *err)
 {
     int status = 0;
     struct rusage usage = {0};
+    close(compiler->socket);
+    kill(compiler->pid, SIGKILL); /* one that said something else may live on; one that died stays as it died */
     while (wait4(compiler->pid, &status, 0, &usage) < 0)
         if (errno != EINTR)
             return err_errno(err, "cannot wait for the compiler");
-    close(compiler->socket);
     compiler->pid = 0;
+    if (late)
+        return over_wall_time(compiler, err);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         return over_time(compiler->cpu_seconds, err);
     if (WIFSIGNALED(status) && is_memory(compiler, status, &usage))
@@ -119,6 +133,8 @@ static bool start(struct compiler *compiler, const struct compile_options *optio
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
         return err_errno(err, "cannot make a socket to the compiler");
     compiler->cpu_seconds = options->cpu_seconds ? options->cpu_seconds : CPU_SECONDS_DEFAULT;
+    compiler->wall_seconds =
+        compiler->cpu_seconds < WALL_CPU_MAX ? compiler->cpu_seconds * WALL_PER_CPU + WALL_SECONDS_MORE : UINT32_MAX;
     compiler->memory_bytes = memory_limit(options);
     compiler->socket = sockets[0];
     compiler->pid = fork();
@@ -148,11 +164,32 @@ static bool send_job(struct compiler *compiler, const struct compile_job *job, c
     return sendmsg(compiler->socket, &message, MSG_NOSIGNAL) == (ssize_t)sizeof *job;
 }
 
-/* Until the child is done; meanwhile it tells how far it is. */
-static bool await(struct compiler *compiler, const struct compile_options *options)
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Until the child says something; false when it is too late for that. */
+static bool wait_until(const struct compiler *compiler, int64_t deadline)
+{
+    struct pollfd listened = {.fd = compiler->socket, .events = POLLIN};
+    for (int64_t left; (left = deadline - now_ms()) > 0;)
+        if (poll(&listened, 1, left < INT_MAX ? (int)left : INT_MAX) > 0)
+            return true;
+    return false;
+}
+
+/* Until the child is done; meanwhile it tells how far it is. `ret_late`: it took too long. */
+static bool await(struct compiler *compiler, const struct compile_options *options, bool *ret_late)
 {
     struct compile_progress packet;
+    int64_t deadline = now_ms() + (int64_t)compiler->wall_seconds * 1000;
     for (;;) {
+        *ret_late = !wait_until(compiler, deadline);
+        if (*ret_late)
+            return false;
         ssize_t size = recv(compiler->socket, &packet, sizeof packet, 0);
         if (size < 0 && errno == EINTR)
             continue;
@@ -241,6 +278,7 @@ int compiler_run(struct compiler *compiler, int source_fd, const struct compile_
 {
     struct compile_job job;
     struct codegen_counts counts = {0};
+    bool late = false;
     if (!make_job(options, kept != NULL, &job, err) || (!compiler->pid && !start(compiler, options, err)))
         return -1;
     int image_fd = -1, fds[COMPILE_FDS] = {source_fd, new_file("mayfly-result", err), -1, -1};
@@ -254,10 +292,10 @@ int compiler_run(struct compiler *compiler, int source_fd, const struct compile_
         close_job(fds, false);
         return -1;
     }
-    if (send_job(compiler, &job, fds) && await(compiler, options))
+    if (send_job(compiler, &job, fds) && await(compiler, options, &late))
         image_fd = take_result(fds[COMPILE_RESULT], compiler, &counts, err);
     else
-        ended(compiler, err);
+        ended(compiler, late, err);
     if (kept) {
         kept->new_fd = image_fd >= 0 ? fds[COMPILE_NEW_PACK] : -1;
         kept->counts = counts;

@@ -1,7 +1,7 @@
 /* The compiler child as its parent sees it: one process, one job after the other.
  *
  * A hostile source may own the child from then on, and with it the images of later jobs: give one child only what
- * belongs together. What it answers is checked (image_check), and its processor time is limited.
+ * belongs together. What it answers is checked (image_check), and its time is limited.
  */
 #ifndef MAYFLY_COMPILE_CHILD_H
 #define MAYFLY_COMPILE_CHILD_H
@@ -19,6 +19,7 @@ struct compiler {
     pid_t pid;
     int socket;
     uint32_t cpu_seconds;
+    uint32_t wall_seconds; /* for each job: a child may also sleep */
     uint64_t memory_bytes;
 };
 

@@ -1,6 +1,7 @@
 /* See client.h. */
 #include "compile/client.h"
 
+#include "base/alloc.h"
 #include "base/sha256.h"
 #include "compile/cache.h"
 #include "compile/child.h"
@@ -23,26 +24,26 @@ struct source {
     struct compile_outcome *outcome;
 };
 
-static bool is_undamaged(int image_fd)
+/* The image is undamaged, and was made from a source with this hash by this engine. */
+static bool is_of(int image_fd, const uint8_t digest[32])
 {
     struct stat status;
     if (fstat(image_fd, &status) != 0 || status.st_size <= 0)
         return false;
     size_t size = (size_t)status.st_size;
     void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, image_fd, 0);
-    bool good = bytes != MAP_FAILED && image_check_digest(bytes, size, NULL);
+    bool good = bytes != MAP_FAILED && image_check_digest(bytes, size, NULL) &&
+                memcmp(((const struct image_header *)bytes)->source, digest, 32) == 0;
     if (bytes != MAP_FAILED)
         munmap(bytes, size);
     return good;
 }
 
 /* A cached image that is as it was stored, or -1. */
-static int open_cached(const struct cache_name *name)
+static int open_cached(const struct cache_name *name, const uint8_t digest[32])
 {
     int fd = cache_open(name);
-    if (fd < 0)
-        return -1;
-    if (is_undamaged(fd))
+    if (fd < 0 || is_of(fd, digest))
         return fd;
     close(fd);
     cache_remove(name);
@@ -74,42 +75,80 @@ static int compile_kept(const struct source *source, const struct cache_name *fu
     return image_fd;
 }
 
+static bool changed(struct err *err)
+{
+    err_set(err, ERR_SYSTEM, "the file changed while it was read");
+    return err_remedy(err, "try again when whoever writes it is done");
+}
+
+/* The compiler reads the file itself, after it was hashed. */
+static int unchanged(int image_fd, const uint8_t digest[32], struct err *err)
+{
+    if (image_fd < 0 || is_of(image_fd, digest))
+        return image_fd;
+    close(image_fd);
+    return changed(err) - 1;
+}
+
 static int compile_or_cached(const struct source *source, const uint8_t digest[32], struct err *err)
 {
     struct cache_name image, functions;
     struct err no_cache;
     if (source->options->dump || !cache_image(digest, source->options, &image, &no_cache) ||
         !cache_functions(source->path, source->options, &functions, &no_cache))
-        return compile_run(source->fd, source->options, err);
-    int image_fd = open_cached(&image);
+        return unchanged(compile_run(source->fd, source->options, err), digest, err);
+    int image_fd = open_cached(&image, digest);
     source->outcome->cached = image_fd >= 0;
     if (image_fd >= 0)
         return image_fd;
-    image_fd = compile_kept(source, &functions, err);
+    image_fd = unchanged(compile_kept(source, &functions, err), digest, err);
     if (image_fd >= 0)
         cache_store(image_fd, &image);
+    return image_fd;
+}
+
+/* Read, not mapped: a file that somebody cuts meanwhile is an error then, not a signal. */
+static bool hash_file(const struct source *source, uint8_t ret_digest[32], struct err *err)
+{
+    static const size_t room = 65536;
+    struct sha256 hash;
+    uint8_t *bytes = mem_alloc(room, 1);
+    uint64_t at = 0;
+    sha256_init(&hash);
+    for (ssize_t size; bytes && at < source->size; at += (uint64_t)size) {
+        uint64_t left = source->size - at;
+        size = pread(source->fd, bytes, left < room ? left : room, (off_t)at);
+        if (size <= 0)
+            break;
+        sha256_add(&hash, bytes, (size_t)size);
+    }
+    mem_free(bytes);
+    if (!bytes)
+        return err_memory(err);
+    sha256_finish(&hash, ret_digest);
+    return at == source->size || changed(err);
+}
+
+static int open_given(const struct source *source, struct err *err)
+{
+    uint8_t *bytes = mmap(NULL, source->size, PROT_READ, MAP_PRIVATE, source->fd, 0);
+    if (bytes == MAP_FAILED)
+        return err_errno(err, "cannot read the file") - 1;
+    source->outcome->cached = true;
+    int image_fd = image_check(bytes, source->size, err) ? dup(source->fd) : -1;
+    munmap(bytes, source->size);
     return image_fd;
 }
 
 static int open_source(const struct source *source, struct err *err)
 {
     uint8_t digest[32];
-    size_t size = source->size;
-    uint8_t *bytes = mmap(NULL, size ? size : 1, PROT_READ, MAP_PRIVATE, source->fd, 0);
-    if (bytes == MAP_FAILED)
-        return err_errno(err, "cannot read the file") - 1;
     uint64_t magic = 0;
-    memcpy(&magic, bytes, size < 8 ? size : 8);
-    int image_fd = -1;
-    if (magic == IMAGE_MAGIC) {
-        source->outcome->cached = true;
-        image_fd = image_check(bytes, size, err) ? dup(source->fd) : -1;
-    } else {
-        sha256(bytes, size, digest);
-        image_fd = compile_or_cached(source, digest, err);
-    }
-    munmap(bytes, size ? size : 1);
-    return image_fd;
+    if (pread(source->fd, &magic, sizeof magic, 0) < 0)
+        return err_errno(err, "cannot read the file") - 1;
+    if (magic == IMAGE_MAGIC)
+        return open_given(source, err);
+    return hash_file(source, digest, err) ? compile_or_cached(source, digest, err) : -1;
 }
 
 static int open_regular(struct source *source, struct err *err)
@@ -133,7 +172,7 @@ int compile_open(const char *path, const struct compile_options *options, struct
 {
     struct compile_outcome outcome = {0};
     struct source source = {
-        .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC), .options = options, .outcome = &outcome};
+        .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .options = options, .outcome = &outcome};
     int image_fd = open_regular(&source, err);
     if (source.fd >= 0)
         close(source.fd);

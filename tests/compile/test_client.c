@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -294,6 +295,69 @@ static void one_child_takes_many_jobs(void **state)
     close(empty);
 }
 
+/* Whoever may rename the user's files must not decide what runs: neither of two images, nor in a folder that others
+ * may write. */
+static void the_cache_takes_only_what_belongs_there(void **state)
+{
+    (void)state;
+    static uint8_t bytes[IMAGE_MAX];
+    char path[256], command[640];
+    bool cached = false;
+    close(open_image(SOURCE, NULL));
+    cached_path(path);
+    snprintf(command, sizeof command, "mv %s %s/aside", path, folder);
+    assert_int_equal(system(command), 0);
+    int other = source_of("\0asm\1\0\0\0", 8), image = compile_run(other, &plain, &err);
+    assert_true(image >= 0);
+    size_t size = read_image(image, bytes);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0400);
+    assert_int_equal(write(fd, bytes, size), (ssize_t)size);
+    close(fd), close(other);
+    close(open_image(SOURCE, &cached));
+    assert_false(cached);
+    close(open_image(SOURCE, &cached));
+    assert_true(cached);
+    snprintf(path, sizeof path, "%s/mayfly", folder);
+    assert_int_equal(chmod(path, 0722), 0);
+    close(open_image(SOURCE, &cached));
+    assert_false(cached);
+    assert_int_equal(chmod(path, 0700), 0);
+}
+
+/* A job for a child that somebody owns: it says `words`, and stays. */
+static void owned_child(const char *words, uint32_t wall_seconds)
+{
+    int sockets[2], source = open(SOURCE, O_RDONLY);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
+    struct compiler compiler = {
+        .pid = fork(), .socket = sockets[0], .cpu_seconds = 1, .wall_seconds = wall_seconds, .memory_bytes = 1 << 20};
+    if (compiler.pid == 0) {
+        if (*words)
+            send(sockets[1], words, strlen(words), 0);
+        for (;;)
+            pause();
+    }
+    err = (struct err){0};
+    assert_int_equal(compiler_run(&compiler, source, &plain, NULL, &err), -1);
+    assert_int_equal(compiler.pid, 0);
+    close(sockets[1]), close(source);
+}
+
+static void a_child_that_babbles_is_ended(void **state)
+{
+    (void)state;
+    owned_child("??", 60);
+    assert_int_equal(err.kind, ERR_SYSTEM);
+}
+
+static void a_child_that_sleeps_is_ended(void **state)
+{
+    (void)state;
+    owned_child("", 1);
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_non_null(strstr(err.message, "more than 1 seconds"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +368,9 @@ int main(void)
         cmocka_unit_test(too_much_memory_says_so),
         cmocka_unit_test(what_was_not_used_for_longest_goes_first),
         cmocka_unit_test(one_child_takes_many_jobs),
+        cmocka_unit_test(the_cache_takes_only_what_belongs_there),
+        cmocka_unit_test(a_child_that_babbles_is_ended),
+        cmocka_unit_test(a_child_that_sleeps_is_ended),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -154,6 +154,41 @@ def case_cli_compile():
         check(compile_json(file + "2", image, cache)[0]["cached"], "the same bytes elsewhere are the same image")
 
 
+def case_cli_compile_output():
+    """The image replaces what stood there at once and whole, never its own source; what cannot be read or written is
+    said."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, image, link, pipe = (os.path.join(folder, name) for name in ("m.wasm", "m.image", "link", "pipe"))
+        module = many_functions(3)
+        with open(file, "wb") as out:
+            out.write(module)
+        os.mkfifo(pipe)
+        for command in ("compile", "run", "inspect"):
+            check("not a regular file" in mayfly(command, pipe, code=1)[1], f"{command} waits for nobody at a pipe")
+        mayfly("compile", file, "-o", image)
+        with open(image, "rb") as old:
+            made = old.read()
+            os.chmod(image, 0o600)
+            mayfly("compile", file, "-o", image, "-O0")
+            check(os.read(old.fileno(), 1) == b"" and os.pread(old.fileno(), len(made), 0) == made, "the old one is kept")
+        check(os.stat(image).st_mode & 0o777 == 0o600, "the mode stays")
+        mayfly("compile", file, "-o", image)
+        for name in (image, file):
+            os.symlink(name, link)
+            for output in (name, link):
+                error = mayfly("compile", name, "-o", output, code=1)[1]
+                check("would replace" in error and "-o" in error, f"refused: {error!r}")
+            os.remove(link)
+        check(open(image, "rb").read() == made and open(file, "rb").read() == module, "sources stay what they were")
+        os.symlink(image, link)
+        mayfly("compile", file, "-o", link, "-O0")
+        check(os.path.islink(link) and open(image, "rb").read() != made, "links are followed")
+        mayfly("compile", file, "-o", "/dev/null")
+        for output, error in ((folder, "Is a directory"), ("/dev/full", "No space"), (folder + "/no/m", "No such file")):
+            check(error in mayfly("compile", file, "-o", output, code=1)[1], f"{output}: {error}")
+        check(sorted(os.listdir(folder)) == ["link", "m.image", "m.wasm", "pipe"], f"{os.listdir(folder)}")
+
+
 def case_cli_progress():
     """A long compile shows on a terminal how far it is, and nothing of that stays; elsewhere nothing is shown."""
     import pty

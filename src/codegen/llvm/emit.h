@@ -267,7 +267,7 @@ LLVMBasicBlockRef unwind_block(struct gen *g);
 #undef EMIT
 
 /* keep.c: loads from linear memory that trap although nobody needs their values. */
-/* All loads keep their traps, at a price in speed. */
+/* All loads keep their traps and their width, at a price in speed unless machine code is what is made next. */
 void keep_all_loads(struct gen *g);
 /* Between these two no pass deletes a load or moves it to where it is needed, unless another access stands for it. */
 void keep_loads(struct gen *g);

@@ -7,22 +7,28 @@
  * guest can see. It keeps the load alive and where it is, but does not hinder its being merged with another access of
  * the same address, which traps in its place.
  *
- * Vectorizing and unrolling need loads without such users; what is found to be dead there, behind the simplifying
- * passes, is lost. */
+ * Vectorizing and unrolling need loads without such users. What they may well find to be dead, in whole or in part, is
+ * volatile before they run; what they find beyond that is lost.
+ *
+ * Making machine code of it would read only the bytes of a load that somebody needs, which may lie in bounds where the
+ * others do not, and only where somebody needs them. So all loads are volatile in the end, when everything that they
+ * would hinder has run. */
 #include "codegen/llvm/emit.h"
 
 #include <string.h>
 
 #define USE_NAME "mayfly.use"
+#define DEPTH_MAX 8u /* of users of users */
 #define WRITES_INACCESSIBLE 8 /* MemoryEffects: two bits per location, the second location, 2 for a write */
 
-/* A load from linear memory or from an object that is not kept yet. */
+/* A load from linear memory or from an object that is not kept yet, or one that was made of others. */
 static bool may_vanish(const struct gen *g, LLVMValueRef instruction)
 {
     if (!LLVMIsALoadInst(instruction) || LLVMGetVolatile(instruction))
         return false;
     LLVMValueRef access = LLVMGetMetadata(instruction, g->md_tbaa);
-    return access == g->tbaa[ACCESS_MEMORY] || access == g->tbaa[ACCESS_HEADER] || access == g->tbaa[ACCESS_FIELD];
+    return !access || access == g->tbaa[ACCESS_MEMORY] || access == g->tbaa[ACCESS_HEADER] ||
+           access == g->tbaa[ACCESS_FIELD];
 }
 
 /* Instructions without effects of their own: dead when nobody uses them. */
@@ -104,9 +110,78 @@ static void add_use(struct gen *g, LLVMValueRef instruction)
     LLVMBuildCall2(g->builder, type, function, &instruction, 1, "");
 }
 
+static bool is_vector(LLVMValueRef value)
+{
+    return LLVMGetTypeKind(LLVMTypeOf(value)) == LLVMVectorTypeKind;
+}
+
+static bool only_parts_used(LLVMValueRef vector, unsigned depth);
+
+/* A lane, or bits of the whole as one number, of the value or of what is made of it lane by lane. A mask of conditions
+ * takes them all. */
+static bool takes_part(LLVMValueRef vector, LLVMValueRef user, unsigned depth)
+{
+    LLVMTypeRef lane = LLVMGetElementType(LLVMTypeOf(vector));
+    if (!is_pure(user) || LLVMIsAPHINode(user))
+        return false;
+    if (is_vector(user))
+        return only_parts_used(user, depth + 1);
+    return LLVMGetTypeKind(lane) != LLVMIntegerTypeKind || LLVMGetIntTypeWidth(lane) > 1;
+}
+
+static bool only_parts_used(LLVMValueRef vector, unsigned depth)
+{
+    for (LLVMUseRef use = LLVMGetFirstUse(vector); use && depth < DEPTH_MAX; use = LLVMGetNextUse(use))
+        if (!takes_part(vector, LLVMGetUser(use), depth))
+            return false;
+    return depth < DEPTH_MAX;
+}
+
+static bool is_needed_here(LLVMValueRef value, LLVMBasicBlockRef block, unsigned depth);
+
+/* Where values meet, one of them may be that of the next repetition. */
+static bool is_need(LLVMValueRef user, LLVMBasicBlockRef block, unsigned depth)
+{
+    if (LLVMIsAPHINode(user))
+        return LLVMCountIncoming(user) > 1;
+    if (LLVMGetInstructionParent(user) != block)
+        return false;
+    return !is_pure(user) || is_needed_here(user, block, depth + 1);
+}
+
+/* Does anything that has an effect in this block hang on the value? */
+static bool is_needed_here(LLVMValueRef value, LLVMBasicBlockRef block, unsigned depth)
+{
+    for (LLVMUseRef use = LLVMGetFirstUse(value); use && depth < DEPTH_MAX; use = LLVMGetNextUse(use))
+        if (is_need(LLVMGetUser(use), block, depth))
+            return true;
+    return depth == DEPTH_MAX;
+}
+
+/* What would become less than it is behind the simplifying passes: a vector of which only parts are used would be one
+ * of these parts, and of values that are needed only behind a loop none but the last would be loaded. */
+static void keep_weak(struct gen *g, LLVMValueRef instruction)
+{
+    if (!may_vanish(g, instruction))
+        return;
+    if ((is_vector(instruction) && only_parts_used(instruction, 0)) ||
+        !is_needed_here(instruction, LLVMGetInstructionParent(instruction), 0))
+        LLVMSetVolatile(instruction, true);
+}
+
+/* A store of what lay there with some bits changed, which would become one of the bytes that change. */
+static bool is_change(LLVMValueRef instruction)
+{
+    if (!LLVMIsAStoreInst(instruction))
+        return false;
+    LLVMValueRef value = LLVMGetOperand(instruction, 0);
+    return LLVMIsABinaryOperator(value) &&
+           (LLVMIsALoadInst(LLVMGetOperand(value, 0)) || LLVMIsABinaryOperator(LLVMGetOperand(value, 0)));
+}
+
 static void make_volatile(struct gen *g, LLVMValueRef instruction)
 {
-    if (may_vanish(g, instruction))
+    if (may_vanish(g, instruction) || is_change(instruction))
         LLVMSetVolatile(instruction, true);
 }
 
@@ -141,4 +216,5 @@ void release_loads(struct gen *g)
     visit_all(g, remove_use);
     LLVMDeleteFunction(function);
     visit_all(g, keep_unused);
+    visit_all(g, keep_weak);
 }

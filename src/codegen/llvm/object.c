@@ -65,6 +65,8 @@ void object_prepare(void)
         /* A 32-bit counter that became a 64-bit one with its upper half masked off at each use hides from later
          * passes that the addresses made of it run in steps. */
         "-indvars-widen-indvars=false",
+        "-instcombine-code-sinking=false", /* keep.c: a load stays where it traps ... */
+        "-x86-cmov-converter-force-mem-operand=false", /* ... also one that a conditional move does */
         "-cgp-freq-ratio-to-skip-merge=1", /* dispatch.c: edges of their own stay */
         /* A short loop across two lines of decoded instructions takes two cycles where one would do. */
         "-x86-experimental-pref-innermost-loop-alignment=5",
@@ -195,6 +197,7 @@ bool object_make(struct gen *g, LLVMTargetMachineRef machine, const struct codeg
         return false;
     if (!optimize(g, machine, &passes[opt_level(options)], err))
         return false;
+    keep_all_loads(g);
     dump_module(g, options, "opt");
     dump_assembly(g, machine, options);
     return emit(g, machine, g->module, LLVMObjectFile, ret_object, err);

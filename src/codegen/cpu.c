@@ -20,10 +20,17 @@ static const struct {
     {"x86-64-v2", 4, {x86_cpu_SSE4_2, x86_cpu_SSSE3, x86_cpu_POPCNT, x86_cpu_CMPXCHG16B}},
 };
 
+/* As x86_cpu_active of the C library's header, which shifts into the sign. */
+static bool is_active(unsigned feature)
+{
+    const struct cpuid_feature *leaf = __x86_get_cpuid_feature_leaf(feature / 128);
+    return leaf->active_array[feature % 128 / 32] >> feature % 32 & 1;
+}
+
 static bool has_all(unsigned count, const unsigned *features)
 {
     for (unsigned i = 0; i < count; i++)
-        if (!x86_cpu_active(features[i]))
+        if (!is_active(features[i]))
             return false;
     return true;
 }

@@ -112,6 +112,22 @@ def importer(module, name):
             section(7, b"\1" + text("_start") + b"\0\0"))
 
 
+def kept_sum(count):
+    """What `many` of guests/throws.wat answers."""
+    kept = {}
+    for slot, number in enumerate(range(0, count, 10007)):
+        kept[slot & 15] = number
+    return sum(kept.values()) + 10000000
+
+
+def case_command_exceptions():
+    """An instance may throw for ever; what it keeps of that stays, and when all of it stays there is an end."""
+    for count in (5, 50000, 1000000):
+        expect(mayfly("--invoke", "many", guest_file=guest("throws"), deed=(str(count),)), 0, f"{kept_sum(count)}\n")
+    expect(mayfly("--invoke", "chain", guest_file=guest("throws"), deed=("10000",)), 0, "")
+    expect(mayfly("--invoke", "chain", guest_file=guest("throws"), deed=("1000000",)), 134, "", "trap: out of memory")
+
+
 def case_command_refused():
     """What the host lacks is refused by name before anything runs; so are libraries and components."""
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define PAGE 4096u
-#define ENTRY_ALIGN 16u
+#define ENTRY_ALIGN 32u /* of windows of decoded instructions: short functions then fare alike wherever they stand */
 #define HASH_BYTES 8u
 #define FUNCS_MAX ((size_t)1 << 22)
 #define SITES_MAX ((size_t)1 << 28)

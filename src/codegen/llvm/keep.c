@@ -137,25 +137,42 @@ static bool only_parts_used(LLVMValueRef vector, unsigned depth)
     return depth < DEPTH_MAX;
 }
 
-static bool is_needed_here(LLVMValueRef value, LLVMBasicBlockRef block, unsigned depth);
+/* How a value reaches a user: as it is or changed by constants, or mixed with other values. */
+struct way {
+    LLVMBasicBlockRef block;
+    unsigned depth;
+    bool mixed;
+};
 
-/* Where values meet, one of them may be that of the next repetition. */
-static bool is_need(LLVMValueRef user, LLVMBasicBlockRef block, unsigned depth)
+static bool is_needed_here(LLVMValueRef value, struct way way);
+
+static bool mixes(LLVMValueRef instruction)
+{
+    unsigned values = 0;
+    for (int i = 0; i < LLVMGetNumOperands(instruction); i++)
+        values += !LLVMIsAConstant(LLVMGetOperand(instruction, (unsigned)i));
+    return values > 1;
+}
+
+/* Where values meet, one of them may be that of the next repetition, and then a sum of all of them needs each; what is
+ * only replaced by the next one is not needed but for the last. */
+static bool is_need(LLVMValueRef user, struct way way)
 {
     if (LLVMIsAPHINode(user))
-        return LLVMCountIncoming(user) > 1;
-    if (LLVMGetInstructionParent(user) != block)
+        return way.mixed && LLVMCountIncoming(user) > 1;
+    if (LLVMGetInstructionParent(user) != way.block)
         return false;
-    return !is_pure(user) || is_needed_here(user, block, depth + 1);
+    const struct way further = {way.block, way.depth + 1, way.mixed || mixes(user)};
+    return !is_pure(user) || is_needed_here(user, further);
 }
 
 /* Does anything that has an effect in this block hang on the value? */
-static bool is_needed_here(LLVMValueRef value, LLVMBasicBlockRef block, unsigned depth)
+static bool is_needed_here(LLVMValueRef value, struct way way)
 {
-    for (LLVMUseRef use = LLVMGetFirstUse(value); use && depth < DEPTH_MAX; use = LLVMGetNextUse(use))
-        if (is_need(LLVMGetUser(use), block, depth))
+    for (LLVMUseRef use = LLVMGetFirstUse(value); use && way.depth < DEPTH_MAX; use = LLVMGetNextUse(use))
+        if (is_need(LLVMGetUser(use), way))
             return true;
-    return depth == DEPTH_MAX;
+    return way.depth == DEPTH_MAX;
 }
 
 /* What would become less than it is behind the simplifying passes: a vector of which only parts are used would be one
@@ -165,7 +182,7 @@ static void keep_weak(struct gen *g, LLVMValueRef instruction)
     if (!may_vanish(g, instruction))
         return;
     if ((is_vector(instruction) && only_parts_used(instruction, 0)) ||
-        !is_needed_here(instruction, LLVMGetInstructionParent(instruction), 0))
+        !is_needed_here(instruction, (struct way){LLVMGetInstructionParent(instruction), 0, false}))
         LLVMSetVolatile(instruction, true);
 }
 

@@ -5,6 +5,7 @@
 #include "cli/inspect.h"
 
 #include "codegen/cpu.h"
+#include "cli/value.h"
 #include "image/format.h"
 #include "wasm/text.h"
 
@@ -25,22 +26,15 @@ static void hash_fact(struct report *report, const char *key, const char *label,
     report_text(report, key, label, (struct str){text, HEX_DIGITS});
 }
 
-/* The type that a code in a signature stands for: format.h, IMAGE_TYPE_NEVER_NULL. */
-static wasm_valtype type_of(uint8_t code)
-{
-    uint8_t plain = code & (uint8_t)~IMAGE_TYPE_NEVER_NULL;
-    if (plain >= WASM_V128)
-        return plain;
-    return WASM_REF | WASM_HEAP_ABSTRACT | plain | (code & IMAGE_TYPE_NEVER_NULL ? 0 : WASM_NULLABLE);
-}
-
 static void put_codes(struct buf *out, const char *word, const uint8_t *codes, uint32_t count)
 {
     if (count)
         buf_printf(out, " (%s", word);
     for (uint32_t i = 0; i < count && !out->failed; i++) {
         put(out, " ");
-        wasm_put_valtype(out, type_of(codes[i]));
+        char type[VALUE_TYPE_BYTES];
+        value_type(codes[i], type);
+        put(out, type);
     }
     if (count)
         put(out, ")");

@@ -37,17 +37,12 @@ static bool is_constant(const struct object *object, const Elf64_Shdr *section)
            !(section->sh_flags & (SHF_EXECINSTR | SHF_WRITE)) && str_starts(name, STR(".rodata")) && section->sh_size;
 }
 
-static bool is_alignment(uint64_t n)
-{
-    return n > 0 && n <= PIECE_ALIGN_MAX && (n & (n - 1)) == 0;
-}
-
 static bool place_constants(struct cutter *cutter, uint32_t index)
 {
     const Elf64_Shdr *section = &cutter->object.sections[index];
     struct str bytes = object_contents(&cutter->object, section);
     uint64_t align = section->sh_addralign ? section->sh_addralign : 1;
-    if (!is_alignment(align) || bytes.len != section->sh_size)
+    if (!piece_is_alignment(align) || bytes.len != section->sh_size)
         return bad(cutter, "a section is malformed");
     if (!buf_align(&cutter->constants, align))
         return err_memory(cutter->err);
@@ -62,7 +57,7 @@ static bool place_text(struct cutter *cutter, uint32_t index)
     const Elf64_Shdr *section = &cutter->object.sections[index];
     if (cutter->text)
         return bad(cutter, "it holds more than one function");
-    if (section->sh_size > TEXT_MAX || !is_alignment(section->sh_addralign) ||
+    if (section->sh_size > TEXT_MAX || !piece_is_alignment(section->sh_addralign) ||
         object_contents(&cutter->object, section).len != section->sh_size)
         return bad(cutter, "a section is malformed");
     cutter->text = index;

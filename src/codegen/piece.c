@@ -77,11 +77,6 @@ static bool is_relocation(const struct piece *piece, const struct piece_relocati
            (relocation->target < 0 || (uint32_t)relocation->target < head->symbol_count);
 }
 
-static bool is_alignment(uint32_t n)
-{
-    return n > 0 && n <= PIECE_ALIGN_MAX && (n & (n - 1)) == 0;
-}
-
 static bool check_rows(const struct piece *piece, struct err *err)
 {
     const struct piece_head *head = piece->head;
@@ -108,7 +103,7 @@ bool piece_read(const uint8_t *bytes, size_t size, struct piece *ret_piece, stru
     const struct piece_head *head = piece.head;
     if (!head || head->size != size || size % 8 || (uintptr_t)bytes % 8)
         return bad(err, "its size is wrong");
-    if (!is_alignment(head->constants_align) || !is_alignment(head->code_align) || head->code_size == 0)
+    if (!piece_is_alignment(head->constants_align) || !piece_is_alignment(head->code_align) || head->code_size == 0)
         return bad(err, "its head is wrong");
     piece.relocations = take(&at, end, head->relocation_count, sizeof *piece.relocations);
     piece.symbols = take(&at, end, head->symbol_count, sizeof *piece.symbols);

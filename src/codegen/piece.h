@@ -68,6 +68,12 @@ struct piece {
     const uint8_t *code, *constants;
 };
 
+/* A power of two up to PIECE_ALIGN_MAX. */
+static inline bool piece_is_alignment(uint64_t n)
+{
+    return n > 0 && n <= PIECE_ALIGN_MAX && (n & (n - 1)) == 0;
+}
+
 /* View the piece at `bytes` (aligned to eight, `size` bytes of which it is one whole). */
 bool piece_read(const uint8_t *bytes, size_t size, struct piece *ret_piece, struct err *err);
 

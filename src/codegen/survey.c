@@ -32,7 +32,7 @@ struct mention {
 };
 
 /* What instructions name beside functions, each with facts of its own. */
-enum named { NAMED_TYPE, NAMED_GLOBAL, NAMED_TABLE, NAMED_MEMORY, NAMED_TAG, NAMED_COUNT, NAMED_NOTHING };
+enum named { NAMED_NOTHING, NAMED_TYPE, NAMED_GLOBAL, NAMED_TABLE, NAMED_MEMORY, NAMED_TAG, NAMED_COUNT };
 
 /* One thread's state; what stands behind `bytes` is of the function at hand. */
 struct surveyor {
@@ -256,9 +256,9 @@ static void put_func(struct surveyor *s, uint32_t index)
 
 /* What the immediates a and b of a shape name. */
 static const struct {
-    uint8_t a, b;
+    enum named a, b;
 } shape_names[SHAPE_COUNT] = {
-#define NAMES(shape, a_, b_) [SHAPE_##shape] = {NAMED_##a_ + 1, NAMED_##b_ + 1}
+#define NAMES(shape, a_, b_) [SHAPE_##shape] = {NAMED_##a_, NAMED_##b_}
     NAMES(TYPE, TYPE, NOTHING),        NAMES(TYPE_TABLE, TYPE, TABLE),
     NAMES(TYPE_FIELD, TYPE, NOTHING),  NAMES(TYPE_COUNT, TYPE, NOTHING),
     NAMES(TYPE_DATA, TYPE, NOTHING),   NAMES(TYPE_ELEM, TYPE, NOTHING),
@@ -286,11 +286,10 @@ static bool is_about_types(const struct wasm_op *op, enum wasm_shape shape)
 
 static void name_all(struct surveyor *s, const struct wasm_op *op, enum wasm_shape shape)
 {
-    uint8_t a = shape_names[shape].a, b = shape_names[shape].b;
-    if (a && a != NAMED_NOTHING + 1)
-        name(s, a - 1, op->a);
-    if (b && b != NAMED_NOTHING + 1)
-        name(s, b - 1, op->b);
+    if (shape_names[shape].a)
+        name(s, shape_names[shape].a, op->a);
+    if (shape_names[shape].b)
+        name(s, shape_names[shape].b, op->b);
     if (accesses_memory(shape))
         name(s, NAMED_MEMORY, op->mem.memory);
 }

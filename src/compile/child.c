@@ -184,19 +184,19 @@ static bool wait_until(const struct compiler *compiler, int64_t deadline)
 /* Until the child is done; meanwhile it tells how far it is. `ret_late`: it took too long. */
 static bool await(struct compiler *compiler, const struct compile_options *options, bool *ret_late)
 {
-    struct compile_progress packet;
+    struct codegen_progress progress;
     int64_t deadline = now_ms() + (int64_t)compiler->wall_seconds * 1000;
     for (;;) {
         *ret_late = !wait_until(compiler, deadline);
         if (*ret_late)
             return false;
-        ssize_t size = recv(compiler->socket, &packet, sizeof packet, 0);
+        ssize_t size = recv(compiler->socket, &progress, sizeof progress, 0);
         if (size < 0 && errno == EINTR)
             continue;
-        if (size != (ssize_t)sizeof packet)
+        if (size != (ssize_t)sizeof progress)
             return size == 1;
         if (options->progress)
-            options->progress(options->progress_arg, &packet.progress);
+            options->progress(options->progress_arg, &progress);
     }
 }
 

@@ -59,14 +59,18 @@ int compile_run(int source_fd, const struct compile_options *options, struct err
 }
 
 /* Compile with the functions that an earlier compile of this path left, and leave this one's. */
-static int compile_kept(const struct source *source, const struct cache_name *functions, struct err *err)
+static int compile_kept(const struct source *source, struct err *err)
 {
+    struct cache_name functions;
+    struct err no_cache;
+    if (!cache_functions(source->path, source->options, &functions, &no_cache))
+        return compile_run(source->fd, source->options, err);
     struct compiler compiler = {0};
-    struct compile_kept kept = {.old_fd = cache_open(functions)};
+    struct compile_kept kept = {.old_fd = cache_open(&functions)};
     int image_fd = compiler_run(&compiler, source->fd, source->options, &kept, err);
     compiler_stop(&compiler);
     if (image_fd >= 0) {
-        cache_store(kept.new_fd, functions);
+        cache_store(kept.new_fd, &functions);
         close(kept.new_fd);
         source->outcome->counts = kept.counts;
     }
@@ -92,16 +96,15 @@ static int unchanged(int image_fd, const uint8_t digest[32], struct err *err)
 
 static int compile_or_cached(const struct source *source, const uint8_t digest[32], struct err *err)
 {
-    struct cache_name image, functions;
+    struct cache_name image;
     struct err no_cache;
-    if (source->options->dump || !cache_image(digest, source->options, &image, &no_cache) ||
-        !cache_functions(source->path, source->options, &functions, &no_cache))
+    if (source->options->dump || !cache_image(digest, source->options, &image, &no_cache))
         return unchanged(compile_run(source->fd, source->options, err), digest, err);
     int image_fd = open_cached(&image, digest);
     source->outcome->cached = image_fd >= 0;
     if (image_fd >= 0)
         return image_fd;
-    image_fd = unchanged(compile_kept(source, &functions, err), digest, err);
+    image_fd = unchanged(compile_kept(source, err), digest, err);
     if (image_fd >= 0)
         cache_store(image_fd, &image);
     return image_fd;

@@ -3,7 +3,7 @@
  * The child's descriptor 0 is a socket of packets. A job is a struct compile_job with two descriptors, or four when it
  * keeps functions: the source (a file or memfd, mapped), an empty file for the result, a struct compile_result and then
  * the image; the pack of an earlier compile, which may be empty, and an empty file for the new one (codegen/pack.h).
- * While it works the child may say how far it is, a struct compile_progress each; one byte says that it is done.
+ * While it works the child may say how far it is, a struct codegen_progress each; one byte says that it is done.
  */
 #ifndef MAYFLY_COMPILE_JOB_H
 #define MAYFLY_COMPILE_JOB_H
@@ -29,10 +29,6 @@ struct compile_result {
     uint64_t done; /* 1: the image follows; 0: err is set */
     struct codegen_counts counts;
     struct err err;
-};
-
-struct compile_progress {
-    struct codegen_progress progress;
 };
 
 union compile_job_control {

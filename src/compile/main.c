@@ -62,8 +62,7 @@ static void tell_progress(void *arg, const struct codegen_progress *progress)
     if ((now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 < 100)
         return;
     last = now;
-    const struct compile_progress packet = {*progress};
-    send(STDIN_FILENO, &packet, sizeof packet, MSG_NOSIGNAL | MSG_DONTWAIT);
+    send(STDIN_FILENO, progress, sizeof *progress, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* The next job and its descriptors, -1 where there is none; false at the end. */

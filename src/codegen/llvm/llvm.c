@@ -25,6 +25,7 @@ struct task {
     struct piece_symbol symbol;
     const struct survey_func *func; /* of the survey; NULL: glue */
     struct buf piece;
+    struct piece view; /* of `piece`, once it is made */
 };
 
 struct job {
@@ -174,13 +175,11 @@ static bool list_tasks(struct job *job, struct err *err)
 static bool list_routines(struct job *job, struct err *err)
 {
     bool called[ROUTINE_COUNT] = {false};
-    struct piece piece;
     for (size_t i = 0; i < job->tasks.count; i++) {
-        if (!piece_read(job->tasks.items[i].piece.data, job->tasks.items[i].piece.size, &piece, err))
-            return false;
-        for (uint32_t s = 0; s < piece.head->symbol_count; s++)
-            if (piece.symbols[s].kind == CODE_ROUTINE)
-                called[piece.symbols[s].func] = true;
+        const struct piece *piece = &job->tasks.items[i].view;
+        for (uint32_t s = 0; s < piece->head->symbol_count; s++)
+            if (piece->symbols[s].kind == CODE_ROUTINE)
+                called[piece->symbols[s].func] = true;
     }
     for (uint32_t i = 0; i < HELPER_COUNT; i++)
         if (called[i] && !add_task(job, (struct piece_symbol){CODE_ROUTINE, 0, i}, NULL))
@@ -246,6 +245,17 @@ static void tick(void *arg, size_t done)
         options->progress(options->progress_arg, &progress);
 }
 
+static bool view_all(struct job *job, size_t first, struct err *err)
+{
+    for (size_t i = first; i < job->tasks.count; i++) {
+        struct task *task = &job->tasks.items[i];
+        if (!piece_read(task->piece.data, task->piece.size, &task->view, err))
+            return false;
+    }
+    return true;
+}
+
+/* The tasks from `first` on that have no piece yet. */
 static bool make_all(struct job *job, size_t first, struct err *err)
 {
     if (!order_tasks(job, first, err))
@@ -258,7 +268,7 @@ static bool make_all(struct job *job, size_t first, struct err *err)
                                       .close = close_bench,
                                       .tick = first == 0 ? tick : NULL,
                                       .arg = job};
-    return parallel_run(&parallel, err);
+    return parallel_run(&parallel, err) && view_all(job, first, err);
 }
 
 static bool compile(struct job *job, struct err *err)
@@ -277,13 +287,11 @@ static bool compile(struct job *job, struct err *err)
 static bool join(struct job *job, struct code *ret_code, struct err *err)
 {
     struct link_piece *pieces = mem_alloc(job->tasks.count + 1, sizeof *pieces);
-    bool done = pieces || err_memory(err);
-    for (size_t i = 0; done && i < job->tasks.count; i++) {
-        const struct task *task = &job->tasks.items[i];
-        pieces[i].symbol = task->symbol;
-        done = piece_read(task->piece.data, task->piece.size, &pieces[i].piece, err);
-    }
-    done = done && link_pieces(pieces, job->tasks.count, job->units, job->unit_count, ret_code, err);
+    if (!pieces)
+        return err_memory(err);
+    for (size_t i = 0; i < job->tasks.count; i++)
+        pieces[i] = (struct link_piece){job->tasks.items[i].symbol, job->tasks.items[i].view};
+    bool done = link_pieces(pieces, job->tasks.count, job->units, job->unit_count, ret_code, err);
     mem_free(pieces);
     return done;
 }

@@ -1,9 +1,9 @@
 /* mayfly compile: the image of a module or component, in a file. */
 #include "cli/cli.h"
 
+#include "base/file.h"
 #include "base/json.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -33,25 +33,13 @@ static int open_output(const char *path, char aside[ASIDE_MAX])
     return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 }
 
-static bool write_all(int fd, const char *bytes, size_t size)
-{
-    while (size) {
-        ssize_t done = write(fd, bytes, size);
-        if (done < 0 && errno != EINTR)
-            return false;
-        bytes += done > 0 ? done : 0;
-        size -= done > 0 ? (size_t)done : 0;
-    }
-    return true;
-}
-
 static bool copy(int image_fd, int fd)
 {
     struct stat status;
     if (fstat(image_fd, &status) != 0)
         return false;
     void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, image_fd, 0);
-    bool done = bytes != MAP_FAILED && write_all(fd, bytes, (size_t)status.st_size);
+    bool done = bytes != MAP_FAILED && file_write(fd, bytes, (size_t)status.st_size);
     if (bytes != MAP_FAILED)
         munmap(bytes, (size_t)status.st_size);
     return done;

@@ -158,6 +158,14 @@ static void exports(struct inspect *inspect, const struct image *image)
     report_list_end(report);
 }
 
+static void imported(struct report *report, bool is)
+{
+    if (report->programs)
+        report_bool(report, "imported", is);
+    else if (is)
+        report_cell(report, NULL, STR("(another instance's)"));
+}
+
 static void memories(struct report *report, const struct image *image)
 {
     report_list(report, "memories", "memories", (uint32_t)image_memories_count(image));
@@ -167,10 +175,7 @@ static void memories(struct report *report, const struct image *image)
         report_count(report, "min_bytes", row->min_bytes, "bytes at first,");
         report_count(report, "max_bytes", row->max_bytes, "at most,");
         report_count(report, "reserved_bytes", row->reserve_bytes, "reserved");
-        if (report->programs)
-            report_bool(report, "imported", !row->owner);
-        else if (!row->owner)
-            report_cell(report, NULL, STR("(another instance's)"));
+        imported(report, !row->owner);
         report_row_end(report);
     }
     report_list_end(report);
@@ -184,10 +189,7 @@ static void tables(struct report *report, const struct image *image)
         report_row(report);
         report_count(report, "min", row->min, "entries at first,");
         report_count(report, "max", row->max, "at most");
-        if (report->programs)
-            report_bool(report, "imported", !row->owner);
-        else if (!row->owner)
-            report_cell(report, NULL, STR("(another instance's)"));
+        imported(report, !row->owner);
         report_row_end(report);
     }
     report_list_end(report);

@@ -2,6 +2,7 @@
 #include "compile/cache.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/sha256.h"
 #include "compile/child.h"
 #include "image/format.h"
@@ -138,12 +139,7 @@ void cache_remove(const struct cache_name *name)
 static bool copy_mapped(int from, int to, size_t size)
 {
     void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, from, 0);
-    bool done = bytes != MAP_FAILED;
-    for (size_t at = 0; done && at < size;) {
-        ssize_t written = write(to, (const char *)bytes + at, size - at);
-        done = written > 0;
-        at += done ? (size_t)written : 0;
-    }
+    bool done = bytes != MAP_FAILED && file_write(to, bytes, size);
     if (bytes != MAP_FAILED)
         munmap(bytes, size);
     return done;

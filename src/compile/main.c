@@ -5,6 +5,7 @@
  * It is started by compile/child.c and trusted with nothing: before it reads a source it gives up file systems, new
  * privileges and core dumps.
  */
+#include "base/file.h"
 #include "compile/build.h"
 #include "compile/jail.h"
 #include "compile/job.h"
@@ -19,19 +20,6 @@
 #include <unistd.h>
 
 #define OUTPUT_MAX ((size_t)4 << 30)
-
-static bool write_all(int fd, const void *bytes, size_t size)
-{
-    const char *p = bytes;
-    while (size) {
-        ssize_t done = write(fd, p, size);
-        if (done <= 0)
-            return false;
-        p += done;
-        size -= (size_t)done;
-    }
-    return true;
-}
 
 /* A file as bytes; *ret_bytes is NULL for an empty one. */
 static bool map_file(int fd, struct str *ret_bytes, struct err *err)
@@ -116,10 +104,10 @@ static bool run_job(const struct compile_job *job, const char *dump, const struc
     buf_init(&image, OUTPUT_MAX);
     buf_init(&pack, OUTPUT_MAX);
     result.done = jailed->kind == ERR_NONE && compile(fds, &options, &image, &result.err);
-    bool written = write_all(fds[COMPILE_RESULT], &result, sizeof result) &&
-                   (!result.done || write_all(fds[COMPILE_RESULT], image.data, image.size));
+    bool written = file_write(fds[COMPILE_RESULT], &result, sizeof result) &&
+                   (!result.done || file_write(fds[COMPILE_RESULT], image.data, image.size));
     if (written && result.done && job->keeps)
-        written = write_all(fds[COMPILE_NEW_PACK], pack.data, pack.size);
+        written = file_write(fds[COMPILE_NEW_PACK], pack.data, pack.size);
     buf_free(&image);
     buf_free(&pack);
     return written;

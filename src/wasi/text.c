@@ -2,9 +2,9 @@
  * log, whole lines at a time, under the function's name. */
 #include "wasi/object.h"
 
+#include "base/file.h"
 #include "base/log.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 #define LINE_BYTES 4096u
@@ -13,15 +13,7 @@ static const char *const stream_names[] = {[HOST_STDOUT] = "stdout", [HOST_STDER
 
 static void write_direct(enum host_stream stream, struct str text)
 {
-    int fd = stream == HOST_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
-    while (text.len) {
-        ssize_t n = write(fd, text.ptr, text.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return;
-        text = str_slice(text, (size_t)n, text.len);
-    }
+    file_write(stream == HOST_STDOUT ? STDOUT_FILENO : STDERR_FILENO, text.ptr, text.len);
 }
 
 static void emit(struct host *h, enum host_stream stream)

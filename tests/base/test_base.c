@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/sha256.h"
@@ -9,9 +10,11 @@
 #include "base/text.h"
 #include "base/vec.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -290,6 +293,22 @@ static void sha256_in_pieces(void **state)
         }
 }
 
+static void files_are_written_whole_or_not(void **state)
+{
+    (void)state;
+    static uint8_t bytes[100000], read_back[sizeof bytes];
+    FILE *file = tmpfile();
+    memset(bytes, 7, sizeof bytes);
+    assert_true(file_write(fileno(file), bytes, sizeof bytes) && file_write(fileno(file), NULL, 0));
+    assert_int_equal(pread(fileno(file), read_back, sizeof read_back, 0), sizeof bytes);
+    assert_memory_equal(bytes, read_back, sizeof bytes);
+    fclose(file);
+    FILE *full = fopen("/dev/full", "we");
+    assert_false(file_write(fileno(full), bytes, 1));
+    assert_int_equal(errno, ENOSPC);
+    fclose(full);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +327,7 @@ int main(void)
         cmocka_unit_test(allocations_fail_on_request),
         cmocka_unit_test(one_allocation_fails_on_request),
         cmocka_unit_test(errors_are_complete),
+        cmocka_unit_test(files_are_written_whole_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,11 @@
 /* memory.copy and memory.fill of lengths that are constant, which the generator may do in place, and of lengths that
  * are not, which routines do up to a bound: every short length, ranges that overlap, and ranges that end at the
  * memory's end or a byte beyond, where nothing may have been written. */
-#include "compile/client.h"
 #include "runtime/call.h"
-#include "runtime/program.h"
 #include "runtime/task.h"
+#include "support/load.h"
 
 #include "wasm/build.h"
-
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define LENGTHS 136u /* functions 2 * length and 2 * length + 1 copy and fill that many bytes */
 #define PAGE 65536u
@@ -134,26 +130,10 @@ static void run(void (*body)(struct task *))
     slot_destroy(slot);
 }
 
-static bool refuse(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
-                   const void **ret_env, struct err *err)
-{
-    (void)arg, (void)image, (void)import, (void)ret_fn, (void)ret_env;
-    return err_set(err, ERR_SYSTEM, "no imports here");
-}
-
 static void load(int level)
 {
-    struct err err = {0};
-    struct compile_options options = {.opt_level = level};
     struct buf module = make_module();
-    int source = memfd_create("bulk", MFD_CLOEXEC);
-    assert_int_equal(write(source, module.data, module.size), (ssize_t)module.size);
-    int image = compile_run(source, &options, &err);
-    if (image < 0)
-        fail_msg("%s", err.message);
-    test.program = program_load(image, "bulk", refuse, NULL, &err);
-    assert_non_null(test.program);
-    close(source), close(image);
+    test.program = load_module(module.data, module.size, level);
     buf_free(&module);
 }
 

@@ -5,6 +5,7 @@
 #include "image/format.h"
 #include "runtime/link.h"
 #include "runtime/task.h"
+#include "support/load.h"
 #include "support/mutate.h"
 #include "wasm/build.h"
 
@@ -12,30 +13,6 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-
-static bool refuse(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
-                   const void **ret_env, struct err *err)
-{
-    return err_set(err, ERR_LINK, "no imports here");
-}
-
-static struct program *load(const uint8_t *source, size_t size, int opt_level)
-{
-    struct buf image;
-    struct err err = {0};
-    const struct compile_options options = {.opt_level = opt_level};
-    buf_init(&image, (size_t)1 << 30);
-    if (!compile_build(source, size, &options, codegen_llvm, &image, &err))
-        fail_msg("offset 0x%llx: %s", (unsigned long long)err.offset, err.message);
-    int fd = memfd_create("hostile", MFD_CLOEXEC);
-    assert_int_equal(write(fd, image.data, image.size), (ssize_t)image.size);
-    struct program *program = program_load(fd, "hostile", refuse, NULL, &err);
-    if (!program)
-        fail_msg("%s", err.message);
-    close(fd);
-    buf_free(&image);
-    return program;
-}
 
 /* The start function keeps a caught exception in a global; the export "x" throws it again. */
 static const uint8_t keeps_exception[] = {
@@ -62,7 +39,7 @@ static void exceptions_do_not_outlive_their_instance(void **state)
 {
     static struct task task;
     struct err err = {0};
-    struct program *program = load(keeps_exception, sizeof keeps_exception, 0);
+    struct program *program = load_module(keeps_exception, sizeof keeps_exception, 0);
     assert_true(program->start_each_time);
     struct outcome outcome = {.row = program_export(program, STR(""), STR("x"))};
     struct slot *slot = slot_acquire(program, &err);

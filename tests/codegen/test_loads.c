@@ -1,14 +1,10 @@
 /* A load that begins in bounds and ends beyond traps at every level, also where somebody needs only the bytes that are
  * in bounds, only some lanes, or the value on one way only: whoever makes machine code would like to read less. */
-#include "compile/client.h"
 #include "runtime/call.h"
-#include "runtime/program.h"
 #include "runtime/task.h"
+#include "support/load.h"
 
 #include "wasm/build.h"
-
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define PAGE 65536u
 #define BODY_MAX 40u
@@ -77,26 +73,10 @@ static struct buf make_module(void)
     return module;
 }
 
-static bool refuse(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
-                   const void **ret_env, struct err *err)
-{
-    (void)arg, (void)image, (void)import, (void)ret_fn, (void)ret_env;
-    return err_set(err, ERR_SYSTEM, "no imports here");
-}
-
 static void load(int level)
 {
-    struct err err = {0};
-    struct compile_options options = {.opt_level = level};
     struct buf module = make_module();
-    int source = memfd_create("loads", MFD_CLOEXEC);
-    assert_int_equal(write(source, module.data, module.size), (ssize_t)module.size);
-    int image = compile_run(source, &options, &err);
-    if (image < 0)
-        fail_msg("%s", err.message);
-    program = program_load(image, "loads", refuse, NULL, &err);
-    assert_non_null(program);
-    close(source), close(image);
+    program = load_module(module.data, module.size, level);
     buf_free(&module);
 }
 

@@ -1,0 +1,34 @@
+/* See load.h. */
+#include "support/load.h"
+
+#include "base/file.h"
+#include "compile/client.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static bool refuse(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
+                   const void **ret_env, struct err *err)
+{
+    (void)arg, (void)image, (void)import, (void)ret_fn, (void)ret_env;
+    return err_set(err, ERR_LINK, "no imports here");
+}
+
+struct program *load_module(const uint8_t *bytes, size_t size, int opt_level)
+{
+    struct err err = {0};
+    const struct compile_options options = {.opt_level = opt_level};
+    int source = memfd_create("source", MFD_CLOEXEC);
+    assert_true(file_write(source, bytes, size));
+    int image = compile_run(source, &options, &err);
+    struct program *program = image >= 0 ? program_load(image, "test", refuse, NULL, &err) : NULL;
+    if (!program)
+        fail_msg("offset 0x%llx: %s", (unsigned long long)err.offset, err.message);
+    close(source);
+    close(image);
+    return program;
+}

@@ -226,22 +226,14 @@ static void mark_relative(struct collector *c, const struct slot *slot, uint64_t
 }
 
 /* All of [low, high), which other functions have frames in: AddressSanitizer must look away. */
-static __attribute__((no_sanitize("address"))) void mark_range(struct collector *c, uint64_t low, uint64_t high)
+static __attribute__((no_sanitize("address"))) void mark_range(void *arg, uint64_t low, uint64_t high)
 {
+    struct collector *c = arg;
     for (const uint64_t *at = (const uint64_t *)((low + 7) & ~(uint64_t)7); (uint64_t)at < high; at++) {
         mark_word(c, *at, (uint64_t)c->gc->base);
         for (const struct slot *slot = c->store; slot; slot = slot->joined)
             mark_relative(c, slot, *at);
     }
-}
-
-/* Suspended tasks have their registers on their stacks; the running one's are put there by the caller. */
-static void mark_stacks(struct collector *c, uint64_t here)
-{
-    for (const struct task *task = c->store->tasks; task; task = task->next)
-        mark_range(c, task == task_current ? here : task->sp, task->stack->high);
-    const union cell *spill = c->store->store->spill;
-    mark_range(c, (uint64_t)spill, (uint64_t)(spill + CONTEXT_SPILL));
 }
 
 static void mark_cells(struct collector *c, const union cell *cells, uint64_t count, uint32_t ref)
@@ -286,7 +278,7 @@ static void mark_exceptions(struct collector *c)
 
 static void mark_all(struct collector *c, uint64_t here)
 {
-    mark_stacks(c, here);
+    task_each_range(c->store, here, mark_range, c);
     mark_exceptions(c);
     for (const struct slot *slot = c->store; slot; slot = slot->joined)
         mark_slot(c, slot);

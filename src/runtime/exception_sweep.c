@@ -88,13 +88,9 @@ static __attribute__((no_sanitize("address", "alignment"))) void mark_range(stru
     }
 }
 
-/* Suspended tasks have their registers on their stacks; the running one's are put there by the caller. */
-static void mark_stacks(struct sweeper *s, uint64_t here)
+static void mark_words(void *arg, uint64_t low, uint64_t high)
 {
-    for (const struct task *task = s->first->tasks; task; task = task->next)
-        mark_range(s, task == task_current ? here : task->sp, task->stack->high, 8);
-    const union cell *spill = s->first->store->spill;
-    mark_range(s, (uint64_t)spill, (uint64_t)(spill + CONTEXT_SPILL), 8);
+    mark_range(arg, low, high, 8);
 }
 
 /* What stands before the handle tables in the mutable part (image/layout.c) holds globals, tables of fixed length and
@@ -103,14 +99,13 @@ static void mark_slot(struct sweeper *s, const struct slot *slot)
 {
     const struct image *image = &slot->program->image;
     uint64_t base = (uint64_t)slot->store;
-    mark_range(s, base + image->header->fixed_size, base + image->header->handles_off, 8);
+    mark_words(s, base + image->header->fixed_size, base + image->header->handles_off);
     for (uint64_t i = 0; i < image_tables_count(image); i++) {
         const struct image_table *table = &image_tables(image)[i];
         if (table->owner)
-            mark_range(s, base + table->entries_off,
+            mark_words(s, base + table->entries_off,
                        base + table->entries_off +
-                           *(const uint64_t *)(base + table->length_off) * sizeof(struct table_entry),
-                       8);
+                           *(const uint64_t *)(base + table->length_off) * sizeof(struct table_entry));
     }
     const struct gc *gc = &slot->gc;
     if (gc->base)
@@ -121,14 +116,14 @@ static void mark_values(struct sweeper *s)
 {
     while (s->grey_count && !s->stopped) {
         const struct thrown *thrown = s->grey[--s->grey_count];
-        mark_range(s, (uint64_t)thrown->exception.values, end_of(thrown), 8);
+        mark_words(s, (uint64_t)thrown->exception.values, end_of(thrown));
     }
 }
 
 static bool mark_all(struct sweeper *s)
 {
     __builtin_unwind_init(); /* registers that C keeps across calls go onto the stack */
-    mark_stacks(s, (uint64_t)__builtin_frame_address(0) - 256);
+    task_each_range(s->first, (uint64_t)__builtin_frame_address(0) - 256, mark_words, s);
     for (const struct slot *slot = s->first; slot; slot = slot->joined)
         mark_slot(s, slot);
     mark_values(s);

@@ -236,3 +236,11 @@ bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *para
     *ret_result = regs.result_ints[0];
     return true;
 }
+
+void task_each_range(const struct slot *first, uint64_t here, task_range_fn *visit, void *arg)
+{
+    for (const struct task *task = first->tasks; task; task = task->next)
+        visit(arg, task == task_current ? here : task->sp, task->stack->high);
+    const union cell *spill = first->store->spill;
+    visit(arg, (uint64_t)spill, (uint64_t)(spill + CONTEXT_SPILL));
+}

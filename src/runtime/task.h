@@ -51,4 +51,10 @@ bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uin
 /* For a signal handler: if the interrupted code may be preempted, make it continue in guest_preempt. */
 bool task_preempt_at(ucontext_t *context);
 
+/* Where the guest's words are, besides memories, globals, tables and objects: the stacks of the tasks of the store of
+ * `first`, that of the running one from `here` on, and the values spilled for calls. Suspended tasks have their
+ * registers on their stacks; the running one's are put there by the caller (__builtin_unwind_init). */
+typedef void task_range_fn(void *arg, uint64_t low, uint64_t high);
+void task_each_range(const struct slot *first, uint64_t here, task_range_fn *visit, void *arg);
+
 #endif

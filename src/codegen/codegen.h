@@ -50,6 +50,13 @@ struct codegen_counts {
     uint32_t made, kept;
 };
 
+/* Which generator makes the code. */
+enum codegen_tier {
+    TIER_BEST,  /* LLVM */
+    TIER_FAST,  /* copy-and-patch */
+    TIER_MIXED, /* one of them for each function, by chance: for tests of what they promise each other */
+};
+
 /* How far it is: functions, and bytes of their bodies, which tell more about the time left. */
 struct codegen_progress {
     uint32_t done, total;
@@ -59,6 +66,7 @@ struct codegen_progress {
 /* What does not change the result unless it says so. */
 struct codegen_options {
     int opt_level;     /* 0..3; changes it */
+    uint32_t mix_seed; /* not 0: some functions, chosen by it, are the fast generator's; changes it */
     const char *dump;  /* NULL, or a stage to print to stderr: "ir", "opt", "asm" */
     unsigned threads;  /* at most so many; 0: one per processor that this process may use */
     struct str old_pack;            /* functions of an earlier compile (pack.h), aligned to eight; may be empty */
@@ -70,6 +78,10 @@ struct codegen_options {
 
 /* LLVM (codegen/llvm/): the optimizing generator; linked into the compiler child only. */
 bool codegen_llvm(const struct unit *units, uint32_t count, const struct codegen_options *options,
+                  struct code *ret_code, struct err *err);
+
+/* Copy-and-patch (codegen/fast/): a pass over the bytes, no optimization, no LLVM. */
+bool codegen_fast(const struct unit *units, uint32_t count, const struct codegen_options *options,
                   struct code *ret_code, struct err *err);
 
 #endif

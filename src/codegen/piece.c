@@ -14,6 +14,7 @@ static const char *const routine_names[ROUTINE_COUNT] = {
     "memcpy",
     "memset",
     "memmove",
+    "stencil_pool",
 };
 
 void symbol_name(char name[48], struct piece_symbol symbol, bool wide)

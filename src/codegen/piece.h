@@ -55,6 +55,7 @@ enum routine {
     ROUTINE_memcpy,
     ROUTINE_memset,
     ROUTINE_memmove,
+    ROUTINE_stencil_pool, /* constants of the fast generator */
     ROUTINE_COUNT
 };
 

@@ -12,7 +12,8 @@
 
 uint64_t compile_options_word(const struct compile_options *options)
 {
-    return (uint64_t)options->opt_level | (uint64_t)options->open << 8;
+    return (uint64_t)options->opt_level | (uint64_t)options->open << 8 | (uint64_t)options->tier << 16 |
+           (uint64_t)options->mix_seed << 32;
 }
 
 /* The layer field behind the version tells components (1) from modules (0): Binary.md, "Component Definitions". */
@@ -84,6 +85,7 @@ static bool generate_and_write(const struct plan *plan, const struct geometry *g
 {
     struct code code;
     struct codegen_options codegen = {.opt_level = options->opt_level,
+                                      .mix_seed = options->mix_seed,
                                       .dump = options->dump,
                                       .old_pack = options->old_pack,
                                       .ret_pack = options->ret_pack,

@@ -9,7 +9,9 @@
 #include "codegen/codegen.h"
 
 struct compile_options {
-    int opt_level;    /* 0..3 */
+    enum codegen_tier tier;
+    int opt_level;     /* 0..3, of TIER_BEST */
+    uint32_t mix_seed; /* of TIER_MIXED */
     bool open;        /* a core module whose imports are linked at run time: runtime/link.h ... */
     const char *host; /* ... but for functions of these modules, separated by commas; or NULL */
     const char *dump; /* NULL, or a stage that the generator prints to standard error */

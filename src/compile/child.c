@@ -248,7 +248,11 @@ static int take_result(int result_fd, const struct compiler *compiler, struct co
 
 static bool make_job(const struct compile_options *options, bool keeps, struct compile_job *ret_job, struct err *err)
 {
-    struct compile_job job = {.opt_level = options->opt_level, .open = options->open, .keeps = keeps};
+    struct compile_job job = {.tier = options->tier,
+                              .opt_level = options->opt_level,
+                              .mix_seed = options->mix_seed,
+                              .open = options->open,
+                              .keeps = keeps};
     const char *host = options->host ? options->host : "";
     if (strlen(host) >= sizeof job.host)
         return err_set(err, ERR_LIMIT, "the names of host modules take more than %zu bytes", sizeof job.host - 1);

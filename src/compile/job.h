@@ -18,7 +18,8 @@
 enum compile_fd { COMPILE_SOURCE, COMPILE_RESULT, COMPILE_OLD_PACK, COMPILE_NEW_PACK, COMPILE_FDS };
 
 struct compile_job {
-    int32_t opt_level;
+    int32_t tier, opt_level; /* enum codegen_tier */
+    uint32_t mix_seed;
     uint32_t open;
     uint32_t keeps; /* functions: four descriptors */
     char host[248]; /* as in struct compile_options, terminated */

@@ -82,8 +82,8 @@ static bool compile(const int fds[COMPILE_FDS], struct compile_options *options,
         return false;
     if (fds[COMPILE_OLD_PACK] >= 0 && map_file(fds[COMPILE_OLD_PACK], &pack, &ignored))
         options->old_pack = pack;
-    bool done = compile_build(source.len ? (const uint8_t *)source.ptr : nothing, source.len, options, codegen_llvm,
-                              image, err);
+    bool done = compile_build(source.len ? (const uint8_t *)source.ptr : nothing, source.len, options,
+                              options->tier == TIER_FAST ? codegen_fast : codegen_llvm, image, err);
     unmap_file(source);
     unmap_file(pack);
     return done;
@@ -94,7 +94,9 @@ static bool run_job(const struct compile_job *job, const char *dump, const struc
 {
     struct compile_result result = {.magic = COMPILE_RESULT_MAGIC, .err = *jailed};
     struct buf image, pack;
-    struct compile_options options = {.opt_level = job->opt_level,
+    struct compile_options options = {.tier = (enum codegen_tier)job->tier,
+                                      .opt_level = job->opt_level,
+                                      .mix_seed = job->mix_seed,
                                       .open = job->open,
                                       .host = job->host,
                                       .dump = dump,

@@ -194,6 +194,7 @@ static inline bool quick_local_get(checker *s)
     s->op.a = in->at[1];
     s->operands[s->operand_count++] = s->locals[in->at[1]];
     in->at += 2;
+    s->op.next = s->op.offset + 2;
     return true;
 }
 
@@ -204,6 +205,7 @@ static bool step(checker *s)
         return true;
     if (!instr_read(&s->in, &s->lists, op))
         return false;
+    op->next = reader_offset(&s->in);
     if (s->constant && !constants[op->code])
         return check_fail(s, "constant expression required");
     const struct wasm_frame *frame = check_top(s);

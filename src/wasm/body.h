@@ -55,6 +55,7 @@ struct wasm_catch {
 struct wasm_op {
     enum wasm_opcode code;
     uint32_t offset; /* of the first opcode byte, in module->bytes */
+    uint32_t next;   /* of what follows the instruction */
     /* False: code after a branch or in a block there; only the nesting matters. Of an else or end: whether
      * control falls into it from above. */
     bool reachable;

@@ -29,6 +29,8 @@ static const char usage[] =
     "is 1 when one failed.\n"
     "\n"
     "  -O0 .. -O3       optimization level of the compiler (2)\n"
+    "      --tier TIER  fast, or best, the default\n"
+    "      --mix SEED   functions of both generators in one image, by chance\n"
     "  -j, --jobs N     files at a time (one per processor)\n"
     "  -s, --share N    one file in N\n"
     "  -i, --if-there   a FOLDER that is absent is skipped: exit code 77\n"
@@ -110,6 +112,8 @@ static void take_share(void)
 static bool parse(int argc, char **argv)
 {
     static const struct option options[] = {
+        {"tier", required_argument, NULL, 'T'},
+        {"mix", required_argument, NULL, 'm'},
         {"jobs", required_argument, NULL, 'j'},
         {"share", required_argument, NULL, 's'},
         {"timeout", required_argument, NULL, 't'},
@@ -121,6 +125,8 @@ static bool parse(int argc, char **argv)
     for (int option; (option = getopt_long(argc, argv, "O:j:s:t:vi", options, NULL)) != -1;) {
         long number = optarg ? strtol(optarg, NULL, 10) : 0;
         switch (option) {
+        case 'T': run.script.tier = strcmp(optarg, "fast") == 0 ? TIER_FAST : TIER_BEST; break;
+        case 'm': run.script.tier = TIER_MIXED, run.script.mix_seed = (uint32_t)number; break;
         case 'O': run.script.opt_level = (int)number; break;
         case 'j': run.jobs = (int)number; break;
         case 's': run.share = (int)number; break;

@@ -314,7 +314,7 @@ void script_run(const char *path, const struct script_options *options, struct t
     static struct script script;
     script = (struct script){.path = path, .options = options, .tally = tally};
     json_t *file = load(path);
-    if (file && world_open(&script.world, options->opt_level, &script.why)) {
+    if (file && world_open(&script.world, options, &script.why)) {
         run_all(&script, json_object_get(file, "commands"));
     } else {
         if (file)

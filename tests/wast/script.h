@@ -2,7 +2,7 @@
 #ifndef MAYFLY_TESTS_WAST_SCRIPT_H
 #define MAYFLY_TESTS_WAST_SCRIPT_H
 
-#include <stdbool.h>
+#include "codegen/codegen.h"
 
 /* Assertions count when they pass or fail; what is not an assertion counts when it fails. Kept in memory that
  * survives the process that runs the file. */
@@ -12,7 +12,9 @@ struct tally {
 };
 
 struct script_options {
+    enum codegen_tier tier;
     int opt_level;
+    uint32_t mix_seed;
     bool verbose;
 };
 

@@ -74,10 +74,14 @@ static bool add_registration(struct world *world, struct slot *slot, const char 
     return true;
 }
 
-bool world_open(struct world *world, int opt_level, struct err *err)
+bool world_open(struct world *world, const struct script_options *options, struct err *err)
 {
     memset(world, 0, sizeof *world);
-    world->options = (struct compile_options){.opt_level = opt_level, .open = true, .host = "host"};
+    world->options = (struct compile_options){.tier = options->tier,
+                                              .opt_level = options->opt_level,
+                                              .mix_seed = options->mix_seed,
+                                              .open = true,
+                                              .host = "host"};
     if (!trap_install(err))
         return false;
     world->first = instantiate(world, SOURCE_DIR "/tests/wast/spectest.wasm", err);

@@ -4,6 +4,7 @@
 #define MAYFLY_TESTS_WAST_WORLD_H
 
 #include "base/err.h"
+#include "script.h"
 #include "compile/child.h"
 #include "runtime/link.h"
 #include "runtime/task.h"
@@ -50,7 +51,7 @@ struct world_call {
     bool returned;
 };
 
-bool world_open(struct world *world, int opt_level, struct err *err);
+bool world_open(struct world *world, const struct script_options *options, struct err *err);
 
 /* Decode and validate the module at `path`, bodies included. */
 bool world_validate(const char *path, struct err *err);

@@ -1,0 +1,163 @@
+/* Registers: who has which, and what happens when there are too few. */
+#include "codegen/fast/gen.h"
+
+static inline uint32_t bit(reg r)
+{
+    return 1u << r;
+}
+
+static inline uint32_t allocatable(bool vec)
+{
+    return vec ? ALLOCATABLE_VECS : ALLOCATABLE_INTS;
+}
+
+/* The owner's cell has the value, if it must, and its register is free. */
+static void give_up(struct gen *g, reg r)
+{
+    uint32_t owner = g->regs.owner[r];
+    bool dirty = g->regs.dirty & bit(r);
+    if (g->regs.operands & bit(r)) {
+        struct value *value = &g->stack[owner];
+        if (dirty)
+            store_cell(g, value->type, r, value->cell);
+        value->kind = VALUE_CELL;
+    } else {
+        struct local *local = &g->locals[owner];
+        if (dirty)
+            store_cell(g, local->type, r, local->cell);
+        local->reg = NO_REG;
+    }
+    reg_free(g, r);
+}
+
+/* Of those in `mask`, the first from where the last search ended. */
+static reg next_of(struct gen *g, uint32_t mask)
+{
+    uint32_t later = mask & ~((2u << g->clock) - 1);
+    g->clock = (uint32_t)__builtin_ctz(later ? later : mask);
+    return (reg)g->clock;
+}
+
+/* Clean values of locals first, those that a loop wants last. */
+static reg victim(struct gen *g, bool vec)
+{
+    uint32_t mask = allocatable(vec) & ~g->pinned, locals = mask & ~g->regs.operands;
+    const uint32_t choices[] = {locals & ~g->regs.dirty & ~g->hot, locals & ~g->hot, mask & ~g->hot, mask};
+    for (unsigned i = 0; i < sizeof choices / sizeof *choices; i++)
+        if (choices[i])
+            return next_of(g, choices[i]);
+    g->failed = true; /* no instruction pins so many */
+    return (reg)__builtin_ctz(allocatable(vec));
+}
+
+reg reg_alloc(struct gen *g, bool vec)
+{
+    uint32_t mask = allocatable(vec) & ~g->regs.used & ~g->pinned;
+    reg r;
+    if (mask) {
+        r = (reg)__builtin_ctz(mask);
+    } else {
+        r = victim(g, vec);
+        if (g->regs.used & bit(r))
+            give_up(g, r);
+    }
+    g->regs.used |= bit(r);
+    g->regs.owner[r] = OWNER_NOBODY;
+    g->pinned |= bit(r);
+    return r;
+}
+
+void reg_take(struct gen *g, reg r)
+{
+    if (g->regs.used & bit(r))
+        give_up(g, r);
+    g->regs.used |= bit(r);
+    g->regs.owner[r] = OWNER_NOBODY;
+    g->pinned |= bit(r);
+}
+
+void reg_free(struct gen *g, reg r)
+{
+    g->regs.used &= ~bit(r);
+    g->regs.dirty &= ~bit(r);
+    g->regs.operands &= ~bit(r);
+}
+
+void reg_pin(struct gen *g, reg r)
+{
+    g->pinned |= bit(r);
+}
+
+void move_reg(struct gen *g, reg to, reg from)
+{
+    if (to == from)
+        return;
+    if (to >= REG_VEC_FIRST)
+        PUT(g, move_v, .x = to, .y = from);
+    else
+        PUT(g, move, .a = to, .b = from);
+}
+
+static const uint16_t gets[TYPE_COUNT] = {STENCIL_get_32, STENCIL_get_64, STENCIL_get_f32, STENCIL_get_f64,
+                                          STENCIL_get_v};
+static const uint16_t sets[TYPE_COUNT] = {STENCIL_set_32, STENCIL_set_64, STENCIL_set_f32, STENCIL_set_f64,
+                                          STENCIL_set_v};
+
+void load_cell(struct gen *g, enum type type, reg to, int32_t cell)
+{
+    put(g, gets[type], &(struct holes){.a = to, .x = to, .imm = cell});
+}
+
+void store_cell(struct gen *g, enum type type, reg from, int32_t cell)
+{
+    if (cell < g->frame_end)
+        g->frame_end = cell;
+    put(g, sets[type], &(struct holes){.a = from, .x = from, .imm = cell});
+}
+
+void load_const(struct gen *g, enum type type, reg to, uint64_t bits)
+{
+    if (bits == 0)
+        put(g, is_vec(type) ? STENCIL_zero_v : STENCIL_zero, &(struct holes){.a = to, .x = to});
+    else if (type == T_F32)
+        PUT(g, const_f32, .x = to, .imm = (int32_t)bits);
+    else if (type == T_F64)
+        PUT(g, const_f64, .x = to, .imm64 = bits);
+    else if (bits <= UINT32_MAX)
+        PUT(g, const_i32, .a = to, .imm = (int32_t)bits);
+    else if ((int64_t)bits == (int32_t)bits)
+        PUT(g, const_i64_s, .a = to, .imm = (int32_t)bits);
+    else
+        PUT(g, const_i64, .a = to, .imm64 = bits);
+}
+
+void write_back(struct gen *g)
+{
+    for (uint32_t left = g->regs.used & g->regs.dirty; left; left &= left - 1) {
+        reg r = (reg)__builtin_ctz(left);
+        uint32_t owner = g->regs.owner[r];
+        if (owner == OWNER_NOBODY)
+            continue;
+        if (g->regs.operands & bit(r))
+            store_cell(g, g->stack[owner].type, r, g->stack[owner].cell);
+        else
+            store_cell(g, g->locals[owner].type, r, g->locals[owner].cell);
+        g->regs.dirty &= ~bit(r);
+    }
+}
+
+void forget_regs(struct gen *g)
+{
+    for (uint32_t left = g->regs.used; left; left &= left - 1) {
+        reg r = (reg)__builtin_ctz(left);
+        uint32_t owner = g->regs.owner[r];
+        if (owner == OWNER_NOBODY)
+            continue;
+        if (g->regs.operands & bit(r))
+            g->stack[owner].kind = VALUE_CELL;
+        else
+            g->locals[owner].reg = NO_REG;
+    }
+    g->regs.used = g->regs.dirty = g->regs.operands = 0;
+    g->pinned = 0;
+}

@@ -1,0 +1,61 @@
+/* Stencils as the generator sees them: machine code of one operation each, with holes to be filled in.
+ *
+ * Made when mayfly is built: stencils.py has clang compile `stencils/` and finds the holes by looking at what the
+ * assembler makes of other registers and numbers in their places. Every stencil has a long form, whose immediates have
+ * 32 bits, and a short one where all of them fit in eight bits (the same as the long one where that gains nothing).
+ *
+ * Register numbers are the architecture's. A hole for a register is filled by or-ing the number's bits into the code,
+ * which has zeros there.
+ */
+#ifndef MAYFLY_FAST_STENCIL_H
+#define MAYFLY_FAST_STENCIL_H
+
+#include <stdint.h>
+
+/* What a hole wants. Operands: A, B, C, D, X, Y, Z, W in this order. */
+enum stencil_hole {
+    /* x86-64: the lower three bits of operand `arg` go into the byte at `at`, shifted by `shift`; the fourth into the byte
+     * at `rex`, shifted by `rex_shift`. */
+    HOLE_REG,
+    HOLE_IMM8,   /* `arg`: 0 IMM, 1 IMM2, 2 SHIFT; a byte */
+    HOLE_IMM32,  /* likewise, four bytes */
+    HOLE_IMM64,  /* IMM64, eight bytes */
+    HOLE_TAKEN,  /* x86-64: distance to the label from the end of these four bytes */
+    HOLE_TRAP,   /* likewise, to the place that traps with number `arg` */
+    HOLE_POOL,   /* likewise, to the constant pool; the four bytes hold the offset there */
+    HOLE_CALLEE, /* likewise, to the function that is called */
+};
+
+struct stencil_field {
+    uint8_t at, hole, arg;
+    uint8_t shift, rex, rex_shift;
+};
+
+struct stencil_form {
+    uint16_t code;   /* offset in the bytes, in units of eight */
+    uint16_t fields; /* first one's row */
+    uint8_t size, field_count;
+};
+
+struct stencil {
+    struct stencil_form far, near;
+};
+
+/* STENCIL_<name> */
+enum stencil_name {
+#define STENCIL_ROW(name) STENCIL_##name,
+#include "stencils.def"
+#undef STENCIL_ROW
+    STENCIL_COUNT
+};
+
+/* Sixteen bytes may be read behind each form's code. */
+extern const struct stencil stencils[STENCIL_COUNT];
+extern const uint8_t stencil_code[];
+extern const struct stencil_field stencil_fields[];
+extern const char *const stencil_names[STENCIL_COUNT];
+/* Constants that stencils read, aligned to 16. */
+extern const uint8_t stencil_pool[];
+extern const uint32_t stencil_pool_size;
+
+#endif

@@ -1,0 +1,344 @@
+/* The operand stack: what values are, where they are, and how instructions get at them.
+ *
+ * local.get and constants make no code: the value says what it is, and whoever needs it in a register puts it there.
+ * When a local is written, operands that are other names for it become values of their own first. */
+#include "codegen/fast/gen.h"
+
+#include "wasm/limits.h"
+
+enum { CODE_LOCAL_SET = 0x21, CODE_LOCAL_TEE = 0x22 };
+
+static inline uint32_t bit(reg r)
+{
+    return 1u << r;
+}
+
+enum type value_type(wasm_valtype type)
+{
+    switch (type) {
+    case WASM_I32: return T_I32;
+    case WASM_F32: return T_F32;
+    case WASM_F64: return T_F64;
+    case WASM_V128: return T_V128;
+    default: return T_I64;
+    }
+}
+
+int32_t next_cell(struct gen *g, enum type type)
+{
+    int32_t top = g->depth ? g->stack[g->depth - 1].cell : g->locals_end;
+    return top - cell_size(type);
+}
+
+static struct value *push(struct gen *g, enum value_kind kind, enum type type)
+{
+    if (g->depth == g->stack_capacity) {
+        uint32_t capacity = g->stack_capacity ? g->stack_capacity * 2 : 64;
+        struct value *stack = mem_resize(g->stack, capacity, sizeof *stack);
+        if (!stack) {
+            g->failed = true;
+            g->depth = 0;
+        } else {
+            g->stack = stack;
+            g->stack_capacity = capacity;
+        }
+    }
+    struct value *value = &g->stack[g->depth];
+    *value = (struct value){.kind = kind, .type = type, .reg = NO_REG, .cell = next_cell(g, type)};
+    g->depth++;
+    return value;
+}
+
+static void own(struct gen *g, reg r, uint32_t position)
+{
+    g->regs.used |= bit(r);
+    g->regs.dirty |= bit(r);
+    g->regs.operands |= bit(r);
+    g->regs.owner[r] = position;
+}
+
+void push_reg(struct gen *g, enum type type, reg r)
+{
+    push(g, VALUE_REG, type)->reg = r;
+    own(g, r, g->depth - 1);
+}
+
+void push_const(struct gen *g, enum type type, uint64_t bits)
+{
+    push(g, VALUE_CONST, type)->bits = bits;
+}
+
+void push_cell(struct gen *g, enum type type)
+{
+    push(g, VALUE_CELL, type);
+}
+
+/* An alias becomes a value of its own. If `keeps`, the local needs its register no more. */
+static void make_real(struct gen *g, uint32_t position, bool keeps)
+{
+    struct value *value = &g->stack[position];
+    struct local *local = &g->locals[value->local];
+    reg r = local->reg;
+    if (keeps && r != NO_REG) {
+        local->reg = NO_REG;
+    } else {
+        r = reg_alloc(g, is_vec(value->type));
+        if (local->reg != NO_REG)
+            move_reg(g, r, local->reg);
+        else
+            load_cell(g, value->type, r, local->cell);
+    }
+    value->kind = VALUE_REG;
+    value->reg = r;
+    own(g, r, position);
+}
+
+void push_local(struct gen *g, uint32_t local)
+{
+    if (g->alias_count == ALIASES_MAX) {
+        uint32_t position = g->aliases[0];
+        memmove(g->aliases, g->aliases + 1, sizeof g->aliases - sizeof *g->aliases);
+        g->alias_count--;
+        make_real(g, position, false);
+    }
+    push(g, VALUE_LOCAL, g->locals[local].type)->local = local;
+    g->aliases[g->alias_count++] = g->depth - 1;
+}
+
+static void forget_aliases(struct gen *g)
+{
+    while (g->alias_count && g->aliases[g->alias_count - 1] >= g->depth)
+        g->alias_count--;
+}
+
+struct value value_pop(struct gen *g)
+{
+    struct value value = g->stack[--g->depth];
+    if (value.kind == VALUE_REG) {
+        g->regs.owner[value.reg] = OWNER_NOBODY;
+        g->pinned |= bit(value.reg);
+    } else if (value.kind == VALUE_LOCAL) {
+        g->alias_count--;
+        if (g->locals[value.local].reg != NO_REG)
+            g->pinned |= bit(g->locals[value.local].reg);
+    }
+    return value;
+}
+
+void value_free(struct gen *g, const struct value *value)
+{
+    if (value->kind == VALUE_REG)
+        reg_free(g, value->reg);
+}
+
+static reg bind_local(struct gen *g, uint32_t number)
+{
+    struct local *local = &g->locals[number];
+    if (local->reg == NO_REG) {
+        reg r = reg_alloc(g, is_vec(local->type));
+        load_cell(g, local->type, r, local->cell);
+        local->reg = r;
+        g->regs.owner[r] = number;
+    }
+    g->pinned |= bit(local->reg);
+    return local->reg;
+}
+
+reg value_reg(struct gen *g, struct value *value)
+{
+    if (value->kind == VALUE_LOCAL)
+        return bind_local(g, value->local);
+    if (value->kind != VALUE_REG) {
+        reg r = reg_alloc(g, is_vec(value->type));
+        value_copy(g, value, r);
+        value->kind = VALUE_REG;
+        value->reg = r;
+    }
+    return value->reg;
+}
+
+reg value_own(struct gen *g, struct value *value)
+{
+    if (value->kind == VALUE_REG)
+        return value->reg;
+    reg r = reg_alloc(g, is_vec(value->type));
+    value_copy(g, value, r);
+    return r;
+}
+
+void value_copy(struct gen *g, const struct value *value, reg to)
+{
+    const struct local *local;
+    switch (value->kind) {
+    case VALUE_CELL: load_cell(g, value->type, to, value->cell); break;
+    case VALUE_REG: move_reg(g, to, value->reg); break;
+    case VALUE_CONST: load_const(g, value->type, to, value->bits); break;
+    case VALUE_LOCAL:
+        local = &g->locals[value->local];
+        if (local->reg != NO_REG)
+            move_reg(g, to, local->reg);
+        else
+            load_cell(g, value->type, to, local->cell);
+        break;
+    }
+}
+
+void value_store(struct gen *g, const struct value *value, int32_t cell)
+{
+    reg r = value->reg;
+    if (value->kind == VALUE_LOCAL)
+        r = g->locals[value->local].reg;
+    if (r == NO_REG || value->kind == VALUE_CONST || value->kind == VALUE_CELL) {
+        r = is_vec(value->type) ? REG_SCRATCH_VEC : REG_SCRATCH;
+        value_copy(g, value, r);
+    }
+    store_cell(g, value->type, r, cell);
+}
+
+void stack_drop(struct gen *g, uint32_t depth)
+{
+    while (g->depth > depth) {
+        struct value value = value_pop(g);
+        value_free(g, &value);
+    }
+}
+
+static bool is_aliased(const struct gen *g, uint32_t local)
+{
+    for (uint32_t i = 0; i < g->alias_count; i++)
+        if (g->stack[g->aliases[i]].local == local)
+            return true;
+    return false;
+}
+
+void unalias(struct gen *g, uint32_t local)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->alias_count; i++) {
+        uint32_t position = g->aliases[i];
+        if (g->stack[position].local == local)
+            make_real(g, position, true);
+        else
+            g->aliases[kept++] = position;
+    }
+    g->alias_count = kept;
+}
+
+void unalias_all(struct gen *g)
+{
+    uint32_t count = g->alias_count;
+    g->alias_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        make_real(g, g->aliases[i], false);
+}
+
+#define SETTLE_REGS 4u
+
+void settle(struct gen *g, uint32_t count, bool in_place)
+{
+    if (g->alias_count)
+        unalias_all(g);
+    for (uint32_t position = g->depth - count; position < g->depth; position++) {
+        struct value *value = &g->stack[position];
+        if (count > SETTLE_REGS) {
+            if (value->kind != VALUE_CELL) {
+                value_store(g, value, value->cell);
+                value_free(g, value);
+                value->kind = VALUE_CELL;
+            }
+        } else if (value->kind == VALUE_CONST || (value->kind == VALUE_CELL && !in_place)) {
+            reg r = reg_alloc(g, is_vec(value->type));
+            value_copy(g, value, r);
+            value->kind = VALUE_REG;
+            value->reg = r;
+            own(g, r, position);
+        }
+    }
+}
+
+/* ---- locals ---- */
+
+uint32_t next_set(struct gen *g)
+{
+    const struct wasm_module *module = g->unit->module;
+    const uint8_t *next = module->bytes + g->op->next;
+    if (g->op->next + 2 > module->size || (next[0] != CODE_LOCAL_SET && next[0] != CODE_LOCAL_TEE) ||
+        next[1] >= g->local_count || next[1] >= 0x80)
+        return WASM_NO_INDEX;
+    return next[1];
+}
+
+static void unbind(struct gen *g, uint32_t local)
+{
+    reg_free(g, g->locals[local].reg);
+    g->locals[local].reg = NO_REG;
+}
+
+void local_write(struct gen *g, uint32_t number, struct value value)
+{
+    struct local *local = &g->locals[number];
+    if (value.kind == VALUE_LOCAL && value.local == number)
+        return;
+    if (g->alias_count)
+        unalias(g, number);
+    reg r = value.reg;
+    if (value.kind == VALUE_REG) {
+        if (local->reg != NO_REG)
+            unbind(g, number);
+    } else if (local->reg != NO_REG) {
+        r = local->reg;
+        value_copy(g, &value, r);
+    } else {
+        r = reg_alloc(g, is_vec(local->type));
+        value_copy(g, &value, r);
+    }
+    local->reg = r;
+    g->regs.used |= bit(r);
+    g->regs.dirty |= bit(r);
+    g->regs.operands &= ~bit(r);
+    g->regs.owner[r] = number;
+}
+
+static bool is_local(const struct value *value, uint32_t local)
+{
+    return value && value->kind == VALUE_LOCAL && value->local == local;
+}
+
+/* The register of the local that is set next, if nobody needs what it holds. */
+static reg take_target(struct gen *g, bool vec, uint32_t target, const struct value *left, const struct value *right)
+{
+    if (target == WASM_NO_INDEX || is_vec(g->locals[target].type) != vec || is_local(left, target) ||
+        is_local(right, target) || g->locals[target].reg == NO_REG || is_aliased(g, target))
+        return NO_REG;
+    reg r = g->locals[target].reg;
+    unbind(g, target);
+    g->regs.used |= bit(r);
+    g->regs.owner[r] = OWNER_NOBODY;
+    g->pinned |= bit(r);
+    return r;
+}
+
+reg result_fresh(struct gen *g, bool vec, const struct value *left, const struct value *right)
+{
+    reg r = take_target(g, vec, next_set(g), left, right);
+    return r != NO_REG ? r : reg_alloc(g, vec);
+}
+
+reg result_in_place(struct gen *g, struct value *left, const struct value *right)
+{
+    if (left->kind == VALUE_REG)
+        return left->reg;
+    uint32_t target = next_set(g);
+    if (is_local(left, target) && !is_local(right, target) && !is_aliased(g, target)) {
+        reg r = bind_local(g, target);
+        unbind(g, target);
+        g->regs.used |= bit(r);
+        g->regs.owner[r] = OWNER_NOBODY;
+        return r;
+    }
+    reg r = take_target(g, is_vec(left->type), target, left, right);
+    if (r == NO_REG)
+        r = reg_alloc(g, is_vec(left->type));
+    value_copy(g, left, r);
+    return r;
+}

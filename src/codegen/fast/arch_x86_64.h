@@ -13,7 +13,7 @@ enum {
 #define REG_SCRATCH RAX
 #define REG_SCRATCH_2 RCX
 #define REG_SCRATCH_VEC XMM15
-#define REG_REFERENCE RAX /* of an indirect call */
+#define REG_REFERENCE R11 /* of an indirect call; no parameter, and constants do not go through it */
 #define REG_EXCEPTION RAX /* at a landing pad */
 
 /* What values live in. Stencils keep rax, rcx, rdx, xmm0 and xmm13 to xmm15 for themselves. */

@@ -126,7 +126,7 @@ void params_enter(struct gen *g)
     g->pinned = 0;
 }
 
-/* Values into spill cells, those that go there. Uses the scratch registers. */
+/* Values into spill cells, those that go there. Uses the scratch registers: the first of them belongs to constants. */
 static void spill_values(struct gen *g, struct dealt dealt, const struct value *values, uint32_t count)
 {
     bool based = false;
@@ -137,11 +137,11 @@ static void spill_values(struct gen *g, struct dealt dealt, const struct value *
             continue;
         code_room(g, 256);
         if (!based)
-            load_store_base(g, REG_SCRATCH);
+            load_store_base(g, REG_SCRATCH_2);
         based = true;
-        reg value = is_vec(type) ? REG_SCRATCH_VEC : REG_SCRATCH_2;
+        reg value = is_vec(type) ? REG_SCRATCH_VEC : REG_SCRATCH;
         value_copy(g, &values[i], value);
-        store_at(g, type, value, REG_SCRATCH, off);
+        store_at(g, type, value, REG_SCRATCH_2, off);
     }
 }
 
@@ -150,15 +150,26 @@ static reg register_of(const struct gen *g, const struct value *value)
     return value->kind == VALUE_REG ? value->reg : value->kind == VALUE_LOCAL ? g->locals[value->local].reg : NO_REG;
 }
 
-/* The others into their registers: first those that are in registers, then from cells and constants. `extra` is
- * another move of the first kind. */
+/* From cells and constants into registers, vectors or integers. */
+static void load_values(struct gen *g, struct dealt dealt, const struct value *values, uint32_t count, bool vecs)
+{
+    int32_t off;
+    for (uint32_t i = 0; i < count; i++) {
+        reg to = deal(&dealt, values[i].type, &off);
+        if (to != NO_REG && register_of(g, &values[i]) == NO_REG && is_vec(values[i].type) == vecs)
+            value_copy(g, &values[i], to);
+    }
+}
+
+/* The others into their registers: first those that are in registers, then from cells and constants, of which those of
+ * vectors go through an integer register. `extra` is another move of the first kind. */
 static void place_values(struct gen *g, struct dealt dealt, const struct value *values, uint32_t count, reg extra_to,
                          reg extra_from)
 {
     struct moves moves = {0};
-    struct dealt again = dealt;
     int32_t off;
     code_room(g, 1024);
+    struct dealt begin = dealt;
     if (extra_to != NO_REG)
         move_add(&moves, extra_to, extra_from);
     for (uint32_t i = 0; i < count; i++) {
@@ -167,11 +178,8 @@ static void place_values(struct gen *g, struct dealt dealt, const struct value *
             move_add(&moves, to, from);
     }
     move_all(g, &moves);
-    for (uint32_t i = 0; i < count; i++) {
-        reg to = deal(&again, values[i].type, &off);
-        if (to != NO_REG && register_of(g, &values[i]) == NO_REG)
-            value_copy(g, &values[i], to);
-    }
+    load_values(g, begin, values, count, true);
+    load_values(g, begin, values, count, false);
 }
 
 /* The topmost operands leave the stack, but stay where they are: their registers are nobody's. */

@@ -65,7 +65,7 @@ void move_all(struct gen *g, struct moves *moves)
         if (move_one(g, moves))
             continue;
         reg to = moves->items[0].to; /* of a circle */
-        reg spare = to >= REG_VEC_FIRST ? REG_SCRATCH_VEC : REG_SCRATCH;
+        reg spare = to >= REG_VEC_FIRST ? REG_SCRATCH_VEC : REG_SCRATCH_2;
         move_reg(g, spare, to);
         rename_source(moves, to, spare);
     }

@@ -117,8 +117,8 @@ EMIT(ref_func)
     reg to = result_fresh(g, false, NULL, NULL);
     if (place->link == FUNC_GUEST) {
         struct place words = {PLACE_HERE, place->off};
-        put_address(g, words, REG_SCRATCH);
-        PUT(g, reference_words, .a = to, .b = REG_SCRATCH);
+        put_address(g, words, REG_SCRATCH_2);
+        PUT(g, reference_words, .a = to, .b = REG_SCRATCH_2);
     } else {
         bool host = place->link == FUNC_HOST;
         uint32_t symbol = host ? symbol_number(g, CODE_THUNK, g->unit->index, op->a)

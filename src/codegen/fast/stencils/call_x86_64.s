@@ -2,7 +2,7 @@
 # docs/architecture.md ("Calling convention") and image/context.h; fast/arch_x86_64.h and fast/call.c assert them.
 #
 # A call leaves nothing in registers, so that all but the arguments are free here. The reference of an indirect call is
-# in rax.
+# in r11.
 
 # The frame's size is IMM; the context goes to its cell.
 s_enter:
@@ -57,10 +57,10 @@ s_jump_words:
     movq 8(%rax), %r12
     jmpq *(%rax)
 
-# rax: offset of the code in the low half, of the context from the store in units of 1024 in the high half.
+# r11: offset of the code in the low half, of the context from the store in units of 1024 in the high half.
 s_call_reference:
-    movq %rax, %rcx
-    movl %eax, %eax
+    movq %r11, %rcx
+    movl %r11d, %eax
     shrq $32, %rcx
     shlq $10, %rcx
     addq 8(%r12), %rcx
@@ -70,8 +70,8 @@ s_call_reference:
     jmp CONT
 
 s_jump_reference:
-    movq %rax, %rcx
-    movl %eax, %eax
+    movq %r11, %rcx
+    movl %r11d, %eax
     shrq $32, %rcx
     shlq $10, %rcx
     addq 8(%r12), %rcx

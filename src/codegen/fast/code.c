@@ -3,21 +3,18 @@
 
 #define CODE_MAX (1u << 30)
 #define CODE_FIRST (1u << 16)
-#define SLACK 64u /* stencils are copied in steps that may write behind their end */
 #define ROWS_MAX ((size_t)1 << 26)
 
-bool code_room(struct gen *g, uint32_t size)
+bool code_grow(struct gen *g, uint32_t size)
 {
-    if (g->capacity - g->size >= size + SLACK && g->capacity > 0)
-        return true;
     uint64_t capacity = g->capacity ? g->capacity * 2ull : CODE_FIRST;
-    while (capacity - g->size < size + SLACK)
+    while (capacity - g->size < size + CODE_SLACK)
         capacity *= 2;
     uint8_t *code = capacity <= CODE_MAX ? mem_resize(g->code, capacity, 1) : NULL;
     if (!code) {
         g->failed = true;
         g->size = 0; /* what follows writes over what was there, and is thrown away */
-        return g->capacity >= size + SLACK;
+        return g->capacity >= size + CODE_SLACK;
     }
     g->code = code;
     g->capacity = (uint32_t)capacity;
@@ -99,7 +96,20 @@ void put(struct gen *g, enum stencil_name name, const struct holes *holes)
     const struct stencil_form *form = is_near(holes->imm) && is_near(holes->imm2) ? &stencil->near : &stencil->far;
     const uint8_t *from = stencil_code + 8u * form->code;
     uint32_t start = g->size;
-    memcpy(g->code + start, from, 16);
+    uint8_t *to = g->code + start;
+    memcpy(to, from, 16);
+    if (form->quick) {
+        uint64_t word;
+        memcpy(&word, from, sizeof word);
+        for (unsigned i = 0; i < QUICK_REGS; i++) {
+            uint64_t r = (&holes->a)[form->regs[i].arg];
+            word |= (r & 7) << form->regs[i].shift | (r >> 3 & 1) << form->regs[i].high_shift;
+        }
+        memcpy(to, &word, sizeof word);
+        memcpy(to + form->imm_at, &(&holes->imm)[form->imm], sizeof holes->imm);
+        g->size = start + form->size;
+        return;
+    }
     if (form->size > 16)
         memcpy(g->code + start + 16, from + 16, form->size - 16u);
     const struct stencil_field *field = stencil_fields + form->fields;
@@ -168,7 +178,7 @@ void put_traps(struct gen *g)
         write_32(g, stub->fixup, at - (stub->fixup + 4));
         if (same)
             continue;
-        code_room(g, SLACK);
+        code_room(g, CODE_SLACK);
         add_site(g, stub->wasm_off);
         put(g, STENCIL_trap, &(struct holes){.imm = (int32_t)stub->trap});
     }

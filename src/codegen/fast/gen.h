@@ -43,9 +43,11 @@ enum value_kind {
 struct value {
     uint8_t kind, type;
     reg reg;
-    uint32_t local;
-    int32_t cell; /* home, from the frame pointer; 0 when popped values have none */
-    uint64_t bits;
+    int32_t cell; /* home, from the frame pointer */
+    union {
+        uint64_t bits;
+        uint32_t local;
+    };
 };
 
 struct local {
@@ -75,7 +77,6 @@ struct control {
     enum wasm_frame_kind kind;
     bool dead;          /* its beginning cannot be reached */
     bool joined;        /* something branches to its end, and `state` says how; of a loop: always */
-    bool has_else;
     uint32_t height;    /* operands below the parameters */
     struct wasm_functype type;
     struct label label;
@@ -100,6 +101,7 @@ struct trap_stub {
 /* What is filled into a stencil. */
 struct holes {
     reg a, b, c, d, x, y, z, w; /* registers in the order of their numbers in struct stencil_field */
+    reg none;                   /* 0: QUICK_NONE */
     int32_t imm, imm2, shift;
     uint64_t imm64;
     struct label *taken;
@@ -160,7 +162,12 @@ struct gen {
 /* ---- code.c: bytes, holes, fixups ---- */
 
 /* Room for an instruction's code and whatever goes with it. */
-bool code_room(struct gen *g, uint32_t size);
+#define CODE_SLACK 64u /* stencils are copied in steps that may write behind their end */
+bool code_grow(struct gen *g, uint32_t size);
+static inline bool code_room(struct gen *g, uint32_t size)
+{
+    return g->capacity - g->size >= size + CODE_SLACK || code_grow(g, size);
+}
 void put(struct gen *g, enum stencil_name name, const struct holes *holes);
 #define PUT(g, name, ...) put((g), STENCIL_##name, &(struct holes){__VA_ARGS__})
 /* The four bytes at `at` are to hold the distance from behind them to the label. */
@@ -182,7 +189,13 @@ uint32_t symbol_number(struct gen *g, enum code_func_kind kind, uint32_t unit, u
 reg reg_alloc(struct gen *g, bool vec);
 /* This one: whoever has it gives it up. */
 void reg_take(struct gen *g, reg r);
-void reg_free(struct gen *g, reg r);
+static inline void reg_free(struct gen *g, reg r)
+{
+    g->regs.used &= ~(1u << r);
+    g->regs.dirty &= ~(1u << r);
+    g->regs.operands &= ~(1u << r);
+}
+
 void reg_pin(struct gen *g, reg r);
 void move_reg(struct gen *g, reg to, reg from);
 void load_cell(struct gen *g, enum type type, reg to, int32_t cell);
@@ -206,8 +219,26 @@ void push_const(struct gen *g, enum type type, uint64_t bits);
 void push_local(struct gen *g, uint32_t local);
 void push_cell(struct gen *g, enum type type);
 /* The topmost value; its register, if it has one of its own, is pinned and must be given on or freed. */
-struct value value_pop(struct gen *g);
-void value_free(struct gen *g, const struct value *value);
+static inline struct value value_pop(struct gen *g)
+{
+    struct value value = g->stack[--g->depth];
+    if (value.kind == VALUE_REG) {
+        g->regs.owner[value.reg] = OWNER_NOBODY;
+        g->pinned |= 1u << value.reg;
+    } else if (value.kind == VALUE_LOCAL) {
+        g->alias_count--;
+        reg r = g->locals[value.local].reg;
+        g->pinned |= r == NO_REG ? 0 : 1u << r;
+    }
+    return value;
+}
+
+static inline void value_free(struct gen *g, const struct value *value)
+{
+    if (value->kind == VALUE_REG)
+        reg_free(g, value->reg);
+}
+
 /* A register that holds it, to be read only; pinned. */
 reg value_reg(struct gen *g, struct value *value);
 /* A register that holds it and may be overwritten: no longer the value's, nor anybody else's. Pinned. */

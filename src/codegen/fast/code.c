@@ -33,11 +33,11 @@ static inline uint32_t read_32(const struct gen *g, uint32_t at)
     return value;
 }
 
-static void add_relocation(struct gen *g, uint32_t at, uint32_t symbol, uint32_t addend)
+static void add_relocation(struct gen *g, uint32_t at, uint32_t symbol)
 {
-    struct piece_relocation *row = VEC_PUSH(&g->relocations, ROWS_MAX);
+    struct fast_relocation *row = VEC_PUSH(&g->relocations, ROWS_MAX);
     if (row)
-        *row = (struct piece_relocation){at, 0, (int32_t)symbol, (int32_t)addend - 4};
+        *row = (struct fast_relocation){at, symbol};
     else
         g->failed = true;
 }
@@ -78,10 +78,8 @@ static void fill(struct gen *g, const struct stencil_field *field, uint32_t star
     case HOLE_IMM64: memcpy(code + field->at, &holes->imm64, 8); break;
     case HOLE_TAKEN: code_target(g, at, holes->taken); break;
     case HOLE_TRAP: add_trap(g, at, field->arg); break;
-    case HOLE_POOL:
-        add_relocation(g, at, symbol_number(g, CODE_ROUTINE, 0, ROUTINE_stencil_pool), read_32(g, at));
-        break;
-    case HOLE_CALLEE: add_relocation(g, at, holes->callee, 0); break;
+    case HOLE_POOL: add_relocation(g, at, symbol_of_routine(g, ROUTINE_stencil_pool)); break;
+    case HOLE_CALLEE: add_relocation(g, at, holes->callee); break;
     }
 }
 
@@ -143,17 +141,25 @@ void code_fill(struct gen *g, const struct stencil_field *field, uint32_t start,
     write_32(g, start + field->at, (uint32_t)imm);
 }
 
+void put_site(struct gen *g)
+{
+    if (g->site_off == g->size)
+        return; /* no code belongs to it */
+    uint8_t *room = buf_extend(&g->sites, SITE_BYTES_MAX);
+    if (!room) {
+        g->failed = true;
+        return;
+    }
+    g->sites.size -= (size_t)(room + SITE_BYTES_MAX - sites_put(&g->site, room, g->site_off, g->site_wasm));
+}
+
 static void add_site(struct gen *g, uint32_t wasm_off)
 {
-    struct code_site *last = g->sites.count ? &g->sites.items[g->sites.count - 1] : NULL;
-    if (last && last->wasm_off == wasm_off)
+    if (g->site_wasm == wasm_off)
         return;
-    bool empty = last && last->code_off == g->size; /* no code belongs to it */
-    struct code_site *site = empty ? last : VEC_PUSH(&g->sites, ROWS_MAX);
-    if (site)
-        *site = (struct code_site){g->size, wasm_off};
-    else
-        g->failed = true;
+    put_site(g);
+    g->site_off = g->size;
+    g->site_wasm = wasm_off;
 }
 
 void mark_site(struct gen *g)
@@ -182,25 +188,5 @@ void put_traps(struct gen *g)
         add_site(g, stub->wasm_off);
         put(g, STENCIL_trap, &(struct holes){.imm = (int32_t)stub->trap});
     }
-}
-
-uint32_t symbol_number(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func)
-{
-    bool here = kind != CODE_ROUTINE && unit == g->unit->index && func < g->symbol_of_count;
-    if (here && g->symbol_of[func])
-        return g->symbol_of[func] - 1;
-    for (size_t i = g->symbols.count; !here && i-- > 0;) {
-        const struct piece_symbol *row = &g->symbols.items[i];
-        if (row->kind == (uint32_t)kind && row->unit == unit && row->func == func)
-            return (uint32_t)i;
-    }
-    struct piece_symbol *symbol = VEC_PUSH(&g->symbols, ROWS_MAX);
-    if (!symbol) {
-        g->failed = true;
-        return 0;
-    }
-    *symbol = (struct piece_symbol){kind, unit, func};
-    if (here)
-        g->symbol_of[func] = (uint32_t)g->symbols.count;
-    return (uint32_t)g->symbols.count - 1;
+    g->traps.count = 0;
 }

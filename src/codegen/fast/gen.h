@@ -17,6 +17,7 @@
 #include "codegen/fast/arch.h"
 #include "codegen/fast/stencil.h"
 #include "codegen/piece.h"
+#include "image/sites.h"
 #include "wasm/body.h"
 
 #define NO_REG 0xffu
@@ -115,12 +116,19 @@ struct condition {
     struct holes holes;
 };
 
+/* The four bytes at `at`, a number so far, become that number plus the distance to the symbol from behind them. Symbols
+ * are the functions of all units, counted, and behind them the routines. */
+struct fast_relocation {
+    uint32_t at, symbol;
+};
+
 struct gen {
     /* The code: grows, so that places in it are offsets. */
     uint8_t *code;
     uint32_t size, capacity;
 
     const struct unit *units, *unit;
+    uint32_t unit_count;
     const struct wasm_functype *func_type;
     const struct wasm_body_state *body;
     const struct wasm_op *op;
@@ -148,12 +156,16 @@ struct gen {
 
     VEC(struct control) controls;
     VEC(struct trap_stub) traps;
-    VEC(struct code_site) sites;
+    const uint32_t *unit_first; /* per unit and one past the last: the symbol of its function 0 */
+
+    /* What was made, one function behind the other; offsets are places in `code`. */
+    uint32_t start; /* of the function at hand */
+    VEC(struct code_func) funcs; /* sites_first in `sites` */
+    VEC(struct fast_relocation) relocations;
     VEC(struct code_pad) pads;
-    VEC(struct piece_relocation) relocations;
-    VEC(struct piece_symbol) symbols;
-    uint32_t *symbol_of; /* per function of the unit: its symbol's number + 1, or 0 */
-    uint32_t symbol_of_count;
+    struct buf sites;    /* streams of image/sites.h */
+    struct sites site;   /* the last entry in the stream, or where it begins */
+    uint32_t site_off, site_wasm; /* the entry behind it, written once code belongs to it */
 
     struct err *err;
     bool failed; /* out of memory, or too much code: everything goes on harmlessly until the end */
@@ -181,7 +193,18 @@ void code_fill(struct gen *g, const struct stencil_field *field, uint32_t start,
 /* What follows may trap, or be returned to, on behalf of the current instruction. */
 void mark_site(struct gen *g);
 void put_traps(struct gen *g);
-uint32_t symbol_number(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func);
+static inline uint32_t symbol_of(const struct gen *g, uint32_t unit, uint32_t func)
+{
+    return g->unit_first[unit] + func;
+}
+
+static inline uint32_t symbol_of_routine(const struct gen *g, enum routine routine)
+{
+    return g->unit_first[g->unit_count] + routine;
+}
+
+/* The site that was begun last is written. */
+void put_site(struct gen *g);
 
 /* ---- registers.c: who is where ---- */
 
@@ -325,16 +348,20 @@ void put_entry(struct gen *g, uint32_t table, reg index, reg to, enum trap trap)
 void loop_prepare(struct gen *g, const struct wasm_op *op);
 
 /* ---- function.c ---- */
-/* Everything empty, but with the memory of the last function. */
-void fast_reset(struct gen *g);
-void fast_free(struct gen *g);
-/* Append the piece of a function, of an import's thunk, of a helper's routine or of the late initializers. */
-bool fast_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
-               struct buf *ret_piece, struct err *err);
-bool fast_thunk(struct gen *g, const struct unit *unit, uint32_t func, struct buf *ret_piece, struct err *err);
-bool fast_routine(struct gen *g, enum helper helper, struct buf *ret_piece, struct err *err);
-bool fast_pool(struct gen *g, struct buf *ret_piece, struct err *err);
-bool fast_init(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch, struct buf *ret_piece,
+bool fast_open(struct gen *g, const struct unit *units, uint32_t unit_count, const uint32_t *unit_first,
                struct err *err);
+void fast_free(struct gen *g);
+/* Nothing was made yet. */
+void fast_reset(struct gen *g);
+/* Append a function, the thunk of an import, the late initializers of a unit, the routine of a helper, or the constants
+ * of all stencils. */
+bool fast_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
+               struct err *err);
+bool fast_thunk(struct gen *g, const struct unit *unit, uint32_t func, struct err *err);
+bool fast_init(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch, struct err *err);
+bool fast_routine(struct gen *g, enum routine routine, struct err *err);
+
+/* piece.c: the only function that was made, as a piece for a linker of other generators' pieces. */
+bool fast_piece(const struct gen *g, struct buf *ret_piece, struct err *err);
 
 #endif

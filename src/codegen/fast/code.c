@@ -1,7 +1,7 @@
 /* Machine code as it grows: stencils are copied, their holes filled, and branches bound to labels. */
 #include "codegen/fast/gen.h"
 
-#define CODE_MAX (1u << 30)
+#define CODE_MAX (CODE_REACH / 2)
 #define CODE_FIRST (1u << 16)
 #define ROWS_MAX ((size_t)1 << 26)
 
@@ -55,7 +55,7 @@ static void add_trap(struct gen *g, uint32_t at, uint32_t trap)
 void code_target(struct gen *g, uint32_t at, struct label *label)
 {
     if (label->at) {
-        write_32(g, at, label->at - 1 - (at + 4));
+        write_32(g, at, branch_word(at, label->at - 1));
         return;
     }
     write_32(g, at, label->fixups);
@@ -66,20 +66,13 @@ static void fill(struct gen *g, const struct stencil_field *field, uint32_t star
 {
     uint8_t *code = g->code + start;
     uint32_t at = start + field->at;
-    reg r;
     switch (field->hole) {
-    case HOLE_REG:
-        r = (&holes->a)[field->arg];
-        code[field->at] |= (uint8_t)((r & 7) << field->shift);
-        code[field->rex] |= (uint8_t)((r >> 3 & 1) << field->rex_shift);
-        break;
-    case HOLE_IMM8: code[field->at] = (uint8_t)(&holes->imm)[field->arg]; break;
-    case HOLE_IMM32: write_32(g, at, (uint32_t)(&holes->imm)[field->arg]); break;
-    case HOLE_IMM64: memcpy(code + field->at, &holes->imm64, 8); break;
+    case HOLE_REG: fill_register(code, field, (&holes->a)[field->arg]); break;
     case HOLE_TAKEN: code_target(g, at, holes->taken); break;
     case HOLE_TRAP: add_trap(g, at, field->arg); break;
     case HOLE_POOL: add_relocation(g, at, symbol_of_routine(g, ROUTINE_stencil_pool)); break;
     case HOLE_CALLEE: add_relocation(g, at, holes->callee); break;
+    default: fill_number(code, field, field->arg == 3 ? holes->imm64 : (uint64_t)(&holes->imm)[field->arg]); break;
     }
 }
 
@@ -120,7 +113,7 @@ void label_bind(struct gen *g, struct label *label)
 {
     for (uint32_t at = label->fixups; at;) {
         uint32_t next = read_32(g, at);
-        write_32(g, at, g->size - (at + 4));
+        write_32(g, at, branch_word(at, g->size));
         at = next;
     }
     label->fixups = 0;
@@ -138,7 +131,7 @@ void label_trap(struct gen *g, struct label *label, enum trap trap)
 
 void code_fill(struct gen *g, const struct stencil_field *field, uint32_t start, int32_t imm)
 {
-    write_32(g, start + field->at, (uint32_t)imm);
+    fill(g, field, start, &(struct holes){.imm = imm});
 }
 
 void put_site(struct gen *g)
@@ -181,7 +174,7 @@ void put_traps(struct gen *g)
         const struct trap_stub *before = i ? stub - 1 : NULL;
         bool same = before && before->trap == stub->trap && before->wasm_off == stub->wasm_off;
         uint32_t at = same ? g->size - stencils[STENCIL_trap].near.size : g->size;
-        write_32(g, stub->fixup, at - (stub->fixup + 4));
+        write_32(g, stub->fixup, branch_word(stub->fixup, at));
         if (same)
             continue;
         code_room(g, CODE_SLACK);

@@ -9,6 +9,7 @@
 #include "codegen/fast/gen.h"
 #include "codegen/parallel.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define PAGE 4096u
@@ -218,7 +219,9 @@ static bool relocate(void *arg, void *state, size_t index, struct err *err)
         if (!place)
             return err_set(err, ERR_SYSTEM, "compiled functions cannot be linked: one refers to another that is missing");
         memcpy(&word, run->made.code + row->at, sizeof word);
-        word += place - (uint32_t)(run->place + row->at + 4);
+        if (!relocate_word(&word, (uint32_t)run->place + row->at, place))
+            return err_set(err, ERR_LIMIT, "the code is larger than %" PRIu64 " MiB, which a call reaches",
+                           (uint64_t)CODE_REACH >> 20);
         memcpy(run->made.code + row->at, &word, sizeof word);
     }
     return true;
@@ -264,7 +267,7 @@ static bool add_parts(struct job *job, struct code *code)
         struct code_part *part = VEC_PUSH(&code->parts, RUNS_MAX);
         if (!part || !add_rows(code, &job->runs.items[i]))
             return false;
-        memset(made->code + made->size, 0xcc, -made->size & 15);
+        memset(made->code + made->size, CODE_FILLER, -made->size & 15);
         *part = (struct code_part){made->code, (made->size + 15) & ~15u};
     }
     uint64_t end = (job->size + PAGE - 1) & ~(uint64_t)(PAGE - 1), gap = end - job->size;
@@ -273,7 +276,7 @@ static bool add_parts(struct job *job, struct code *code)
     if (!last || (gap && !filler))
         return false;
     if (gap)
-        memset(filler, 0xcc, gap);
+        memset(filler, CODE_FILLER, gap);
     *last = (struct code_part){filler, gap};
     code->exec_size = end;
     return true;

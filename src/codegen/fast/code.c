@@ -148,9 +148,25 @@ void put_branch(struct gen *g, enum stencil_name name, uint64_t regs, int32_t im
     put_slowly(g, form, &holes);
 }
 
+static inline uint64_t packed(const struct holes *holes)
+{
+    return AT(a, holes->a) | AT(b, holes->b) | AT(c, holes->c) | AT(d, holes->d) | AT(x, holes->x) | AT(y, holes->y) |
+           AT(z, holes->z);
+}
+
 void put(struct gen *g, enum stencil_name name, const struct holes *holes)
 {
-    put_slowly(g, &stencils[name].far + (is_near(holes->imm) & is_near(holes->imm2)), holes);
+    const struct stencil_form *form = &stencils[name].far + (is_near(holes->imm) & is_near(holes->imm2));
+    if (form->imm_at == QUICK_NOT) {
+        put_slowly(g, form, holes);
+        return;
+    }
+    const int32_t numbers[] = {holes->imm, holes->imm2, holes->shift, 0};
+    put_bytes(g, form, packed(holes), numbers[form->imm]);
+    if (form->distance == HOLE_TAKEN)
+        code_target(g, g->size - 4, holes->taken);
+    else if (form->distance == HOLE_CALLEE)
+        add_relocation(g, g->size - 4, holes->callee);
 }
 
 void label_bind(struct gen *g, struct label *label)

@@ -1,24 +1,63 @@
 /* Machine code as it grows: stencils are copied, their holes filled, and branches bound to labels. */
 #include "codegen/fast/gen.h"
 
+#include <sys/mman.h>
+
+#define BLOCK_BYTES (4u << 20)
+#define HUGE_BYTES ((uintptr_t)2 << 20)
 #define CODE_MAX (1u << 30)
-#define CODE_FIRST (1u << 16)
 #define ROWS_MAX ((size_t)1 << 26)
 
+/* Pages of two megabytes, where they can be had: fewer faults, and every byte is written anyway. */
+static void want_huge_pages(void *memory, size_t size)
+{
+    uintptr_t start = ((uintptr_t)memory + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(HUGE_BYTES - 1);
+    if (start < end)
+        madvise((void *)start, end - start, MADV_HUGEPAGE);
+}
+
+/* Another block, to which the code of the run at hand moves. */
 bool code_grow(struct gen *g, uint32_t size)
 {
-    uint64_t capacity = g->capacity ? g->capacity * 2ull : CODE_FIRST;
-    while (capacity - g->size < size + CODE_SLACK)
-        capacity *= 2;
-    uint8_t *code = capacity <= CODE_MAX ? mem_resize(g->code, capacity, 1) : NULL;
-    if (!code) {
+    uint64_t bytes = BLOCK_BYTES, wanted = 2 * (uint64_t)g->size + size + CODE_SLACK + sizeof(struct code_block);
+    while (bytes < wanted)
+        bytes *= 2;
+    struct code_block *block = bytes <= CODE_MAX ? mem_resize(NULL, bytes, 1) : NULL;
+    if (!block) {
         g->failed = true;
         g->size = 0; /* what follows writes over what was there, and is thrown away */
+        if (!g->blocks)
+            return false;
+        g->code = (uint8_t *)(g->blocks + 1);
+        g->capacity = g->blocks->size;
         return g->capacity >= size + CODE_SLACK;
     }
-    g->code = code;
-    g->capacity = (uint32_t)capacity;
+    want_huge_pages(block, bytes);
+    *block = (struct code_block){g->blocks, (uint32_t)(bytes - sizeof *block), 0};
+    if (g->size)
+        memcpy(block + 1, g->code, g->size);
+    g->blocks = block;
+    g->code = (uint8_t *)(block + 1);
+    g->capacity = block->size;
     return true;
+}
+
+void code_begin_run(struct gen *g)
+{
+    uint32_t used = g->code ? (g->size + 15) & ~15u : 0;
+    g->code += used;
+    g->capacity -= used < g->capacity ? used : g->capacity;
+    g->size = 0;
+}
+
+void code_blocks_free(struct code_block *block)
+{
+    while (block) {
+        struct code_block *next = block->next;
+        mem_free(block);
+        block = next;
+    }
 }
 
 static inline void write_32(struct gen *g, uint32_t at, uint32_t value)

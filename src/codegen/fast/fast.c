@@ -9,7 +9,7 @@
 #include "codegen/fast/gen.h"
 #include "codegen/parallel.h"
 
-#include <stdlib.h>
+#include <stdatomic.h>
 
 #define PAGE 4096u
 #define RUN_BYTES (128u << 10) /* of bodies */
@@ -34,17 +34,34 @@ struct job {
     uint32_t *place_of;   /* per symbol: its place in the text; 0: none */
     uint32_t symbol_count;
     uint64_t size;        /* of the text */
+    _Atomic(struct code_block *) blocks;
 };
 
 /* What a thread keeps from one run to the next. */
 struct bench {
+    struct job *job;
     struct gen gen;
     struct wasm_body_scratch *scratch;
 };
 
+/* The code stays when the thread that made it goes. */
+static void keep_blocks(struct job *job, struct code_block *blocks)
+{
+    struct code_block *last = blocks;
+    while (last && last->next)
+        last = last->next;
+    if (!last)
+        return;
+    last->next = job->blocks;
+    while (!atomic_compare_exchange_weak(&job->blocks, &last->next, blocks))
+        ;
+}
+
 static void close_bench(void *state)
 {
     struct bench *bench = state;
+    keep_blocks(bench->job, bench->gen.blocks);
+    bench->gen.blocks = NULL;
     fast_free(&bench->gen);
     wasm_body_scratch_free(bench->scratch);
     mem_free(bench);
@@ -52,12 +69,13 @@ static void close_bench(void *state)
 
 static void *open_bench(void *arg, struct err *err)
 {
-    const struct job *job = arg;
+    struct job *job = arg;
     struct bench *bench = mem_alloc(1, sizeof *bench);
     if (!bench) {
         err_memory(err);
         return NULL;
     }
+    bench->job = job;
     bench->scratch = wasm_body_scratch_new(err);
     if (bench->scratch && fast_open(&bench->gen, job->units, job->unit_count, job->unit_first, err))
         return bench;
@@ -89,8 +107,7 @@ static void hand_over(struct gen *g, struct gen *made)
     made->pads.items = g->pads.items;
     made->pads.count = g->pads.count;
     made->sites = g->sites;
-    g->code = NULL;
-    g->size = g->capacity = 0;
+    code_begin_run(g);
     memset(&g->funcs, 0, sizeof g->funcs);
     memset(&g->relocations, 0, sizeof g->relocations);
     memset(&g->pads, 0, sizeof g->pads);
@@ -298,6 +315,7 @@ static void close_job(void *owner)
     for (size_t i = 0; i < job->runs.count; i++)
         fast_free(&job->runs.items[i].made);
     VEC_FREE(&job->runs);
+    code_blocks_free(job->blocks);
     mem_free(job->unit_first);
     mem_free(job->place_of);
     mem_free(job);

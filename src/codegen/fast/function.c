@@ -50,7 +50,7 @@ void fast_reset(struct gen *g)
 void fast_free(struct gen *g)
 {
     close_controls(g);
-    mem_free(g->code);
+    code_blocks_free(g->blocks);
     mem_free(g->locals);
     mem_free(g->stack);
     buf_free(&g->sites);

@@ -122,10 +122,17 @@ struct fast_relocation {
     uint32_t at, symbol;
 };
 
+/* Memory that code is made in: runs of functions one behind the other. */
+struct code_block {
+    struct code_block *next;
+    uint32_t size, reserved; /* bytes behind this */
+};
+
 struct gen {
-    /* The code: grows, so that places in it are offsets. */
+    /* The code of a run, in the newest block: moves when it outgrows that, so that places in it are offsets. */
     uint8_t *code;
     uint32_t size, capacity;
+    struct code_block *blocks;
 
     const struct unit *units, *unit;
     uint32_t unit_count;
@@ -180,6 +187,9 @@ static inline bool code_room(struct gen *g, uint32_t size)
 {
     return g->capacity - g->size >= size + CODE_SLACK || code_grow(g, size);
 }
+/* The next run begins behind the last one's code, which stays. */
+void code_begin_run(struct gen *g);
+void code_blocks_free(struct code_block *block);
 void put(struct gen *g, enum stencil_name name, const struct holes *holes);
 #define PUT(g, name, ...) put((g), STENCIL_##name, &(struct holes){__VA_ARGS__})
 /* The quick way for stencils with registers and IMM only: the registers as AT(a, r) | AT(b, r2) ... */

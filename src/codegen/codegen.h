@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/vec.h"
+#include "image/part.h"
 #include "image/unit.h"
 
 /* A function in the blob: a defined function, the thunk of host import `func`, other (library routines), or the
@@ -21,6 +22,7 @@ struct code_func {
     uint32_t unit, func;
     enum code_func_kind kind;
     uint32_t frame_size; /* bytes between the stack pointer in the body and the saved frame pointer */
+    uint32_t sites_first, sites_size; /* in code->site_bytes */
 };
 
 /* Code offsets from here to the next site belong to the Wasm instruction at wasm_off (0: unknown). */
@@ -34,16 +36,24 @@ struct code_pad {
     uint32_t return_off, pad_off;
 };
 
+/* The text is one buffer, or several parts that their owner keeps until `close`. Sites are one array, or encoded per
+ * function already (image/sites.h). */
 struct code {
     struct buf text;      /* executable part, then constants */
+    VEC(struct code_part) parts;
     uint64_t exec_size;   /* bytes of the executable part, a multiple of 4096 */
     VEC(struct code_func) funcs; /* sorted by code_off */
     VEC(struct code_site) sites; /* sorted by code_off */
+    struct buf site_bytes;
     VEC(struct code_pad) pads;   /* sorted by return_off */
+    void *owner; /* of the parts, or NULL */
+    void (*close)(void *owner);
 };
 
 void code_init(struct code *code);
 void code_free(struct code *code);
+/* Encode the array of sites, if there is one. */
+bool code_encode_sites(struct code *code, struct err *err);
 
 /* Functions whose code was made, and those that came out of the old pack. */
 struct codegen_counts {

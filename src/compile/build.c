@@ -52,29 +52,33 @@ static struct image_func func_row(const struct code_func *func)
                                .unit = func->unit,
                                .func = func->func,
                                .kind = func->kind,
-                               .frame_size = func->frame_size};
+                               .frame_size = func->frame_size,
+                               .sites_first = func->sites_first,
+                               .sites_size = func->sites_size};
 }
 
-static bool write_image(const struct plan *plan, const struct geometry *geometry, const struct code *code,
-                        const uint8_t digest[32], uint64_t options, struct buf *ret_image, struct err *err)
+bool compile_write(const struct plan *plan, const struct geometry *geometry, struct code *code,
+                   const uint8_t digest[32], uint64_t options, struct buf *ret_image, struct err *err)
 {
-    struct image_func *funcs = mem_alloc(code->funcs.count, sizeof *funcs);
-    if (!funcs && code->funcs.count)
+    struct image_func *funcs = mem_alloc(code->funcs.count + 1, sizeof *funcs);
+    if (!funcs)
         return err_memory(err);
+    bool done = code_encode_sites(code, err);
     for (size_t i = 0; i < code->funcs.count; i++)
         funcs[i] = func_row(&code->funcs.items[i]);
-    _Static_assert(sizeof(struct code_site) == sizeof(struct image_site), "same shape");
     _Static_assert(sizeof(struct code_pad) == sizeof(struct image_pad), "same shape");
-    struct code_parts parts = {.text = code->text.data,
-                               .size = code->text.size,
+    const struct code_part whole = {code->text.data, code->text.size};
+    struct code_parts parts = {.text = code->parts.count ? code->parts.items : &whole,
+                               .text_count = code->parts.count ? code->parts.count : 1,
                                .exec_size = code->exec_size,
                                .funcs = funcs,
                                .func_count = code->funcs.count,
-                               .sites = (const struct image_site *)code->sites.items,
-                               .site_count = code->sites.count,
+                               .sites = {(const char *)code->site_bytes.data, code->site_bytes.size},
                                .pads = (const struct image_pad *)code->pads.items,
                                .pad_count = code->pads.count};
-    bool done = image_write(plan, geometry, &parts, digest, options, ret_image, err);
+    for (size_t i = 0; i < parts.text_count; i++)
+        parts.size += parts.text[i].size;
+    done = done && image_write(plan, geometry, &parts, digest, options, ret_image, err);
     mem_free(funcs);
     return done;
 }
@@ -94,7 +98,7 @@ static bool generate_and_write(const struct plan *plan, const struct geometry *g
                                       .progress_arg = options->progress_arg};
     code_init(&code);
     bool done = generate(plan->units, plan->unit_count, &codegen, &code, err) &&
-                write_image(plan, geometry, &code, digest, compile_options_word(options), ret_image, err);
+                compile_write(plan, geometry, &code, digest, compile_options_word(options), ret_image, err);
     code_free(&code);
     return done;
 }

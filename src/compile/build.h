@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "codegen/codegen.h"
+#include "image/plan.h"
 
 struct compile_options {
     enum codegen_tier tier;
@@ -30,6 +31,10 @@ uint64_t compile_options_word(const struct compile_options *options);
 
 typedef bool generator_fn(const struct unit *units, uint32_t count, const struct codegen_options *options,
                           struct code *ret_code, struct err *err);
+
+/* The last step: what a generator made becomes an image, appended to `ret_image`. `digest`: of the source. */
+bool compile_write(const struct plan *plan, const struct geometry *geometry, struct code *code,
+                   const uint8_t digest[32], uint64_t options, struct buf *ret_image, struct err *err);
 
 /* `ret_image` is appended to. Errors carry offsets into `source`. */
 bool compile_build(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,

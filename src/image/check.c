@@ -6,6 +6,7 @@
 #include "image/format.h"
 
 #include "base/sha256.h"
+#include "image/sites.h"
 #include "wasm/limits.h"
 
 #include <inttypes.h>
@@ -361,6 +362,12 @@ static bool externs_ok(const struct image *image)
            (!image->header->joinable || image_units_count(image) == 1);
 }
 
+static struct sites sites_of(const struct image *image, const struct image_func *func)
+{
+    const uint8_t *at = image_sites(image) + func->sites_first;
+    return (struct sites){at, at + func->sites_size, func->code_off, 0};
+}
+
 static bool code_tables_ok(const struct image *image)
 {
     const struct image_header *h = image->header;
@@ -368,14 +375,10 @@ static bool code_tables_ok(const struct image *image)
     for (uint64_t i = 0, last = 0; i < image_funcs_count(image); i++) {
         const struct image_func *f = &image_funcs(image)[i];
         if (f->code_off < last || f->code_off < h->code_offset || !inside(f->code_off, f->code_size, 1, end) ||
-            !string_ok(image, f->name))
+            !string_ok(image, f->name) || !inside(f->sites_first, f->sites_size, 1, image_sites_count(image)) ||
+            !sites_ok(sites_of(image, f), f->code_off + f->code_size))
             return false;
         last = f->code_off;
-    }
-    for (uint64_t i = 0, last = 0; i < image_sites_count(image); i++) {
-        if (image_sites(image)[i].code_off < last)
-            return false;
-        last = image_sites(image)[i].code_off;
     }
     for (uint64_t i = 0, last = 0; i < image_pads_count(image); i++) {
         const struct image_pad *p = &image_pads(image)[i];
@@ -483,14 +486,11 @@ const struct image_func *image_find_func(const struct image *image, uint32_t cod
 
 uint32_t image_find_site(const struct image *image, uint32_t code_off)
 {
-    const struct image_site *sites = image_sites(image);
-    uint64_t low = 0, high = image_sites_count(image);
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (sites[middle].code_off <= code_off)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low ? sites[low - 1].wasm_off : 0;
+    const struct image_func *func = image_find_func(image, code_off);
+    uint32_t found = 0;
+    if (!func)
+        return 0;
+    for (struct sites sites = sites_of(image, func); sites_next(&sites) && sites.code_off <= code_off;)
+        found = sites.wasm_off;
+    return found;
 }

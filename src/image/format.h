@@ -20,7 +20,7 @@
 #include "image/plan.h"
 
 #define IMAGE_MAGIC 0x31796c6679616dull /* "mayfly1" */
-#define IMAGE_FORMAT 2u
+#define IMAGE_FORMAT 3u
 #define IMAGE_PAGE 4096u
 #define IMAGE_SIZE_MAX ((uint64_t)1 << 32)
 
@@ -39,7 +39,7 @@
     SECTION(exports, struct image_export)                                                                              \
     SECTION(starts, struct image_start)                                                                                \
     SECTION(funcs, struct image_func)                                                                                  \
-    SECTION(sites, struct image_site)                                                                                  \
+    SECTION(sites, uint8_t)                                                                                           \
     SECTION(pads, struct image_pad)                                                                                    \
     SECTION(runs, struct image_run)                                                                                    \
     SECTION(entries, struct table_entry)                                                                               \
@@ -200,11 +200,8 @@ enum image_func_kind { IMAGE_FUNC, IMAGE_FUNC_THUNK, IMAGE_FUNC_ROUTINE, IMAGE_F
 struct image_func {
     uint32_t code_off, code_size; /* from the image base */
     uint32_t unit, func, kind, frame_size; /* kind: enum image_func_kind, which is code_func_kind of codegen/ */
+    uint32_t sites_first, sites_size;      /* bytes of the sites section: image/sites.h */
     struct image_string name;
-};
-
-struct image_site {
-    uint32_t code_off, wasm_off;
 };
 
 struct image_pad {

@@ -415,10 +415,7 @@ static void add_code_tables(struct writer *w)
         row.name = add_string(w, name);
         ADD(w, funcs, row);
     }
-    for (uint64_t i = 0; i < parts->site_count; i++) {
-        struct image_site row = {parts->sites[i].code_off + base, parts->sites[i].wasm_off};
-        ADD(w, sites, row);
-    }
+    buf_append(&w->sections[IMAGE_sites], parts->sites.ptr, parts->sites.len);
     for (uint64_t i = 0; i < parts->pad_count; i++) {
         struct image_pad row = {parts->pads[i].return_off + base, parts->pads[i].pad_off + base};
         ADD(w, pads, row);
@@ -503,7 +500,8 @@ static bool assemble(struct writer *w, struct buf *image, struct err *err)
     void *head = buf_extend(image, w->header.code_offset);
     if (head)
         memset(head, 0, w->header.code_offset);
-    buf_append(image, w->parts->text, w->parts->size);
+    for (size_t i = 0; i < w->parts->text_count; i++)
+        buf_append(image, w->parts->text[i].bytes, w->parts->text[i].size);
     buf_align(image, IMAGE_PAGE);
     append_pages(w, image);
     append_sections(w, image);

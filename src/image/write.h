@@ -3,16 +3,17 @@
 #define MAYFLY_IMAGE_WRITE_H
 
 #include "image/format.h"
+#include "image/part.h"
 
 /* What a generator made, as the writer needs it (offsets from the start of `text`). codegen/codegen.h
  * fills it; this room is below the generators. */
 struct code_parts {
-    const uint8_t *text;
+    const struct code_part *text; /* one behind the other */
+    size_t text_count;
     uint64_t size, exec_size;
     const struct image_func *funcs; /* code_off from the start of text; names empty */
     uint64_t func_count;
-    const struct image_site *sites;
-    uint64_t site_count;
+    struct str sites; /* the streams that `funcs` refer to */
     const struct image_pad *pads;
     uint64_t pad_count;
 };

@@ -3,6 +3,7 @@
  *
  * Unwinding is the same everywhere, because every function begins with `push rbp; mov rbp, rsp` (codegen/prologue.c
  * checks it). DWARF 3 and 4 suffice; numbers in the tables below are theirs. */
+#include "image/sites.h"
 #include "runtime/symbols.h"
 
 #include <elf.h>
@@ -172,22 +173,30 @@ static void add_unit(struct elf *elf)
 
 enum { LINE_EXTENDED = 0, LINE_COPY = 1, LINE_ADVANCE = 2, LINE_ADVANCE_LINE = 3 };
 
+/* Rows of one function; `at` and `number` are where the table stands. */
+static void add_sites(struct elf *elf, const struct image_func *func, struct buf *line, uint64_t *at, int64_t *number)
+{
+    const struct image *image = &elf->program->image;
+    const uint8_t *bytes = image_sites(image) + func->sites_first;
+    for (struct sites sites = {bytes, bytes + func->sites_size, func->code_off, 0}; sites_next(&sites);) {
+        uint64_t address = (uint64_t)image->base + sites.code_off;
+        BYTES(line, LINE_ADVANCE);
+        unsigned_leb(line, address - *at);
+        BYTES(line, LINE_ADVANCE_LINE);
+        signed_leb(line, (int64_t)sites.wasm_off - *number);
+        BYTES(line, LINE_COPY);
+        *at = address;
+        *number = sites.wasm_off;
+    }
+}
+
 static void add_rows(struct elf *elf, struct buf *line)
 {
     const struct image *image = &elf->program->image;
     int64_t number = 1;
     uint64_t at = elf->text;
-    for (uint64_t i = 0; i < image_sites_count(image); i++) {
-        const struct image_site *site = &image_sites(image)[i];
-        uint64_t address = (uint64_t)image->base + site->code_off;
-        BYTES(line, LINE_ADVANCE);
-        unsigned_leb(line, address - at);
-        BYTES(line, LINE_ADVANCE_LINE);
-        signed_leb(line, (int64_t)site->wasm_off - number);
-        BYTES(line, LINE_COPY);
-        at = address;
-        number = site->wasm_off;
-    }
+    for (uint64_t i = 0; i < image_funcs_count(image); i++)
+        add_sites(elf, &image_funcs(image)[i], line, &at, &number);
     BYTES(line, LINE_ADVANCE);
     unsigned_leb(line, elf->text + elf->text_size - at);
 }

@@ -159,24 +159,13 @@ static struct program *build(struct unit *units, uint32_t count, generator_fn *g
     code_init(&code);
     buf_init(&image, (size_t)1 << 30);
     OK(generate(units, count, &options, &code, &err), err);
-    struct image_func *funcs = mem_alloc(code.funcs.count, sizeof *funcs);
-    for (size_t i = 0; i < code.funcs.count; i++) {
-        const struct code_func *f = &code.funcs.items[i];
-        funcs[i] = (struct image_func){f->code_off, f->code_size, f->unit, f->func, f->kind, f->frame_size, {0, 0}};
-    }
-    struct code_parts parts = {code.text.data,   code.text.size,
-                               code.exec_size,   funcs,
-                               code.funcs.count, (const void *)code.sites.items,
-                               code.sites.count, (const void *)code.pads.items,
-                               code.pads.count};
-    OK(image_write(plan, &geometry, &parts, source, 0, &image, &err), err);
+    OK(compile_write(plan, &geometry, &code, source, 0, &image, &err), err);
     OK(image_check(image.data, image.size, &err), err);
     int fd = memfd_create("contract", MFD_CLOEXEC);
     assert_int_equal(write(fd, image.data, image.size), (ssize_t)image.size);
     struct program *program = program_load(fd, "contract", resolve, NULL, &err);
     OK(program, err);
     close(fd);
-    mem_free(funcs);
     code_free(&code);
     buf_free(&image);
     return program;

@@ -314,12 +314,12 @@ static struct callee callee_of(struct gen *g, uint32_t func)
     const struct func_place *place = &g->unit->funcs[func];
     struct callee callee = {.how = CALL_SYMBOL};
     if (place->link == FUNC_HOST) {
-        callee.symbol = symbol_number(g, CODE_THUNK, g->unit->index, func);
+        callee.symbol = symbol_of(g, g->unit->index, func);
     } else if (place->link == FUNC_GUEST) {
         callee.how = CALL_WORDS;
         callee.off = place->off;
     } else {
-        callee.symbol = symbol_number(g, CODE_FUNC, place->unit, place->func);
+        callee.symbol = symbol_of(g, place->unit, place->func);
         callee.off = place->link == FUNC_DIRECT ? place->context_delta : 0;
     }
     return callee;
@@ -378,7 +378,7 @@ static void routine_code(struct gen *g, enum helper helper, const struct value *
 {
     place_values(g, deal_params(), args, count, NO_REG, NO_REG);
     mark_site(g);
-    PUT(g, call, .callee = symbol_number(g, CODE_ROUTINE, 0, helper));
+    PUT(g, call, .callee = symbol_of_routine(g, (enum routine)helper));
 }
 
 void call_helper(struct gen *g, enum helper helper, struct value *args, unsigned count)

@@ -3,21 +3,18 @@
 
 #define CODE_MAX (1u << 30)
 #define CODE_FIRST (1u << 16)
-#define SLACK 64u /* stencils are copied in steps that may write behind their end */
 #define ROWS_MAX ((size_t)1 << 26)
 
-bool code_room(struct gen *g, uint32_t size)
+bool code_grow(struct gen *g, uint32_t size)
 {
-    if (g->capacity - g->size >= size + SLACK && g->capacity > 0)
-        return true;
     uint64_t capacity = g->capacity ? g->capacity * 2ull : CODE_FIRST;
-    while (capacity - g->size < size + SLACK)
+    while (capacity - g->size < size + CODE_SLACK)
         capacity *= 2;
     uint8_t *code = capacity <= CODE_MAX ? mem_resize(g->code, capacity, 1) : NULL;
     if (!code) {
         g->failed = true;
         g->size = 0; /* what follows writes over what was there, and is thrown away */
-        return g->capacity >= size + SLACK;
+        return g->capacity >= size + CODE_SLACK;
     }
     g->code = code;
     g->capacity = (uint32_t)capacity;
@@ -36,11 +33,11 @@ static inline uint32_t read_32(const struct gen *g, uint32_t at)
     return value;
 }
 
-static void add_relocation(struct gen *g, uint32_t at, uint32_t symbol, uint32_t addend)
+static void add_relocation(struct gen *g, uint32_t at, uint32_t symbol)
 {
-    struct piece_relocation *row = VEC_PUSH(&g->relocations, ROWS_MAX);
+    struct fast_relocation *row = VEC_PUSH(&g->relocations, ROWS_MAX);
     if (row)
-        *row = (struct piece_relocation){at, 0, (int32_t)symbol, (int32_t)addend - 4};
+        *row = (struct fast_relocation){at, symbol};
     else
         g->failed = true;
 }
@@ -81,10 +78,8 @@ static void fill(struct gen *g, const struct stencil_field *field, uint32_t star
     case HOLE_IMM64: memcpy(code + field->at, &holes->imm64, 8); break;
     case HOLE_TAKEN: code_target(g, at, holes->taken); break;
     case HOLE_TRAP: add_trap(g, at, field->arg); break;
-    case HOLE_POOL:
-        add_relocation(g, at, symbol_number(g, CODE_ROUTINE, 0, ROUTINE_stencil_pool), read_32(g, at));
-        break;
-    case HOLE_CALLEE: add_relocation(g, at, holes->callee, 0); break;
+    case HOLE_POOL: add_relocation(g, at, symbol_of_routine(g, ROUTINE_stencil_pool)); break;
+    case HOLE_CALLEE: add_relocation(g, at, holes->callee); break;
     }
 }
 
@@ -99,7 +94,20 @@ void put(struct gen *g, enum stencil_name name, const struct holes *holes)
     const struct stencil_form *form = is_near(holes->imm) && is_near(holes->imm2) ? &stencil->near : &stencil->far;
     const uint8_t *from = stencil_code + 8u * form->code;
     uint32_t start = g->size;
-    memcpy(g->code + start, from, 16);
+    uint8_t *to = g->code + start;
+    memcpy(to, from, 16);
+    if (form->quick) {
+        uint64_t word;
+        memcpy(&word, from, sizeof word);
+        for (unsigned i = 0; i < QUICK_REGS; i++) {
+            uint64_t r = (&holes->a)[form->regs[i].arg];
+            word |= (r & 7) << form->regs[i].shift | (r >> 3 & 1) << form->regs[i].high_shift;
+        }
+        memcpy(to, &word, sizeof word);
+        memcpy(to + form->imm_at, &(&holes->imm)[form->imm], sizeof holes->imm);
+        g->size = start + form->size;
+        return;
+    }
     if (form->size > 16)
         memcpy(g->code + start + 16, from + 16, form->size - 16u);
     const struct stencil_field *field = stencil_fields + form->fields;
@@ -133,17 +141,25 @@ void code_fill(struct gen *g, const struct stencil_field *field, uint32_t start,
     write_32(g, start + field->at, (uint32_t)imm);
 }
 
+void put_site(struct gen *g)
+{
+    if (g->site_off == g->size)
+        return; /* no code belongs to it */
+    uint8_t *room = buf_extend(&g->sites, SITE_BYTES_MAX);
+    if (!room) {
+        g->failed = true;
+        return;
+    }
+    g->sites.size -= (size_t)(room + SITE_BYTES_MAX - sites_put(&g->site, room, g->site_off, g->site_wasm));
+}
+
 static void add_site(struct gen *g, uint32_t wasm_off)
 {
-    struct code_site *last = g->sites.count ? &g->sites.items[g->sites.count - 1] : NULL;
-    if (last && last->wasm_off == wasm_off)
+    if (g->site_wasm == wasm_off)
         return;
-    bool empty = last && last->code_off == g->size; /* no code belongs to it */
-    struct code_site *site = empty ? last : VEC_PUSH(&g->sites, ROWS_MAX);
-    if (site)
-        *site = (struct code_site){g->size, wasm_off};
-    else
-        g->failed = true;
+    put_site(g);
+    g->site_off = g->size;
+    g->site_wasm = wasm_off;
 }
 
 void mark_site(struct gen *g)
@@ -168,29 +184,9 @@ void put_traps(struct gen *g)
         write_32(g, stub->fixup, at - (stub->fixup + 4));
         if (same)
             continue;
-        code_room(g, SLACK);
+        code_room(g, CODE_SLACK);
         add_site(g, stub->wasm_off);
         put(g, STENCIL_trap, &(struct holes){.imm = (int32_t)stub->trap});
     }
-}
-
-uint32_t symbol_number(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func)
-{
-    bool here = kind != CODE_ROUTINE && unit == g->unit->index && func < g->symbol_of_count;
-    if (here && g->symbol_of[func])
-        return g->symbol_of[func] - 1;
-    for (size_t i = g->symbols.count; !here && i-- > 0;) {
-        const struct piece_symbol *row = &g->symbols.items[i];
-        if (row->kind == (uint32_t)kind && row->unit == unit && row->func == func)
-            return (uint32_t)i;
-    }
-    struct piece_symbol *symbol = VEC_PUSH(&g->symbols, ROWS_MAX);
-    if (!symbol) {
-        g->failed = true;
-        return 0;
-    }
-    *symbol = (struct piece_symbol){kind, unit, func};
-    if (here)
-        g->symbol_of[func] = (uint32_t)g->symbols.count;
-    return (uint32_t)g->symbols.count - 1;
+    g->traps.count = 0;
 }

@@ -3,21 +3,34 @@
 
 #include "wasm/limits.h"
 
+/* One more, not cleared: its states are large, and set before they are looked at. */
+static struct control *control_room(struct gen *g)
+{
+    if (g->controls.count < g->controls.capacity)
+        return &g->controls.items[g->controls.count++];
+    struct control *control = VEC_PUSH(&g->controls, WASM_MAX_NESTING + 1);
+    if (control)
+        return control;
+    g->failed = true;
+    g->controls.count = 1;
+    return &g->controls.items[0];
+}
+
 struct control *control_open(struct gen *g, enum wasm_frame_kind kind, const struct wasm_functype *type)
 {
-    struct control *control = VEC_PUSH(&g->controls, WASM_MAX_NESTING + 1);
-    if (!control) {
-        g->failed = true;
-        g->controls.count = 1;
-        return &g->controls.items[0];
-    }
+    struct control *control = control_room(g);
     control->kind = kind;
     control->dead = g->dead;
-    control->type = *type;
+    control->joined = control->has_pads = false;
     control->height = g->dead ? 0 : g->depth - (kind == WASM_FRAME_FUNC ? 0 : type->param_count);
+    control->type = *type;
+    control->label = control->otherwise = (struct label){0};
     control->hot = g->hot;
+    control->table = 0;
     control->outer_try = g->innermost_try;
     control->first_pad = (uint32_t)g->pads.count;
+    control->catches = NULL;
+    control->catch_count = 0;
     return control;
 }
 
@@ -169,6 +182,7 @@ EMIT(end)
         }
         end_joined(g, control);
     }
+    mem_free(control->catches);
     g->controls.count--;
 }
 
@@ -221,6 +235,7 @@ EMIT(br_on_null)
     struct value value = value_pop(g);
     reg r = value_own(g, &value);
     condition_set(g, STENCIL_br_i64_zero, STENCIL_br_i64_nonzero, &(struct holes){.a = r});
+    reg_free(g, r); /* it stays pinned */
     settle_for(g, to);
     branch_conditional(g, to);
     condition_done(g);

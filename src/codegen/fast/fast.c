@@ -1,30 +1,42 @@
-/* The fast generator: all functions at once, each in one pass. Functions do not depend on each other, so that the result
- * does not depend on threads. */
+/* The fast generator: all processors at once, each function in one pass.
+ *
+ * Functions are cut into runs of about as many bytes; a run's code is made in one buffer, where it stays until the image
+ * is written. Calls between runs get their distances when every run has its place. Runs do not depend on each other, so
+ * that the result does not depend on threads. */
 #include "codegen/codegen.h"
 
 #include "base/alloc.h"
 #include "codegen/fast/gen.h"
-#include "codegen/link.h"
 #include "codegen/parallel.h"
 
-#define PIECE_MAX ((size_t)2 << 30)
-#define TASKS_MAX ((size_t)1 << 22)
+#include <stdlib.h>
 
-struct task {
-    struct piece_symbol symbol;
-    struct buf piece;
-    struct piece view;
+#define PAGE 4096u
+#define RUN_BYTES (128u << 10) /* of bodies */
+#define RUNS_MAX ((size_t)1 << 20)
+#define ROWS_MAX ((size_t)1 << 28)
+
+/* Functions of one kind and unit, one behind the other; what was made of them. */
+struct run {
+    struct piece_symbol first; /* a function, a thunk, initializers or a routine */
+    uint32_t count;
+    struct gen made;           /* its code, rows, relocations, pads and sites only */
+    uint64_t place;            /* in the text */
 };
 
 struct job {
     const struct unit *units;
     uint32_t unit_count;
     const struct codegen_options *options;
-    VEC(struct task) tasks;
-    size_t first; /* the task that a run begins with */
+    uint32_t *unit_first; /* symbols: gen.h */
+    VEC(struct run) runs;
+    size_t first;         /* where a pass over the runs begins */
+    uint32_t *place_of;   /* per symbol: its place in the text; 0: none */
+    uint32_t symbol_count;
+    uint64_t size;        /* of the text */
 };
 
-/* What a thread keeps from one function to the next. */
+/* What a thread keeps from one run to the next. */
 struct bench {
     struct gen gen;
     struct wasm_body_scratch *scratch;
@@ -46,122 +58,278 @@ static void *open_bench(void *arg, struct err *err)
         err_memory(err);
         return NULL;
     }
-    bench->gen.units = job->units;
     bench->scratch = wasm_body_scratch_new(err);
-    if (bench->scratch)
+    if (bench->scratch && fast_open(&bench->gen, job->units, job->unit_count, job->unit_first, err))
         return bench;
     close_bench(bench);
     return NULL;
+}
+
+static bool make_one(struct gen *g, const struct unit *unit, enum code_func_kind kind, uint32_t func,
+                     struct wasm_body_scratch *scratch, struct err *err)
+{
+    switch (kind) {
+    case CODE_FUNC: return fast_body(g, unit, func, scratch, err);
+    case CODE_THUNK: return unit->funcs[func].link != FUNC_HOST || fast_thunk(g, unit, func, err);
+    case CODE_INIT: return fast_init(g, unit, scratch, err);
+    case CODE_ROUTINE: return fast_routine(g, (enum routine)func, err);
+    }
+    return false;
+}
+
+/* What was made goes over to the run; the generator keeps what it works with. */
+static void hand_over(struct gen *g, struct gen *made)
+{
+    made->code = g->code;
+    made->size = g->size;
+    made->funcs.items = g->funcs.items;
+    made->funcs.count = g->funcs.count;
+    made->relocations.items = g->relocations.items;
+    made->relocations.count = g->relocations.count;
+    made->pads.items = g->pads.items;
+    made->pads.count = g->pads.count;
+    made->sites = g->sites;
+    g->code = NULL;
+    g->size = g->capacity = 0;
+    memset(&g->funcs, 0, sizeof g->funcs);
+    memset(&g->relocations, 0, sizeof g->relocations);
+    memset(&g->pads, 0, sizeof g->pads);
+    buf_init(&g->sites, made->sites.max);
 }
 
 static bool make(void *arg, void *state, size_t index, struct err *err)
 {
     struct job *job = arg;
     struct bench *bench = state;
-    struct task *task = &job->tasks.items[job->first + index];
-    const struct piece_symbol *symbol = &task->symbol;
-    const struct unit *unit = &job->units[symbol->unit];
-    switch (symbol->kind) {
-    case CODE_FUNC: return fast_body(&bench->gen, unit, symbol->func, bench->scratch, &task->piece, err);
-    case CODE_THUNK: return fast_thunk(&bench->gen, unit, symbol->func, &task->piece, err);
-    case CODE_INIT: return fast_init(&bench->gen, unit, bench->scratch, &task->piece, err);
-    default:
-        if (symbol->func == ROUTINE_stencil_pool)
-            return fast_pool(&bench->gen, &task->piece, err);
-        return fast_routine(&bench->gen, (enum helper)symbol->func, &task->piece, err);
-    }
+    struct run *run = &job->runs.items[job->first + index];
+    const struct unit *unit = &job->units[run->first.unit];
+    bool done = true;
+    for (uint32_t i = 0; done && i < run->count; i++)
+        done = make_one(&bench->gen, unit, (enum code_func_kind)run->first.kind, run->first.func + i, bench->scratch,
+                        err);
+    hand_over(&bench->gen, &run->made);
+    return done;
 }
 
 /* ---- what is to be made ---- */
 
-static bool add_task(struct job *job, struct piece_symbol symbol)
+static bool add_run(struct job *job, enum code_func_kind kind, uint32_t unit, uint32_t func, uint32_t count)
 {
-    struct task *task = VEC_PUSH(&job->tasks, TASKS_MAX);
-    if (!task)
-        return false;
-    task->symbol = symbol;
-    buf_init(&task->piece, PIECE_MAX);
-    return true;
+    struct run *run = VEC_PUSH(&job->runs, RUNS_MAX);
+    if (run)
+        *run = (struct run){.first = {kind, unit, func}, .count = count};
+    return run != NULL;
 }
 
-static bool list_unit(struct job *job, const struct unit *unit)
+static bool list_bodies(struct job *job, const struct unit *unit)
 {
     const struct wasm_module *module = unit->module;
-    for (uint32_t i = module->imported_funcs; i < module->func_count; i++)
-        if (!add_task(job, (struct piece_symbol){CODE_FUNC, unit->index, i}))
+    uint32_t first = module->imported_funcs;
+    uint64_t bytes = 0;
+    for (uint32_t i = first; i < module->func_count; i++) {
+        bytes += module->funcs[i].size;
+        if (bytes < RUN_BYTES && i + 1 < module->func_count)
+            continue;
+        if (!add_run(job, CODE_FUNC, unit->index, first, i + 1 - first))
             return false;
-    if (unit->late.any && !add_task(job, (struct piece_symbol){CODE_INIT, unit->index, 0}))
-        return false;
-    for (uint32_t i = 0; i < module->imported_funcs; i++)
-        if (unit->funcs[i].link == FUNC_HOST && !add_task(job, (struct piece_symbol){CODE_THUNK, unit->index, i}))
-            return false;
+        first = i + 1;
+        bytes = 0;
+    }
     return true;
 }
 
 static bool list_all(struct job *job, struct err *err)
 {
-    for (uint32_t i = 0; i < job->unit_count; i++)
-        if (!list_unit(job, &job->units[i]))
-            return err_memory(err);
-    return true;
+    bool done = true;
+    for (uint32_t i = 0; done && i < job->unit_count; i++) {
+        const struct unit *unit = &job->units[i];
+        done = list_bodies(job, unit) && (!unit->late.any || add_run(job, CODE_INIT, i, 0, 1)) &&
+               (unit->module->imported_funcs == 0 || add_run(job, CODE_THUNK, i, 0, unit->module->imported_funcs));
+    }
+    return done || err_memory(err);
 }
 
 /* The routines that somebody calls. */
 static bool list_routines(struct job *job, struct err *err)
 {
     bool called[ROUTINE_COUNT] = {false};
-    for (size_t i = 0; i < job->tasks.count; i++) {
-        const struct piece *piece = &job->tasks.items[i].view;
-        for (uint32_t s = 0; s < piece->head->symbol_count; s++)
-            if (piece->symbols[s].kind == CODE_ROUTINE)
-                called[piece->symbols[s].func] = true;
+    uint32_t first = job->unit_first[job->unit_count];
+    for (size_t i = 0; i < job->runs.count; i++) {
+        const struct gen *made = &job->runs.items[i].made;
+        for (size_t r = 0; r < made->relocations.count; r++)
+            if (made->relocations.items[r].symbol >= first)
+                called[made->relocations.items[r].symbol - first] = true;
     }
     for (uint32_t i = 0; i < ROUTINE_COUNT; i++)
-        if (called[i] && !add_task(job, (struct piece_symbol){CODE_ROUTINE, 0, i}))
+        if (called[i] && !add_run(job, CODE_ROUTINE, 0, i, 1))
             return err_memory(err);
     return true;
 }
 
-static bool make_from(struct job *job, size_t first, struct err *err)
+static bool make_from(struct job *job, size_t first, unsigned threads, struct err *err)
 {
-    const struct parallel parallel = {.count = job->tasks.count - first,
-                                      .threads = job->options->threads,
+    const struct parallel parallel = {.count = job->runs.count - first,
+                                      .threads = threads,
                                       .open = open_bench,
                                       .run = make,
                                       .close = close_bench,
                                       .arg = job};
     job->first = first;
-    if (!parallel_run(&parallel, err))
-        return false;
-    for (size_t i = first; i < job->tasks.count; i++) {
-        struct task *task = &job->tasks.items[i];
-        if (!piece_read(task->piece.data, task->piece.size, &task->view, err))
-            return false;
+    return parallel_run(&parallel, err);
+}
+
+/* ---- joining ---- */
+
+static uint32_t symbol_of_func(const struct job *job, const struct code_func *func)
+{
+    uint32_t unit = func->kind == CODE_ROUTINE ? job->unit_count : func->unit;
+    return job->unit_first[unit] + func->func;
+}
+
+/* Places in the text. Each run's code is a part that begins at a multiple of sixteen, as its functions expect. */
+static bool place_all(struct job *job, struct code *code, struct err *err)
+{
+    job->place_of = mem_alloc(job->symbol_count, sizeof *job->place_of);
+    if (!job->place_of)
+        return err_memory(err);
+    for (size_t i = 0; i < job->runs.count; i++) {
+        struct run *run = &job->runs.items[i];
+        struct gen *made = &run->made;
+        run->place = job->size;
+        job->size += (made->size + 15) & ~15u; /* there is room behind the code */
+        if (job->size > INT32_MAX)
+            return err_set(err, ERR_LIMIT, "the code is larger than 2 GiB");
+        for (size_t f = 0; f < made->funcs.count; f++)
+            if (made->funcs.items[f].kind != CODE_INIT)
+                job->place_of[symbol_of_func(job, &made->funcs.items[f])] =
+                    (uint32_t)run->place + made->funcs.items[f].code_off;
+    }
+    (void)code;
+    return true;
+}
+
+static bool relocate(void *arg, void *state, size_t index, struct err *err)
+{
+    struct job *job = arg;
+    struct run *run = &job->runs.items[index];
+    for (size_t i = 0; i < run->made.relocations.count; i++) {
+        const struct fast_relocation *row = &run->made.relocations.items[i];
+        uint32_t place = job->place_of[row->symbol], word;
+        if (!place)
+            return err_set(err, ERR_SYSTEM, "compiled functions cannot be linked: one refers to another that is missing");
+        memcpy(&word, run->made.code + row->at, sizeof word);
+        word += place - (uint32_t)(run->place + row->at + 4);
+        memcpy(run->made.code + row->at, &word, sizeof word);
     }
     return true;
 }
 
-static bool join(struct job *job, struct code *ret_code, struct err *err)
+static void *no_state(void *arg, struct err *err)
 {
-    struct link_piece *pieces = mem_alloc(job->tasks.count + 1, sizeof *pieces);
-    if (!pieces)
+    return arg;
+}
+
+static void leave_state(void *state)
+{
+}
+
+static bool add_rows(struct code *code, const struct run *run)
+{
+    const struct gen *made = &run->made;
+    uint32_t sites = (uint32_t)code->site_bytes.size, place = (uint32_t)run->place;
+    for (size_t i = 0; i < made->funcs.count; i++) {
+        struct code_func *func = VEC_PUSH(&code->funcs, ROWS_MAX);
+        if (!func)
+            return false;
+        *func = made->funcs.items[i];
+        func->code_off += place;
+        func->sites_first += sites;
+        if (func->kind == CODE_ROUTINE)
+            func->func = 0;
+    }
+    for (size_t i = 0; i < made->pads.count; i++) {
+        struct code_pad *pad = VEC_PUSH(&code->pads, ROWS_MAX);
+        if (!pad)
+            return false;
+        *pad = (struct code_pad){made->pads.items[i].return_off + place, made->pads.items[i].pad_off + place};
+    }
+    return made->sites.size == 0 || buf_append(&code->site_bytes, made->sites.data, made->sites.size);
+}
+
+/* The parts, and filler up to a whole page. */
+static bool add_parts(struct job *job, struct code *code)
+{
+    for (size_t i = 0; i < job->runs.count; i++) {
+        const struct gen *made = &job->runs.items[i].made;
+        struct code_part *part = VEC_PUSH(&code->parts, RUNS_MAX);
+        if (!part || !add_rows(code, &job->runs.items[i]))
+            return false;
+        memset(made->code + made->size, 0xcc, -made->size & 15);
+        *part = (struct code_part){made->code, (made->size + 15) & ~15u};
+    }
+    uint64_t end = (job->size + PAGE - 1) & ~(uint64_t)(PAGE - 1), gap = end - job->size;
+    uint8_t *filler = gap ? buf_extend(&code->text, gap) : NULL;
+    struct code_part *last = VEC_PUSH(&code->parts, RUNS_MAX);
+    if (!last || (gap && !filler))
+        return false;
+    if (gap)
+        memset(filler, 0xcc, gap);
+    *last = (struct code_part){filler, gap};
+    code->exec_size = end;
+    return true;
+}
+
+static bool join(struct job *job, struct code *code, struct err *err)
+{
+    const struct parallel parallel = {.count = job->runs.count,
+                                      .threads = job->options->threads,
+                                      .open = no_state,
+                                      .run = relocate,
+                                      .close = leave_state,
+                                      .arg = job};
+    if (!place_all(job, code, err) || !parallel_run(&parallel, err))
+        return false;
+    return add_parts(job, code) || err_memory(err);
+}
+
+static void close_job(void *owner)
+{
+    struct job *job = owner;
+    for (size_t i = 0; i < job->runs.count; i++)
+        fast_free(&job->runs.items[i].made);
+    VEC_FREE(&job->runs);
+    mem_free(job->unit_first);
+    mem_free(job->place_of);
+    mem_free(job);
+}
+
+static bool count_symbols(struct job *job, struct err *err)
+{
+    job->unit_first = mem_alloc((size_t)job->unit_count + 1, sizeof *job->unit_first);
+    if (!job->unit_first)
         return err_memory(err);
-    for (size_t i = 0; i < job->tasks.count; i++)
-        pieces[i] = (struct link_piece){job->tasks.items[i].symbol, job->tasks.items[i].view};
-    bool done = link_pieces(pieces, job->tasks.count, job->units, job->unit_count, ret_code, err);
-    mem_free(pieces);
-    return done;
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < job->unit_count; i++) {
+        count += job->units[i].module->func_count;
+        if (count > INT32_MAX)
+            return err_set(err, ERR_LIMIT, "more than %d functions", INT32_MAX);
+        job->unit_first[i + 1] = (uint32_t)count;
+    }
+    job->symbol_count = (uint32_t)count + ROUTINE_COUNT;
+    return true;
 }
 
 bool codegen_fast(const struct unit *units, uint32_t count, const struct codegen_options *options,
                   struct code *ret_code, struct err *err)
 {
-    struct job job = {.units = units, .unit_count = count, .options = options};
-    bool done = list_all(&job, err) && make_from(&job, 0, err);
-    size_t routines = job.tasks.count;
-    done = done && list_routines(&job, err) && make_from(&job, routines, err) && join(&job, ret_code, err);
-    for (size_t i = 0; i < job.tasks.count; i++)
-        buf_free(&job.tasks.items[i].piece);
-    VEC_FREE(&job.tasks);
-    return done;
+    struct job *job = mem_alloc(1, sizeof *job);
+    if (!job)
+        return err_memory(err);
+    *job = (struct job){.units = units, .unit_count = count, .options = options};
+    ret_code->owner = job;
+    ret_code->close = close_job;
+    if (!count_symbols(job, err) || !list_all(job, err) || !make_from(job, 0, options->threads, err))
+        return false;
+    size_t routines = job->runs.count;
+    return list_routines(job, err) && make_from(job, routines, 1, err) && join(job, ret_code, err);
 }

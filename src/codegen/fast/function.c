@@ -1,10 +1,15 @@
-/* One function: a visitor over its valid instructions, and the piece that comes of it. */
+/* One function: a visitor over its valid instructions, and what stands around them. */
 #include "codegen/fast/emit.h"
 
 #include "wasm/limits.h"
 
 #define PAGE 4096
 #define FRAME_MAX (1 << 26)
+#define ROOM 4096u /* for what one instruction makes; those that make more ask for it */
+#define ALIGN 16u
+#define FILLER 0xcc /* int3 */
+#define FUNCS_MAX ((size_t)1 << 22)
+#define SITE_BYTES ((size_t)1 << 30)
 
 static bool reserve(void **array, uint32_t *capacity, uint32_t count, size_t size)
 {
@@ -18,46 +23,96 @@ static bool reserve(void **array, uint32_t *capacity, uint32_t count, size_t siz
     return true;
 }
 
-void fast_reset(struct gen *g)
+bool fast_open(struct gen *g, const struct unit *units, uint32_t unit_count, const uint32_t *unit_first,
+               struct err *err)
+{
+    g->units = units;
+    g->unit_count = unit_count;
+    g->unit_first = unit_first;
+    buf_init(&g->sites, SITE_BYTES);
+    return code_room(g, ROOM) || err_memory(err);
+}
+
+static void close_controls(struct gen *g)
 {
     for (size_t i = 0; i < g->controls.count; i++)
         mem_free(g->controls.items[i].catches);
+    g->controls.count = 0;
+}
+
+void fast_reset(struct gen *g)
+{
     g->size = 0;
-    g->regs = (struct state){0};
-    g->pinned = g->hot = g->clock = 0;
-    g->depth = g->alias_count = g->tables = 0;
-    g->condition.pending = g->dead = g->failed = false;
-    g->innermost_try = NO_TRY;
-    g->controls.count = g->traps.count = g->sites.count = g->pads.count = g->relocations.count = 0;
-    for (size_t i = 0; i < g->symbols.count; i++)
-        if (g->symbols.items[i].kind != CODE_ROUTINE && g->symbols.items[i].func < g->symbol_of_count)
-            g->symbol_of[g->symbols.items[i].func] = 0;
-    g->symbols.count = 0;
-    g->op = NULL;
+    g->funcs.count = g->relocations.count = g->pads.count = 0;
+    g->sites.size = 0;
 }
 
 void fast_free(struct gen *g)
 {
-    for (size_t i = 0; i < g->controls.count; i++)
-        mem_free(g->controls.items[i].catches);
+    close_controls(g);
     mem_free(g->code);
     mem_free(g->locals);
     mem_free(g->stack);
-    mem_free(g->symbol_of);
+    buf_free(&g->sites);
     VEC_FREE(&g->controls);
     VEC_FREE(&g->traps);
-    VEC_FREE(&g->sites);
-    VEC_FREE(&g->pads);
+    VEC_FREE(&g->funcs);
     VEC_FREE(&g->relocations);
-    VEC_FREE(&g->symbols);
+    VEC_FREE(&g->pads);
+}
+
+/* ---- beginning and end ---- */
+
+/* A function begins at a multiple of sixteen bytes, its type's hash before it. */
+static void put_head(struct gen *g, uint64_t hash)
+{
+    code_room(g, ROOM);
+    uint32_t start = (g->size + (uint32_t)sizeof hash + ALIGN - 1) & ~(ALIGN - 1);
+    memset(g->code + g->size, FILLER, start - g->size);
+    memcpy(g->code + start - sizeof hash, &hash, sizeof hash);
+    g->start = g->size = start;
+}
+
+static struct code_func *begin_function(struct gen *g, const struct unit *unit, enum code_func_kind kind, uint32_t func,
+                                        const struct wasm_functype *type, uint64_t hash)
+{
+    static const struct wasm_op nowhere = {.code = OP_NOP};
+    close_controls(g);
+    g->unit = unit;
+    g->func_type = type;
+    g->op = &nowhere;
+    g->regs = (struct state){0};
+    g->pinned = g->hot = g->clock = 0;
+    g->depth = g->alias_count = g->tables = g->local_count = 0;
+    g->locals_end = g->frame_end = CONTEXT_CELL;
+    g->condition.pending = g->dead = g->failed = false;
+    g->innermost_try = NO_TRY;
+    g->traps.count = 0;
+    put_head(g, hash);
+    g->site = (struct sites){.code_off = g->start};
+    g->site_off = g->start;
+    g->site_wasm = 0;
+    struct code_func *row = VEC_PUSH(&g->funcs, FUNCS_MAX);
+    if (row)
+        *row = (struct code_func){.code_off = g->start,
+                                  .unit = unit->index,
+                                  .func = func,
+                                  .kind = kind,
+                                  .sites_first = (uint32_t)g->sites.size};
+    else
+        g->failed = true;
+    return row;
+}
+
+static bool too_much(struct err *err)
+{
+    return err_set(err, ERR_LIMIT, "the code of a function is too large, or there is no memory for it");
 }
 
 /* ---- the frame ---- */
 
 static void put_prologue(struct gen *g)
 {
-    struct label unused = {0};
-    (void)unused;
     put(g, g->large_frame ? STENCIL_enter_large : STENCIL_enter, &(struct holes){.imm = INT32_MAX});
     g->frame_patch = g->size;
 }
@@ -117,26 +172,12 @@ static void clear_locals(struct gen *g)
 
 /* ---- the body ---- */
 
-static bool reserve_symbols(struct gen *g)
-{
-    uint32_t count = g->unit->module->func_count;
-    if (count <= g->symbol_of_count)
-        return true;
-    mem_free(g->symbol_of);
-    g->symbol_of_count = 0;
-    g->symbol_of = mem_alloc(count, sizeof *g->symbol_of);
-    if (!g->symbol_of)
-        return err_memory(g->err);
-    g->symbol_of_count = count;
-    return true;
-}
-
 static bool begin(void *arg, const struct wasm_body_state *state, struct err *err)
 {
     struct gen *g = arg;
     g->body = state;
-    if (!reserve_symbols(g) || !place_locals(g, state->locals, state->local_count) || !code_room(g, 4096))
-        return g->failed ? err_memory(err) : false;
+    if (!place_locals(g, state->locals, state->local_count))
+        return false;
     put_prologue(g);
     params_enter(g);
     clear_locals(g);
@@ -151,8 +192,6 @@ static bool is_structural(enum wasm_opcode code)
            code == OP_TRY_TABLE;
 }
 
-#define ROOM 4096u /* for what one instruction makes; those that make more ask for it */
-
 static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err)
 {
     struct gen *g = arg;
@@ -164,96 +203,86 @@ static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_st
         g->pinned = 0;
     code_room(g, ROOM);
     row->emit(g, op, row);
-    return !g->failed || err_set(err, ERR_LIMIT, "the code of a function is too large, or there is no memory for it");
+    return !g->failed || too_much(err);
 }
 
-/* ---- the piece ---- */
-
-static bool append(struct buf *piece, const void *bytes, size_t size)
+static bool finish(struct gen *g, struct err *err)
 {
-    return buf_append(piece, bytes, size) && buf_align(piece, 8);
-}
-
-static bool write_piece(struct gen *g, uint32_t start, struct buf *piece, struct err *err)
-{
-    struct piece_head head = {
-        .code_size = g->size,
-        .frame_size = frame_size(g),
-        .relocation_count = (uint32_t)g->relocations.count,
-        .symbol_count = (uint32_t)g->symbols.count,
-        .site_count = (uint32_t)g->sites.count,
-        .pad_count = (uint32_t)g->pads.count,
-        .code_align = 16,
-        .constants_align = 1,
-    };
-    size_t first = piece->size;
-    for (size_t i = 0; i < g->sites.count; i++)
-        g->sites.items[i].wasm_off = g->sites.items[i].wasm_off ? g->sites.items[i].wasm_off - start : PIECE_NOWHERE;
-    bool done = buf_append(piece, &head, sizeof head) &&
-                append(piece, g->relocations.items, g->relocations.count * sizeof *g->relocations.items) &&
-                append(piece, g->symbols.items, g->symbols.count * sizeof *g->symbols.items) &&
-                append(piece, g->sites.items, g->sites.count * sizeof *g->sites.items) &&
-                append(piece, g->pads.items, g->pads.count * sizeof *g->pads.items) &&
-                append(piece, g->code, g->size);
-    if (!done)
-        return err_memory(err);
-    ((struct piece_head *)(piece->data + first))->size = (uint32_t)(piece->size - first);
+    put_traps(g);
+    put_site(g);
+    if (g->failed || frame_size(g) > FRAME_MAX)
+        return too_much(err);
+    struct code_func *row = &g->funcs.items[g->funcs.count - 1];
+    if (g->frame_patch)
+        patch_prologue(g, frame_size(g));
+    row->code_size = g->size - g->start;
+    row->frame_size = g->frame_patch ? frame_size(g) : 0;
+    row->sites_size = (uint32_t)g->sites.size - row->sites_first;
     return true;
 }
 
-static bool finish(struct gen *g, uint32_t start, struct buf *ret_piece, struct err *err)
+/* What was made before the function at hand. */
+struct mark {
+    uint32_t size;
+    size_t relocations, pads, sites;
+};
+
+static struct mark mark_of(const struct gen *g)
 {
-    put_traps(g);
-    if (g->failed || frame_size(g) > FRAME_MAX)
-        return err_set(err, ERR_LIMIT, "the code of a function is too large, or there is no memory for it");
-    patch_prologue(g, frame_size(g));
-    return write_piece(g, start, ret_piece, err);
+    return (struct mark){g->size, g->relocations.count, g->pads.count, g->sites.size};
+}
+
+static void back_to(struct gen *g, const struct mark *mark)
+{
+    g->size = mark->size;
+    g->relocations.count = mark->relocations;
+    g->pads.count = mark->pads;
+    g->sites.size = mark->sites;
+    g->funcs.count--;
+}
+
+static bool read_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
+                      struct err *err)
+{
+    static const struct wasm_visitor visitor = {begin, visit};
+    const struct wasm_module *module = unit->module;
+    begin_function(g, unit, CODE_FUNC, func, wasm_func_type(module, func),
+                   module->types[module->funcs[func].type].hash);
+    g->err = err;
+    return wasm_body_read(module, func, scratch, &visitor, g, err);
 }
 
 bool fast_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
-               struct buf *ret_piece, struct err *err)
+               struct err *err)
 {
-    static const struct wasm_visitor visitor = {begin, visit};
-    g->unit = unit;
-    g->func_type = wasm_func_type(unit->module, func);
-    g->err = err;
+    struct mark mark = mark_of(g);
     g->large_frame = false;
-    fast_reset(g);
-    if (!wasm_body_read(unit->module, func, scratch, &visitor, g, err))
+    if (!read_body(g, unit, func, scratch, err))
         return false;
     if (!g->large_frame && frame_size(g) > PAGE) { /* more operands than anybody has: once more, touching each page */
-        fast_reset(g);
+        back_to(g, &mark);
         g->large_frame = true;
-        if (!wasm_body_read(unit->module, func, scratch, &visitor, g, err))
+        if (!read_body(g, unit, func, scratch, err))
             return false;
     }
-    return finish(g, unit->module->funcs[func].body, ret_piece, err);
+    return finish(g, err);
 }
 
 /* ---- functions without a body ---- */
 
-static void begin_without_body(struct gen *g, const struct unit *unit, const struct wasm_functype *type,
-                               struct err *err)
-{
-    static const struct wasm_op nowhere = {.code = OP_NOP};
-    g->unit = unit;
-    g->func_type = type;
-    g->err = err;
-    g->large_frame = false;
-    fast_reset(g);
-    g->op = &nowhere;
-    g->local_count = 0;
-    g->locals_end = g->frame_end = CONTEXT_CELL;
-}
+static const struct wasm_functype nothing = {0};
 
 /* Parameters become locals, and the array of cells that the host function gets lies behind them. */
-bool fast_thunk(struct gen *g, const struct unit *unit, uint32_t func, struct buf *ret_piece, struct err *err)
+bool fast_thunk(struct gen *g, const struct unit *unit, uint32_t func, struct err *err)
 {
-    const struct wasm_functype *type = wasm_func_type(unit->module, func);
-    begin_without_body(g, unit, type, err);
-    if (!reserve_symbols(g) || !place_locals(g, type->params, type->param_count) || !code_room(g, 4096))
-        return err_memory(err);
+    const struct wasm_module *module = unit->module;
+    const struct wasm_functype *type = wasm_func_type(module, func);
     uint32_t count = type->param_count > type->result_count ? type->param_count : type->result_count;
+    begin_function(g, unit, CODE_THUNK, func, type, module->types[module->funcs[func].type].hash);
+    g->err = err;
+    g->large_frame = false;
+    if (!place_locals(g, type->params, type->param_count))
+        return false;
     int32_t cells = (g->locals_end - (int32_t)(sizeof(union cell) * (count + 1))) & ~15;
     g->large_frame |= -cells > PAGE / 2;
     put_prologue(g);
@@ -274,7 +303,19 @@ bool fast_thunk(struct gen *g, const struct unit *unit, uint32_t func, struct bu
         g->stack[i].cell = cells + (int32_t)sizeof(union cell) * (int32_t)i;
     }
     return_code(g);
-    return finish(g, 0, ret_piece, err);
+    return finish(g, err);
+}
+
+bool fast_init(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch, struct err *err)
+{
+    begin_function(g, unit, CODE_INIT, 0, &nothing, 0);
+    g->err = err;
+    g->large_frame = false;
+    put_prologue(g);
+    if (!init_all(g, scratch))
+        return false;
+    return_code(g);
+    return finish(g, err);
 }
 
 static const char *const signatures[HELPER_COUNT] = {
@@ -284,15 +325,11 @@ static const char *const signatures[HELPER_COUNT] = {
 };
 
 /* The helper's arguments come as words in the registers of parameters, and go to those of the C convention. */
-bool fast_routine(struct gen *g, enum helper helper, struct buf *ret_piece, struct err *err)
+static void put_helper(struct gen *g, enum helper helper)
 {
-    static const struct wasm_functype nothing = {0};
     static const reg from[] = PARAM_INTS, to[] = C_PARAM_INTS;
     const char *signature = signatures[helper];
     struct moves moves = {0};
-    begin_without_body(g, &g->units[0], &nothing, err);
-    if (!code_room(g, 4096))
-        return err_memory(err);
     put_prologue(g);
     PUT(g, host_enter);
     for (unsigned i = 0; signature[3 + i]; i++)
@@ -306,31 +343,21 @@ bool fast_routine(struct gen *g, enum helper helper, struct buf *ret_piece, stru
     else if (signature[0] == 'r')
         PUT(g, helper_check_reference);
     PUT(g, leave);
-    return finish(g, 0, ret_piece, err);
 }
 
-/* The constants of all stencils, as a function that nobody calls. */
-bool fast_pool(struct gen *g, struct buf *ret_piece, struct err *err)
+bool fast_routine(struct gen *g, enum routine routine, struct err *err)
 {
-    static const struct wasm_functype nothing = {0};
-    begin_without_body(g, &g->units[0], &nothing, err);
-    if (!code_room(g, stencil_pool_size))
-        return err_memory(err);
-    memcpy(g->code, stencil_pool, stencil_pool_size);
-    g->size = stencil_pool_size;
-    return write_piece(g, 0, ret_piece, err);
-}
-
-bool fast_init(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch, struct buf *ret_piece,
-               struct err *err)
-{
-    static const struct wasm_functype nothing = {0};
-    begin_without_body(g, unit, &nothing, err);
-    if (!reserve_symbols(g) || !code_room(g, 4096))
-        return err_memory(err);
-    put_prologue(g);
-    if (!init_all(g, scratch))
-        return false;
-    return_code(g);
-    return finish(g, 0, ret_piece, err);
+    struct code_func *row = begin_function(g, &g->units[0], CODE_ROUTINE, (uint32_t)routine, &nothing, 0);
+    g->err = err;
+    g->large_frame = false;
+    g->frame_patch = 0;
+    if (routine < (enum routine)HELPER_COUNT) {
+        put_helper(g, (enum helper)routine);
+    } else if (routine == ROUTINE_stencil_pool && code_room(g, stencil_pool_size)) {
+        memcpy(g->code + g->size, stencil_pool, stencil_pool_size);
+        g->size += stencil_pool_size;
+    }
+    if (row)
+        row->unit = 0;
+    return finish(g, err);
 }

@@ -17,6 +17,7 @@
 #include "codegen/fast/arch.h"
 #include "codegen/fast/stencil.h"
 #include "codegen/piece.h"
+#include "image/sites.h"
 #include "wasm/body.h"
 
 #define NO_REG 0xffu
@@ -43,9 +44,11 @@ enum value_kind {
 struct value {
     uint8_t kind, type;
     reg reg;
-    uint32_t local;
-    int32_t cell; /* home, from the frame pointer; 0 when popped values have none */
-    uint64_t bits;
+    int32_t cell; /* home, from the frame pointer */
+    union {
+        uint64_t bits;
+        uint32_t local;
+    };
 };
 
 struct local {
@@ -75,7 +78,6 @@ struct control {
     enum wasm_frame_kind kind;
     bool dead;          /* its beginning cannot be reached */
     bool joined;        /* something branches to its end, and `state` says how; of a loop: always */
-    bool has_else;
     uint32_t height;    /* operands below the parameters */
     struct wasm_functype type;
     struct label label;
@@ -100,6 +102,7 @@ struct trap_stub {
 /* What is filled into a stencil. */
 struct holes {
     reg a, b, c, d, x, y, z, w; /* registers in the order of their numbers in struct stencil_field */
+    reg none;                   /* 0: QUICK_NONE */
     int32_t imm, imm2, shift;
     uint64_t imm64;
     struct label *taken;
@@ -113,12 +116,19 @@ struct condition {
     struct holes holes;
 };
 
+/* The four bytes at `at`, a number so far, become that number plus the distance to the symbol from behind them. Symbols
+ * are the functions of all units, counted, and behind them the routines. */
+struct fast_relocation {
+    uint32_t at, symbol;
+};
+
 struct gen {
     /* The code: grows, so that places in it are offsets. */
     uint8_t *code;
     uint32_t size, capacity;
 
     const struct unit *units, *unit;
+    uint32_t unit_count;
     const struct wasm_functype *func_type;
     const struct wasm_body_state *body;
     const struct wasm_op *op;
@@ -146,12 +156,16 @@ struct gen {
 
     VEC(struct control) controls;
     VEC(struct trap_stub) traps;
-    VEC(struct code_site) sites;
+    const uint32_t *unit_first; /* per unit and one past the last: the symbol of its function 0 */
+
+    /* What was made, one function behind the other; offsets are places in `code`. */
+    uint32_t start; /* of the function at hand */
+    VEC(struct code_func) funcs; /* sites_first in `sites` */
+    VEC(struct fast_relocation) relocations;
     VEC(struct code_pad) pads;
-    VEC(struct piece_relocation) relocations;
-    VEC(struct piece_symbol) symbols;
-    uint32_t *symbol_of; /* per function of the unit: its symbol's number + 1, or 0 */
-    uint32_t symbol_of_count;
+    struct buf sites;    /* streams of image/sites.h */
+    struct sites site;   /* the last entry in the stream, or where it begins */
+    uint32_t site_off, site_wasm; /* the entry behind it, written once code belongs to it */
 
     struct err *err;
     bool failed; /* out of memory, or too much code: everything goes on harmlessly until the end */
@@ -160,7 +174,12 @@ struct gen {
 /* ---- code.c: bytes, holes, fixups ---- */
 
 /* Room for an instruction's code and whatever goes with it. */
-bool code_room(struct gen *g, uint32_t size);
+#define CODE_SLACK 64u /* stencils are copied in steps that may write behind their end */
+bool code_grow(struct gen *g, uint32_t size);
+static inline bool code_room(struct gen *g, uint32_t size)
+{
+    return g->capacity - g->size >= size + CODE_SLACK || code_grow(g, size);
+}
 void put(struct gen *g, enum stencil_name name, const struct holes *holes);
 #define PUT(g, name, ...) put((g), STENCIL_##name, &(struct holes){__VA_ARGS__})
 /* The four bytes at `at` are to hold the distance from behind them to the label. */
@@ -174,7 +193,18 @@ void code_fill(struct gen *g, const struct stencil_field *field, uint32_t start,
 /* What follows may trap, or be returned to, on behalf of the current instruction. */
 void mark_site(struct gen *g);
 void put_traps(struct gen *g);
-uint32_t symbol_number(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func);
+static inline uint32_t symbol_of(const struct gen *g, uint32_t unit, uint32_t func)
+{
+    return g->unit_first[unit] + func;
+}
+
+static inline uint32_t symbol_of_routine(const struct gen *g, enum routine routine)
+{
+    return g->unit_first[g->unit_count] + routine;
+}
+
+/* The site that was begun last is written. */
+void put_site(struct gen *g);
 
 /* ---- registers.c: who is where ---- */
 
@@ -182,7 +212,13 @@ uint32_t symbol_number(struct gen *g, enum code_func_kind kind, uint32_t unit, u
 reg reg_alloc(struct gen *g, bool vec);
 /* This one: whoever has it gives it up. */
 void reg_take(struct gen *g, reg r);
-void reg_free(struct gen *g, reg r);
+static inline void reg_free(struct gen *g, reg r)
+{
+    g->regs.used &= ~(1u << r);
+    g->regs.dirty &= ~(1u << r);
+    g->regs.operands &= ~(1u << r);
+}
+
 void reg_pin(struct gen *g, reg r);
 void move_reg(struct gen *g, reg to, reg from);
 void load_cell(struct gen *g, enum type type, reg to, int32_t cell);
@@ -206,8 +242,26 @@ void push_const(struct gen *g, enum type type, uint64_t bits);
 void push_local(struct gen *g, uint32_t local);
 void push_cell(struct gen *g, enum type type);
 /* The topmost value; its register, if it has one of its own, is pinned and must be given on or freed. */
-struct value value_pop(struct gen *g);
-void value_free(struct gen *g, const struct value *value);
+static inline struct value value_pop(struct gen *g)
+{
+    struct value value = g->stack[--g->depth];
+    if (value.kind == VALUE_REG) {
+        g->regs.owner[value.reg] = OWNER_NOBODY;
+        g->pinned |= 1u << value.reg;
+    } else if (value.kind == VALUE_LOCAL) {
+        g->alias_count--;
+        reg r = g->locals[value.local].reg;
+        g->pinned |= r == NO_REG ? 0 : 1u << r;
+    }
+    return value;
+}
+
+static inline void value_free(struct gen *g, const struct value *value)
+{
+    if (value->kind == VALUE_REG)
+        reg_free(g, value->reg);
+}
+
 /* A register that holds it, to be read only; pinned. */
 reg value_reg(struct gen *g, struct value *value);
 /* A register that holds it and may be overwritten: no longer the value's, nor anybody else's. Pinned. */
@@ -294,16 +348,20 @@ void put_entry(struct gen *g, uint32_t table, reg index, reg to, enum trap trap)
 void loop_prepare(struct gen *g, const struct wasm_op *op);
 
 /* ---- function.c ---- */
-/* Everything empty, but with the memory of the last function. */
-void fast_reset(struct gen *g);
-void fast_free(struct gen *g);
-/* Append the piece of a function, of an import's thunk, of a helper's routine or of the late initializers. */
-bool fast_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
-               struct buf *ret_piece, struct err *err);
-bool fast_thunk(struct gen *g, const struct unit *unit, uint32_t func, struct buf *ret_piece, struct err *err);
-bool fast_routine(struct gen *g, enum helper helper, struct buf *ret_piece, struct err *err);
-bool fast_pool(struct gen *g, struct buf *ret_piece, struct err *err);
-bool fast_init(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch, struct buf *ret_piece,
+bool fast_open(struct gen *g, const struct unit *units, uint32_t unit_count, const uint32_t *unit_first,
                struct err *err);
+void fast_free(struct gen *g);
+/* Nothing was made yet. */
+void fast_reset(struct gen *g);
+/* Append a function, the thunk of an import, the late initializers of a unit, the routine of a helper, or the constants
+ * of all stencils. */
+bool fast_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
+               struct err *err);
+bool fast_thunk(struct gen *g, const struct unit *unit, uint32_t func, struct err *err);
+bool fast_init(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch, struct err *err);
+bool fast_routine(struct gen *g, enum routine routine, struct err *err);
+
+/* piece.c: the only function that was made, as a piece for a linker of other generators' pieces. */
+bool fast_piece(const struct gen *g, struct buf *ret_piece, struct err *err);
 
 #endif

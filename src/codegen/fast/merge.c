@@ -105,24 +105,17 @@ static int32_t cell_there(const struct gen *g, const struct view *view, uint32_t
     return cell;
 }
 
-/* The register that has this owner in a state, or NO_REG. */
-static reg holder(const struct state *state, bool operand, uint32_t owner)
+/* What is in registers now, as the label sees it: mostly what the generator sees. No register is the instruction's own
+ * at a branch. */
+static const struct state *seen_there(const struct gen *g, const struct view *view, struct state *ret)
 {
-    uint32_t mask = state->used & (operand ? state->operands : ~state->operands);
-    for (; mask; mask &= mask - 1)
-        if (state->owner[__builtin_ctz(mask)] == owner)
-            return (reg)__builtin_ctz(mask);
-    return NO_REG;
-}
-
-/* What is in registers now, as the label sees it. */
-static void seen_there(const struct gen *g, const struct view *view, struct state *ret)
-{
+    if (!view->down || !g->regs.operands)
+        return &g->regs;
     *ret = (struct state){0};
     for (uint32_t left = g->regs.used; left; left &= left - 1) {
         reg r = (reg)__builtin_ctz(left);
         uint32_t owner = g->regs.owner[r];
-        if (owner == OWNER_NOBODY || ((g->regs.operands & bit(r)) && !position_there(view, owner, &owner)))
+        if ((g->regs.operands & bit(r)) && !position_there(view, owner, &owner))
             continue;
         ret->owner[r] = owner;
         ret->used |= bit(r);
@@ -134,6 +127,7 @@ static void seen_there(const struct gen *g, const struct view *view, struct stat
         for (uint32_t left = ret->operands; left; left &= left - 1)
             if (ret->owner[__builtin_ctz(left)] >= view->height)
                 ret->dirty |= left & -left;
+    return ret;
 }
 
 static enum type type_there(const struct gen *g, const struct view *view, bool operand, uint32_t owner)
@@ -163,40 +157,66 @@ static void move_cells(struct gen *g, const struct view *view)
     }
 }
 
+/* Registers that hold the same in both. */
+static uint32_t same_in(const struct state *one, const struct state *other)
+{
+    uint32_t same = 0;
+    for (uint32_t left = one->used & other->used & ~(one->operands ^ other->operands); left; left &= left - 1) {
+        unsigned r = (unsigned)__builtin_ctz(left);
+        same |= (uint32_t)(one->owner[r] == other->owner[r]) << r;
+    }
+    return same;
+}
+
+/* The register of `mask` that has this owner in a state, or NO_REG. */
+static reg holder(const struct state *state, uint32_t mask, bool operand, uint32_t owner)
+{
+    for (mask &= operand ? state->operands : ~state->operands; mask; mask &= mask - 1)
+        if (state->owner[__builtin_ctz(mask)] == owner)
+            return (reg)__builtin_ctz(mask);
+    return NO_REG;
+}
+
+static void store_home(struct gen *g, const struct view *view, const struct state *state, reg r)
+{
+    bool operand = state->operands & bit(r);
+    uint32_t owner = state->owner[r];
+    store_cell(g, type_there(g, view, operand, owner), r, home_there(g, view, operand, owner));
+}
+
+static void load_home(struct gen *g, const struct view *view, const struct state *state, reg r)
+{
+    bool operand = state->operands & bit(r);
+    uint32_t owner = state->owner[r];
+    load_cell(g, type_there(g, view, operand, owner), r, home_there(g, view, operand, owner));
+}
+
 /* From one state to another, both as the label sees them: stores, then moves, then loads. */
 static void conform(struct gen *g, const struct view *view, const struct state *from, const struct state *to)
 {
-    struct moves moves = {0};
-    for (uint32_t left = from->used; left; left &= left - 1) {
-        reg r = (reg)__builtin_ctz(left);
-        bool operand = from->operands & bit(r);
-        reg there = holder(to, operand, from->owner[r]);
+    uint32_t same = same_in(from, to), others = to->used & ~same;
+    struct moves moves;
+    moves.count = 0;
+    for (uint32_t left = same & from->dirty & ~to->dirty; left; left &= left - 1)
+        store_home(g, view, from, (reg)__builtin_ctz(left));
+    for (uint32_t left = from->used & ~same; left; left &= left - 1) {
+        reg r = (reg)__builtin_ctz(left), there = holder(to, others, from->operands & bit(r), from->owner[r]);
         if ((from->dirty & bit(r)) && (there == NO_REG || !(to->dirty & bit(there))))
-            store_cell(g, type_there(g, view, operand, from->owner[r]), r,
-                       home_there(g, view, operand, from->owner[r]));
-        if (there != NO_REG)
+            store_home(g, view, from, r);
+        if (there != NO_REG) {
             move_add(&moves, there, r);
+            others &= ~bit(there);
+        }
     }
     move_all(g, &moves);
-    for (uint32_t left = to->used; left; left &= left - 1) {
-        reg r = (reg)__builtin_ctz(left);
-        bool operand = to->operands & bit(r);
-        if (holder(from, operand, to->owner[r]) == NO_REG)
-            load_cell(g, type_there(g, view, operand, to->owner[r]), r, home_there(g, view, operand, to->owner[r]));
-    }
+    for (; others; others &= others - 1)
+        load_home(g, view, to, (reg)__builtin_ctz(others));
 }
 
 static bool conforms(const struct state *from, const struct state *to)
 {
-    uint32_t both = from->used & to->used;
-    for (uint32_t left = both; left; left &= left - 1) {
-        unsigned r = (unsigned)__builtin_ctz(left);
-        bool same = from->owner[r] == to->owner[r] && !((from->operands ^ to->operands) >> r & 1);
-        if (!same)
-            return false;
-    }
-    /* Nothing to load, nothing to store. */
-    return both == to->used && !(from->dirty & ~to->dirty);
+    /* Nothing to load, nothing to store, nothing to move. */
+    return !(to->used & ~from->used) && !(from->dirty & ~to->dirty) && same_in(from, to) == to->used;
 }
 
 bool branch_is_plain(struct gen *g, const struct control *to)
@@ -210,21 +230,20 @@ bool branch_is_plain(struct gen *g, const struct control *to)
             return false;
     if (!to->joined)
         return true;
-    seen_there(g, &view, &seen);
-    return conforms(&seen, &to->state);
+    return conforms(seen_there(g, &view, &seen), &to->state);
 }
 
 void branch_conform(struct gen *g, struct control *to)
 {
     struct view view = view_of(g, to);
-    struct state seen;
+    struct state copy;
+    const struct state *seen = seen_there(g, &view, &copy);
     code_room(g, 2048);
     move_cells(g, &view);
-    seen_there(g, &view, &seen);
     if (to->joined) {
-        conform(g, &view, &seen, &to->state);
+        conform(g, &view, seen, &to->state);
     } else {
-        to->state = seen;
+        to->state = *seen;
         to->joined = true;
     }
 }

@@ -76,13 +76,6 @@ void reg_take(struct gen *g, reg r)
     g->pinned |= bit(r);
 }
 
-void reg_free(struct gen *g, reg r)
-{
-    g->regs.used &= ~bit(r);
-    g->regs.dirty &= ~bit(r);
-    g->regs.operands &= ~bit(r);
-}
-
 void reg_pin(struct gen *g, reg r)
 {
     g->pinned |= bit(r);

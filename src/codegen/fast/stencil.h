@@ -1,8 +1,8 @@
 /* Stencils as the generator sees them: machine code of one operation each, with holes to be filled in.
  *
  * Made when mayfly is built: stencils.py has clang compile `stencils/` and finds the holes by looking at what the
- * assembler makes of other registers and numbers in their places. Every stencil has a long form, whose immediates have
- * 32 bits, and a short one where all of them fit in eight bits (the same as the long one where that gains nothing).
+ * assembler makes of other registers and numbers in their places. Every stencil has a form whose
+ * immediates have 32 bits, and one for those that all fit in eight bits (the same one where that gains nothing).
  *
  * Register numbers are the architecture's. A hole for a register is filled by or-ing the number's bits into the code,
  * which has zeros there.
@@ -10,6 +10,7 @@
 #ifndef MAYFLY_FAST_STENCIL_H
 #define MAYFLY_FAST_STENCIL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a hole wants. Operands: A, B, C, D, X, Y, Z, W in this order. */
@@ -31,10 +32,19 @@ struct stencil_field {
     uint8_t shift, rex, rex_shift;
 };
 
+/* Most stencils are filled in without a look at their fields (`quick`): registers are bits of the first eight bytes, and
+ * there is one immediate, or none: then one is written behind the end. */
+#define QUICK_REGS 3
+#define QUICK_NONE 8 /* the number of an operand that is always 0 */
 struct stencil_form {
     uint16_t code;   /* offset in the bytes, in units of eight */
-    uint16_t fields; /* first one's row */
+    uint16_t fields; /* first one's row; those of registers come first */
     uint8_t size, field_count;
+    bool quick;
+    uint8_t imm_at, imm; /* where, and which */
+    struct {
+        uint8_t arg, shift, high_shift; /* of the lower three bits and of the fourth */
+    } regs[QUICK_REGS];
 };
 
 struct stencil {

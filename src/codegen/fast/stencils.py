@@ -597,6 +597,24 @@ def numbers(values):
     return "".join("    " + ", ".join(map(str, values[i:i + 24])) + ",\n" for i in range(0, len(values), 24))
 
 
+QUICK_REGS = 3
+
+
+def quick(code, fields):
+    """How all holes are filled at once, where eight bytes hold the registers and there is one number or none."""
+    regs = [f for f in fields if f.hole == "HOLE_REG"]
+    others = [f for f in fields if f.hole != "HOLE_REG"]
+    number = others[0] if others else None
+    if len(code) > 16 or len(regs) > QUICK_REGS or len(others) > 1 or any(max(f.at, f.rex) > 7 for f in regs):
+        return "false, 0, 0, {{0}}"
+    if number and not (number.hole == "HOLE_IMM32" or (number.hole == "HOLE_IMM8" and number.at == len(code) - 1)):
+        return "false, 0, 0, {{0}}"
+    rows = [f"{{{f.arg}, {f.at * 8 + f.shift}, {f.rex * 8 + f.rex_shift}}}" for f in regs]
+    rows += ["{QUICK_NONE, 0, 0}"] * (QUICK_REGS - len(rows))
+    at, arg = (number.at, number.arg) if number else (len(code), 0)
+    return f"true, {at}, {arg}, {{{', '.join(rows)}}}"
+
+
 class Tables:
     """Code and fields of all forms, each once."""
 
@@ -610,7 +628,7 @@ class Tables:
         if tuple(fields) not in self.known:
             self.known[tuple(fields)] = len(self.fields)
             self.fields += fields
-        return f"{{{self.known[code]}, {self.known[tuple(fields)]}, {len(code)}, {len(fields)}}}"
+        return f"{{{self.known[code]}, {self.known[tuple(fields)]}, {len(code)}, {len(fields)}, {quick(code, fields)}}}"
 
 
 def tables_in_c(stencils, made, pool):

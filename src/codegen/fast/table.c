@@ -121,8 +121,7 @@ EMIT(ref_func)
         PUT(g, reference_words, .a = to, .b = REG_SCRATCH_2);
     } else {
         bool host = place->link == FUNC_HOST;
-        uint32_t symbol = host ? symbol_number(g, CODE_THUNK, g->unit->index, op->a)
-                               : symbol_number(g, CODE_FUNC, place->unit, place->func);
+        uint32_t symbol = host ? symbol_of(g, g->unit->index, op->a) : symbol_of(g, place->unit, place->func);
         int64_t delta = place->link == FUNC_DIRECT ? place->context_delta : 0;
         PUT(g, reference_here, .a = to, .callee = symbol, .imm = (int32_t)delta, .imm2 = INT32_MAX);
     }

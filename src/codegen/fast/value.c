@@ -105,32 +105,6 @@ void push_local(struct gen *g, uint32_t local)
     g->aliases[g->alias_count++] = g->depth - 1;
 }
 
-static void forget_aliases(struct gen *g)
-{
-    while (g->alias_count && g->aliases[g->alias_count - 1] >= g->depth)
-        g->alias_count--;
-}
-
-struct value value_pop(struct gen *g)
-{
-    struct value value = g->stack[--g->depth];
-    if (value.kind == VALUE_REG) {
-        g->regs.owner[value.reg] = OWNER_NOBODY;
-        g->pinned |= bit(value.reg);
-    } else if (value.kind == VALUE_LOCAL) {
-        g->alias_count--;
-        if (g->locals[value.local].reg != NO_REG)
-            g->pinned |= bit(g->locals[value.local].reg);
-    }
-    return value;
-}
-
-void value_free(struct gen *g, const struct value *value)
-{
-    if (value->kind == VALUE_REG)
-        reg_free(g, value->reg);
-}
-
 static reg bind_local(struct gen *g, uint32_t number)
 {
     struct local *local = &g->locals[number];

@@ -1,6 +1,10 @@
 /* Atomic accesses at the address B, sequentially consistent. The address is aligned, or the access has trapped. */
 #include "stencil.h"
 
+#if defined(__aarch64__) /* no calls to functions that look which instructions there are */
+#pragma clang attribute push(__attribute__((target("no-outline-atomics"))), apply_to = function)
+#endif
+
 /* A = memory at B; the store is of A. `prefix`: i32 or i64, which are the same for a narrow T. */
 #define LOAD_STORE(prefix, T, load, store)                                                                             \
     STENCIL(prefix##_atomic_##load##_ra)                                                                               \
@@ -58,3 +62,7 @@ STENCIL(atomic_fence)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     NEXT;
 }
+
+#if defined(__aarch64__)
+#pragma clang attribute pop
+#endif

@@ -33,8 +33,7 @@
         A = UNSIGNED_##to(n);                                                                                          \
         NEXT;                                                                                                          \
     }
-#define SIGNED(to, from, V, T, end, low)                                                                               \
-    TRUNCATE(from##_s, to, from, V, T, "fcvtzs", (low) && x < (from)(end))
+#define SIGNED(to, from, V, T, end, low) TRUNCATE(from##_s, to, from, V, T, "fcvtzs", (low) && x < (from)(end))
 #define UNSIGNED(to, from, V, T, end) TRUNCATE(from##_u, to, from, V, T, "fcvtzu", x > -1 && x < (from)(end) * 2)
 #define UNSIGNED_32 UNSIGNED
 #define UNSIGNED_64 UNSIGNED
@@ -82,7 +81,7 @@
         from x = LOW(V, X);                                                                                            \
         u64 n = (u64)i64_OF_##from((V)X);                                                                              \
         if (UNLIKELY(n >> 32))                                                                                         \
-            n = x > 0 ? (T)-1 : 0;                                                                                     \
+            n = x > 0 ? (T) - 1 : 0;                                                                                   \
         A = n;                                                                                                         \
         NEXT;                                                                                                          \
     }

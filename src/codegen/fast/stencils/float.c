@@ -23,8 +23,8 @@ BOTH(BINARY, sub, -)
 BOTH(BINARY, mul, *)
 BOTH(BINARY, div, /)
 
-/* X = the lesser or greater of X and Y. Equal ones differ at most in their sign, which is or-ed or and-ed; NaNs give what
- * their sum is. */
+/* X = the lesser or greater of X and Y. Equal ones differ at most in their sign, which is or-ed or and-ed; NaNs give
+ * what their sum is. */
 #if defined(__aarch64__)
 #define EXTREME(name, V, T, operator, join, expression)                                                                \
     STENCIL(name##_rr)                                                                                                 \

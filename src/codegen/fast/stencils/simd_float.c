@@ -1,88 +1,73 @@
 /* Vectors of floats, and conversions between them and vectors of integers. */
 #include "vector.h"
 
-/* X = X op Y; x and y are they, as V. */
-#define BINARY(name, V, expression)                                                                                    \
-    STENCIL(name##_rr)                                                                                                 \
-    {                                                                                                                  \
-        FREE_UNUSED;                                                                                                   \
-        V x = (V)X, y = (V)Y;                                                                                          \
-        X = (v128)(expression);                                                                                        \
-        NEXT;                                                                                                          \
-    }
-/* X = op(Y) */
-#define UNARY(name, V, expression)                                                                                     \
-    STENCIL(name)                                                                                                      \
-    {                                                                                                                  \
-        FREE_UNUSED;                                                                                                   \
-        V y = (V)Y;                                                                                                    \
-        X = (v128)(expression);                                                                                        \
-        NEXT;                                                                                                          \
-    }
-
-/* The lesser or greater of x and y. FIRST: x if it compares so, otherwise y. Equal ones differ at most in their sign,
- * which is or-ed or and-ed; NaNs give what their sum is. */
+/* FIRST: x if it compares so with y, otherwise y; as bits.
+ * EXTREME: the lesser or greater of x and y. Equal ones differ at most in their sign, which is or-ed or and-ed; NaNs
+ * give what their sum is. */
 #if defined(__aarch64__)
 #define FIRST(bits, what, letter, operator, x, y)                                                                      \
     (((bits)(x operator y) & (bits)(x)) | (~(bits)(x operator y) & (bits)(y)))
-#define EXTREME(name, V, bits, what, letter, operator, join, suffix) BINARY(name, V, v##what##q_##suffix(x, y))
+#define EXTREME(name, V, bits, what, letter, operator, join, suffix) VECTOR_BINARY(name, V, v##what##q_##suffix(x, y))
 #else
 #define FIRST(bits, what, letter, operator, x, y) (bits) __builtin_ia32_##what##p##letter(x, y)
 #define EXTREME(name, V, bits, what, letter, operator, join, suffix)                                                   \
-    BINARY(name, V, __builtin_ia32_blendvp##letter(x + y,                                                              \
-           (V)(FIRST(bits, what, letter, operator, y, x) join FIRST(bits, what, letter, operator, x, y)),              \
-           (V)((x == x) & (y == y))))
+    VECTOR_BINARY(name, V,                                                                                             \
+                  __builtin_ia32_blendvp##letter(                                                                      \
+                      x + y,                                                                                           \
+                      (V)(FIRST(bits, what, letter, operator, y, x) join FIRST(bits, what, letter, operator, x, y)),   \
+                      (V)((x == x) & (y == y))))
 #endif
 #define EXTREMES(name, V, bits, letter, suffix)                                                                        \
     EXTREME(name##_min, V, bits, min, letter, <, |, suffix)                                                            \
     EXTREME(name##_max, V, bits, max, letter, >, &, suffix)                                                            \
     EXTREME(name##_relaxed_min, V, bits, min, letter, <, |, suffix)                                                    \
     EXTREME(name##_relaxed_max, V, bits, max, letter, >, &, suffix)                                                    \
-    BINARY(name##_pmin, V, FIRST(bits, min, letter, <, y, x))                                                             \
-    BINARY(name##_pmax, V, FIRST(bits, max, letter, >, y, x))
-
-#define OPERATIONS(name, V, bits, letter, suffix)                                                                      \
-    BINARY(name##_add, V, x + y)                                                                                       \
-    BINARY(name##_sub, V, x - y)                                                                                       \
-    BINARY(name##_mul, V, x *y)                                                                                        \
-    BINARY(name##_div, V, x / y)                                                                                       \
-    EXTREMES(name, V, bits, letter, suffix)                                                                            \
-    BINARY(name##_eq, V, x == y)                                                                                       \
-    BINARY(name##_ne, V, x != y)                                                                                       \
-    BINARY(name##_lt, V, x < y)                                                                                        \
-    BINARY(name##_gt, V, x > y)                                                                                        \
-    BINARY(name##_le, V, x <= y)                                                                                       \
-    BINARY(name##_ge, V, x >= y)                                                                                       \
-    UNARY(name##_neg, V, -y)                                                                                           \
-    UNARY(name##_abs, V, __builtin_elementwise_abs(y))                                                                 \
-    UNARY(name##_sqrt, V, __builtin_elementwise_sqrt(y))                                                               \
-    UNARY(name##_ceil, V, __builtin_elementwise_ceil(y))                                                               \
-    UNARY(name##_floor, V, __builtin_elementwise_floor(y))                                                             \
-    UNARY(name##_trunc, V, __builtin_elementwise_trunc(y))                                                             \
-    UNARY(name##_nearest, V, __builtin_elementwise_roundeven(y))                                                       \
-    MULTIPLY_ADD(name##_relaxed_madd, V, , )                                                                           \
-    MULTIPLY_ADD(name##_relaxed_nmadd, V, -, )
+    VECTOR_BINARY(name##_pmin, V, FIRST(bits, min, letter, <, y, x))                                                   \
+    VECTOR_BINARY(name##_pmax, V, FIRST(bits, max, letter, >, y, x))
 
 /* X = X * Y + Z, or Z - X * Y; rounded twice. */
-#define MULTIPLY_ADD(name, V, sign, _)                                                                                 \
+#define MULTIPLY_ADD(name, V, sign)                                                                                    \
     STENCIL(name)                                                                                                      \
     {                                                                                                                  \
-        V product = sign(V) X *(V)Y;                                                                                   \
+        V product = sign(V) X * (V)Y;                                                                                  \
         X = (v128)(product + (V)Z);                                                                                    \
         NEXT;                                                                                                          \
     }
+
+#define OPERATIONS(name, V, bits, letter, suffix)                                                                      \
+    VECTOR_BINARY(name##_add, V, x + y)                                                                                \
+    VECTOR_BINARY(name##_sub, V, x - y)                                                                                \
+    VECTOR_BINARY(name##_mul, V, x *y)                                                                                 \
+    VECTOR_BINARY(name##_div, V, x / y)                                                                                \
+    EXTREMES(name, V, bits, letter, suffix)                                                                            \
+    VECTOR_BINARY(name##_eq, V, x == y)                                                                                \
+    VECTOR_BINARY(name##_ne, V, x != y)                                                                                \
+    VECTOR_BINARY(name##_lt, V, x < y)                                                                                 \
+    VECTOR_BINARY(name##_gt, V, x > y)                                                                                 \
+    VECTOR_BINARY(name##_le, V, x <= y)                                                                                \
+    VECTOR_BINARY(name##_ge, V, x >= y)                                                                                \
+    VECTOR_UNARY(name##_neg, V, -y)                                                                                    \
+    VECTOR_UNARY(name##_abs, V, __builtin_elementwise_abs(y))                                                          \
+    VECTOR_UNARY(name##_sqrt, V, __builtin_elementwise_sqrt(y))                                                        \
+    VECTOR_UNARY(name##_ceil, V, __builtin_elementwise_ceil(y))                                                        \
+    VECTOR_UNARY(name##_floor, V, __builtin_elementwise_floor(y))                                                      \
+    VECTOR_UNARY(name##_trunc, V, __builtin_elementwise_trunc(y))                                                      \
+    VECTOR_UNARY(name##_nearest, V, __builtin_elementwise_roundeven(y))                                                \
+    MULTIPLY_ADD(name##_relaxed_madd, V, +)                                                                            \
+    MULTIPLY_ADD(name##_relaxed_nmadd, V, -)
+
 OPERATIONS(f32x4, f32x4, u32x4, s, f32)
 OPERATIONS(f64x2, f64x2, u64x2, d, f64)
 
 /* Conversions from integers, and between floats. */
 #define LOW_TWO(V, vector) __builtin_shufflevector((V)(vector), (V)(vector), 0, 1)
 #define ZERO_ABOVE(T, vector) __builtin_shufflevector(vector, (T){}, 0, 1, 2, 3)
-UNARY(f32x4_convert_i32x4_s, s32x4, __builtin_convertvector(y, f32x4))
-UNARY(f32x4_convert_i32x4_u, u32x4, __builtin_convertvector(y, f32x4))
-UNARY(f64x2_convert_low_i32x4_s, s32x4, __builtin_convertvector(LOW_TWO(s32x4, y), f64x2))
-UNARY(f64x2_convert_low_i32x4_u, u32x4, __builtin_convertvector(LOW_TWO(u32x4, y), f64x2))
-UNARY(f64x2_promote_low_f32x4, f32x4, __builtin_convertvector(LOW_TWO(f32x4, y), f64x2))
-UNARY(f32x4_demote_f64x2_zero, f64x2, ZERO_ABOVE(f32x2, __builtin_convertvector(y, f32x2)))
+VECTOR_UNARY(f32x4_convert_i32x4_s, s32x4, __builtin_convertvector(y, f32x4))
+VECTOR_UNARY(f32x4_convert_i32x4_u, u32x4, __builtin_convertvector(y, f32x4))
+VECTOR_UNARY(f64x2_convert_low_i32x4_s, s32x4, __builtin_convertvector(LOW_TWO(s32x4, y), f64x2))
+VECTOR_UNARY(f64x2_convert_low_i32x4_u, u32x4, __builtin_convertvector(LOW_TWO(u32x4, y), f64x2))
+VECTOR_UNARY(f64x2_promote_low_f32x4, f32x4, __builtin_convertvector(LOW_TWO(f32x4, y), f64x2))
+VECTOR_UNARY(f32x4_demote_f64x2_zero, f64x2, ZERO_ABOVE(f32x2, __builtin_convertvector(y, f32x2)))
 
 /* To the nearest integer that the type holds, a NaN to 0. */
 #if defined(__aarch64__)
@@ -91,7 +76,7 @@ UNARY(f32x4_demote_f64x2_zero, f64x2, ZERO_ABOVE(f32x2, __builtin_convertvector(
 #define F64_TO_S32(y) vcombine_s32(vqmovn_s64(vcvtq_s64_f64(y)), vdup_n_s32(0))
 #define F64_TO_U32(y) vcombine_u32(vqmovn_u64(vcvtq_u64_f64(y)), vdup_n_u32(0))
 #else
-/* The instruction gives the smallest integer for all that does not fit; the bits of that, inverted, are the greatest. */
+/* For all that does not fit, the instruction gives the smallest integer; its bits inverted are the greatest. */
 #define F32_TO_S32(y)                                                                                                  \
     ({                                                                                                                 \
         f32x4 number = (f32x4)((u32x4)(y == y) & (u32x4)y);                                                            \
@@ -119,9 +104,9 @@ UNARY(f32x4_demote_f64x2_zero, f64x2, ZERO_ABOVE(f32x2, __builtin_convertvector(
     })
 #endif
 #define TRUNCATE(from, zero, FROM, V)                                                                                  \
-    UNARY(i32x4_trunc_sat_##from##_s##zero, V, FROM##_TO_S32(y))                                                       \
-    UNARY(i32x4_trunc_sat_##from##_u##zero, V, FROM##_TO_U32(y))                                                       \
-    UNARY(i32x4_relaxed_trunc_##from##_s##zero, V, FROM##_TO_S32(y))                                                   \
-    UNARY(i32x4_relaxed_trunc_##from##_u##zero, V, FROM##_TO_U32(y))
+    VECTOR_UNARY(i32x4_trunc_sat_##from##_s##zero, V, FROM##_TO_S32(y))                                                \
+    VECTOR_UNARY(i32x4_trunc_sat_##from##_u##zero, V, FROM##_TO_U32(y))                                                \
+    VECTOR_UNARY(i32x4_relaxed_trunc_##from##_s##zero, V, FROM##_TO_S32(y))                                            \
+    VECTOR_UNARY(i32x4_relaxed_trunc_##from##_u##zero, V, FROM##_TO_U32(y))
 TRUNCATE(f32x4, , F32, f32x4)
 TRUNCATE(f64x2, _zero, F64, f64x2)

@@ -88,7 +88,8 @@ LANES_2(REPLACE, i64x2_replace_lane, u64x2, u64, B)
 LANES_4(REPLACE, f32x4_replace_lane, f32x4, f32, LOW(f32x4, Y))
 LANES_2(REPLACE, f64x2_replace_lane, f64x2, f64, LOW(f64x2, Y))
 
-/* The bytes of `vector` that are named by `index`, of which one with the high bit gives 0. On x86-64, others must be below 16. */
+/* The bytes of `vector` that are named by `index`, of which one with the high bit gives 0. On x86-64, others must be
+ * below 16. */
 #if defined(__aarch64__)
 #define PICK(vector, index) vqtbl1q_u8((u8x16)(vector), (u8x16)(index))
 #define BELOW_16(index) (index)

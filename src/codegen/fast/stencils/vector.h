@@ -1,7 +1,7 @@
 /* Vectors by their lanes, for the stencils that compute with them.
  *
- * What C cannot say so that clang finds the instruction stands in such a file twice: for x86-64 by a builtin, for aarch64
- * by arm_neon.h. */
+ * Where clang does not find the right instruction for the C, a file has both: builtins of x86-64, and what arm_neon.h
+ * calls those of aarch64. */
 #ifndef MAYFLY_STENCIL_VECTOR_H
 #define MAYFLY_STENCIL_VECTOR_H
 
@@ -25,7 +25,7 @@ typedef s64 s64x2 __attribute__((vector_size(16)));
 typedef f32 f32x4 __attribute__((vector_size(16)));
 typedef f64 f64x2 __attribute__((vector_size(16)));
 
-/* Half of one, to be widened or just narrowed. */
+/* Half of one: before it is widened, after it is narrowed. */
 typedef u8 u8x8 __attribute__((vector_size(8)));
 typedef s8 s8x8 __attribute__((vector_size(8)));
 typedef u16 u16x4 __attribute__((vector_size(8)));
@@ -63,11 +63,28 @@ typedef f32 f32x2 __attribute__((vector_size(8)));
         unused = anything;                                                                                             \
     } while (0)
 
+/* X = X op Y, X = op(Y); x and y are they, as V. */
+#define VECTOR_BINARY(name, V, expression)                                                                             \
+    STENCIL(name##_rr)                                                                                                 \
+    {                                                                                                                  \
+        FREE_UNUSED;                                                                                                   \
+        V x = (V)X, y = (V)Y;                                                                                          \
+        X = (v128)(expression);                                                                                        \
+        NEXT;                                                                                                          \
+    }
+#define VECTOR_UNARY(name, V, expression)                                                                              \
+    STENCIL(name)                                                                                                      \
+    {                                                                                                                  \
+        FREE_UNUSED;                                                                                                   \
+        V y = (V)Y;                                                                                                    \
+        X = (v128)(expression);                                                                                        \
+        NEXT;                                                                                                          \
+    }
+
 /* M(..., lane) for every lane. */
 #define LANES_2(M, ...) M(__VA_ARGS__, 0) M(__VA_ARGS__, 1)
 #define LANES_4(M, ...) LANES_2(M, __VA_ARGS__) M(__VA_ARGS__, 2) M(__VA_ARGS__, 3)
-#define LANES_8(M, ...)                                                                                                \
-    LANES_4(M, __VA_ARGS__) M(__VA_ARGS__, 4) M(__VA_ARGS__, 5) M(__VA_ARGS__, 6) M(__VA_ARGS__, 7)
+#define LANES_8(M, ...) LANES_4(M, __VA_ARGS__) M(__VA_ARGS__, 4) M(__VA_ARGS__, 5) M(__VA_ARGS__, 6) M(__VA_ARGS__, 7)
 #define LANES_16(M, ...)                                                                                               \
     LANES_8(M, __VA_ARGS__)                                                                                            \
     M(__VA_ARGS__, 8)                                                                                                  \

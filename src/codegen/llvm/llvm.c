@@ -75,7 +75,7 @@ static bool fill_bench(struct bench *bench, const struct job *job, struct err *e
         return err_set(err, ERR_SYSTEM, "LLVM cannot decode x86-64");
     bench->scratch = wasm_body_scratch_new(err);
     if (bench->scratch && job->options->mix_seed)
-        bench->mixed = mixed_open(job->units, err);
+        bench->mixed = mixed_open(job->units, job->unit_count, err);
     return bench->scratch && (bench->mixed || !job->options->mix_seed);
 }
 

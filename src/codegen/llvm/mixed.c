@@ -6,6 +6,7 @@
 
 struct mixed {
     struct gen gen;
+    uint32_t *unit_first; /* codegen/fast/gen.h */
 };
 
 /* Of neighbours in number, and of neighbours in seed, one says nothing about the other. */
@@ -24,14 +25,12 @@ bool mixed_chooses(uint32_t seed, const struct piece_symbol *symbol)
     return seed && (stir(stir(seed) ^ name) & 1);
 }
 
-struct mixed *mixed_open(const struct unit *units, struct err *err)
+static bool count_symbols(struct mixed *mixed, const struct unit *units, uint32_t count)
 {
-    struct mixed *mixed = mem_alloc(1, sizeof *mixed);
-    if (mixed)
-        mixed->gen.units = units;
-    else
-        err_memory(err);
-    return mixed;
+    mixed->unit_first = mem_alloc((size_t)count + 1, sizeof *mixed->unit_first);
+    for (uint32_t i = 0; mixed->unit_first && i < count; i++)
+        mixed->unit_first[i + 1] = mixed->unit_first[i] + units[i].module->func_count;
+    return mixed->unit_first != NULL;
 }
 
 void mixed_close(struct mixed *mixed)
@@ -39,20 +38,34 @@ void mixed_close(struct mixed *mixed)
     if (!mixed)
         return;
     fast_free(&mixed->gen);
+    mem_free(mixed->unit_first);
     mem_free(mixed);
+}
+
+struct mixed *mixed_open(const struct unit *units, uint32_t count, struct err *err)
+{
+    struct mixed *mixed = mem_alloc(1, sizeof *mixed);
+    if (mixed && count_symbols(mixed, units, count) && fast_open(&mixed->gen, units, count, mixed->unit_first, err))
+        return mixed;
+    mixed_close(mixed);
+    err_memory(err);
+    return NULL;
+}
+
+static bool make(struct gen *g, const struct piece_symbol *symbol, struct wasm_body_scratch *scratch, struct err *err)
+{
+    const struct unit *unit = &g->units[symbol->unit];
+    switch (symbol->kind) {
+    case CODE_FUNC: return fast_body(g, unit, symbol->func, scratch, err);
+    case CODE_THUNK: return fast_thunk(g, unit, symbol->func, err);
+    case CODE_INIT: return fast_init(g, unit, scratch, err);
+    default: return fast_routine(g, (enum routine)symbol->func, err);
+    }
 }
 
 bool mixed_make(struct mixed *mixed, const struct piece_symbol *symbol, struct wasm_body_scratch *scratch,
                 struct buf *ret_piece, struct err *err)
 {
-    struct gen *g = &mixed->gen;
-    const struct unit *unit = &g->units[symbol->unit];
-    switch (symbol->kind) {
-    case CODE_FUNC: return fast_body(g, unit, symbol->func, scratch, ret_piece, err);
-    case CODE_THUNK: return fast_thunk(g, unit, symbol->func, ret_piece, err);
-    case CODE_INIT: return fast_init(g, unit, scratch, ret_piece, err);
-    default:
-        return symbol->func == ROUTINE_stencil_pool ? fast_pool(g, ret_piece, err)
-                                                    : fast_routine(g, (enum helper)symbol->func, ret_piece, err);
-    }
+    fast_reset(&mixed->gen);
+    return make(&mixed->gen, symbol, scratch, err) && fast_piece(&mixed->gen, ret_piece, err);
 }

@@ -13,7 +13,7 @@ struct mixed;
 bool mixed_chooses(uint32_t seed, const struct piece_symbol *symbol);
 
 /* The fast generator's state; one per thread. NULL: no memory. */
-struct mixed *mixed_open(const struct unit *units, struct err *err);
+struct mixed *mixed_open(const struct unit *units, uint32_t count, struct err *err);
 void mixed_close(struct mixed *mixed);
 
 /* Append the function's piece. */

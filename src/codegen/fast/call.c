@@ -45,12 +45,12 @@ static const uint16_t stores[TYPE_COUNT] = {STENCIL_store_32_ra, STENCIL_store_6
 /* From and to memory at an address. */
 void load_at(struct gen *g, enum type type, reg to, reg base, int32_t off)
 {
-    put(g, loads[type], &(struct holes){.a = to, .x = to, .b = base, .imm = off});
+    put_regs(g, loads[type], AT(a, to) | AT(x, to) | AT(b, base), off);
 }
 
 void store_at(struct gen *g, enum type type, reg from, reg base, int32_t off)
 {
-    put(g, stores[type], &(struct holes){.a = from, .x = from, .b = base, .imm = off});
+    put_regs(g, stores[type], AT(a, from) | AT(x, from) | AT(b, base), off);
 }
 
 static void load_store_base(struct gen *g, reg to)
@@ -64,7 +64,7 @@ static void load_store_base(struct gen *g, reg to)
 static void take_result(struct gen *g, enum type type, reg to, reg from)
 {
     if (type == T_I32)
-        PUT(g, move_i32, .a = to, .b = from);
+        put_regs(g, STENCIL_move_i32, AT(a, to) | AT(b, from), 0);
     else
         move_reg(g, to, from);
 }
@@ -298,7 +298,7 @@ static void call_done(struct gen *g, bool throws)
 
 void context_reload(struct gen *g)
 {
-    PUT(g, get_64, .a = REG_CONTEXT, .imm = CONTEXT_CELL);
+    put_regs(g, STENCIL_get_64, AT(a, REG_CONTEXT), CONTEXT_CELL);
 }
 
 /* Whom index `func` of this unit's function space denotes. */

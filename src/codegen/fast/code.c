@@ -83,37 +83,90 @@ static void fill(struct gen *g, const struct stencil_field *field, uint32_t star
     }
 }
 
+static __attribute__((noinline)) void put_slowly(struct gen *g, const struct stencil_form *form,
+                                                 const struct holes *holes)
+{
+    uint32_t start = g->size;
+    memcpy(g->code + start, stencil_code + 8u * form->code, form->size);
+    const struct stencil_field *field = stencil_fields + form->fields;
+    for (unsigned i = 0; i < form->field_count; i++)
+        fill(g, &field[i], start, holes);
+    g->size = start + form->size;
+}
+
+static inline uint64_t spread(const struct stencil_form *form, unsigned i, uint64_t regs)
+{
+    return stencil_spread[form->spread[i]][regs >> form->arg_shift[i] & 31];
+}
+
+/* The bytes; distances at the end are left. */
+static inline void put_bytes(struct gen *g, const struct stencil_form *form, uint64_t regs, int32_t imm)
+{
+    uint8_t *to = g->code + g->size;
+    uint64_t word = form->words[0] | spread(form, 0, regs) | spread(form, 1, regs) | spread(form, 2, regs);
+    if (!form->wide)
+        word |= (uint64_t)(uint8_t)imm << 8 * form->imm_at;
+    memcpy(to, &word, sizeof word);
+    memcpy(to + sizeof word, &form->words[1], sizeof word);
+    if (form->wide)
+        memcpy(to + form->imm_at, &imm, sizeof imm);
+    g->size += form->size;
+}
+
 static inline bool is_near(int32_t value)
 {
     return value == (int8_t)value;
 }
 
-void put(struct gen *g, enum stencil_name name, const struct holes *holes)
+static inline struct holes unpacked(uint64_t regs, int32_t imm)
 {
-    const struct stencil *stencil = &stencils[name];
-    const struct stencil_form *form = is_near(holes->imm) && is_near(holes->imm2) ? &stencil->near : &stencil->far;
-    const uint8_t *from = stencil_code + 8u * form->code;
-    uint32_t start = g->size;
-    uint8_t *to = g->code + start;
-    memcpy(to, from, 16);
-    if (form->quick) {
-        uint64_t word;
-        memcpy(&word, from, sizeof word);
-        for (unsigned i = 0; i < QUICK_REGS; i++) {
-            uint64_t r = (&holes->a)[form->regs[i].arg];
-            word |= (r & 7) << form->regs[i].shift | (r >> 3 & 1) << form->regs[i].high_shift;
-        }
-        memcpy(to, &word, sizeof word);
-        memcpy(to + form->imm_at, &(&holes->imm)[form->imm], sizeof holes->imm);
-        g->size = start + form->size;
+    return (struct holes){.a = (reg)regs,       .b = (reg)(regs >> 8),  .c = (reg)(regs >> 16), .d = (reg)(regs >> 24),
+                          .x = (reg)(regs >> 32), .y = (reg)(regs >> 40), .z = (reg)(regs >> 48), .imm = imm};
+}
+
+void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm)
+{
+    const struct stencil_form *form = &stencils[name].far + is_near(imm);
+    if (form->imm_at != QUICK_NOT) {
+        put_bytes(g, form, regs, form->imm == 3 ? 0 : imm);
         return;
     }
-    if (form->size > 16)
-        memcpy(g->code + start + 16, from + 16, form->size - 16u);
-    const struct stencil_field *field = stencil_fields + form->fields;
-    for (unsigned i = 0; i < form->field_count; i++)
-        fill(g, &field[i], start, holes);
-    g->size = start + form->size;
+    struct holes holes = unpacked(regs, imm);
+    put_slowly(g, form, &holes);
+}
+
+void put_branch(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm, struct label *taken)
+{
+    const struct stencil_form *form = &stencils[name].far + is_near(imm);
+    if (form->distance == HOLE_TAKEN) {
+        put_bytes(g, form, regs, form->imm == 3 ? 0 : imm);
+        code_target(g, g->size - 4, taken);
+        return;
+    }
+    struct holes holes = unpacked(regs, imm);
+    holes.taken = taken;
+    put_slowly(g, form, &holes);
+}
+
+static inline uint64_t packed(const struct holes *holes)
+{
+    return AT(a, holes->a) | AT(b, holes->b) | AT(c, holes->c) | AT(d, holes->d) | AT(x, holes->x) | AT(y, holes->y) |
+           AT(z, holes->z);
+}
+
+void put(struct gen *g, enum stencil_name name, const struct holes *holes)
+{
+    const struct stencil_form *form = &stencils[name].far + (is_near(holes->imm) & is_near(holes->imm2));
+    if (form->imm_at == QUICK_NOT) {
+        put_slowly(g, form, holes);
+        return;
+    }
+    const int32_t numbers[] = {holes->imm, holes->imm2, holes->shift, 0};
+    put_bytes(g, form, packed(holes), numbers[form->imm]);
+    if (form->distance == HOLE_TAKEN)
+        code_target(g, g->size - 4, holes->taken);
+    else if (form->distance == HOLE_CALLEE)
+        add_relocation(g, g->size - 4, holes->callee);
 }
 
 void label_bind(struct gen *g, struct label *label)

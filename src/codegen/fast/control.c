@@ -42,9 +42,9 @@ void control_begin(struct gen *g)
 /* ---- conditions ---- */
 
 /* Compare and branch in one: two stencils per comparison, for when it holds and when it does not. */
-void condition_set(struct gen *g, enum stencil_name when, enum stencil_name unless, const struct holes *holes)
+void condition_set(struct gen *g, enum stencil_name when, enum stencil_name unless, uint64_t regs, int32_t imm)
 {
-    g->condition = (struct condition){.pending = true, .when = when, .unless = unless, .holes = *holes};
+    g->condition = (struct condition){true, when, unless, regs, imm};
 }
 
 /* The condition that was just compared, or the topmost operand. */
@@ -55,14 +55,13 @@ static void condition_take(struct gen *g)
     struct value value = value_pop(g);
     reg r = value_reg(g, &value);
     value_free(g, &value);
-    condition_set(g, STENCIL_br_i32_nonzero, STENCIL_br_i32_zero, &(struct holes){.a = r});
+    condition_set(g, STENCIL_br_i32_nonzero, STENCIL_br_i32_zero, AT(a, r), 0);
 }
 
 /* Branch to the label when the condition holds, or when it does not. */
 static void condition_branch(struct gen *g, bool holds, struct label *to)
 {
-    g->condition.holes.taken = to;
-    put(g, holds ? g->condition.when : g->condition.unless, &g->condition.holes);
+    put_branch(g, holds ? g->condition.when : g->condition.unless, g->condition.regs, g->condition.imm, to);
 }
 
 static void condition_done(struct gen *g)
@@ -234,7 +233,7 @@ EMIT(br_on_null)
     struct control *to = control_named(g, op->a);
     struct value value = value_pop(g);
     reg r = value_own(g, &value);
-    condition_set(g, STENCIL_br_i64_zero, STENCIL_br_i64_nonzero, &(struct holes){.a = r});
+    condition_set(g, STENCIL_br_i64_zero, STENCIL_br_i64_nonzero, AT(a, r), 0);
     reg_free(g, r); /* it stays pinned */
     settle_for(g, to);
     branch_conditional(g, to);
@@ -251,7 +250,7 @@ EMIT(br_on_non_null)
     settle_for(g, to);
     struct value *top = &g->stack[g->depth - 1]; /* in its cell, if there are many to hand over */
     r = top->kind == VALUE_REG ? top->reg : r;
-    condition_set(g, STENCIL_br_i64_nonzero, STENCIL_br_i64_zero, &(struct holes){.a = r});
+    condition_set(g, STENCIL_br_i64_nonzero, STENCIL_br_i64_zero, AT(a, r), 0);
     branch_conditional(g, to);
     condition_done(g);
     stack_drop(g, g->depth - 1);

@@ -43,7 +43,7 @@ void control_begin(struct gen *g);
 struct control *control_open(struct gen *g, enum wasm_frame_kind kind, const struct wasm_functype *type);
 /* The end of a block that something branches to. */
 void end_joined(struct gen *g, struct control *control);
-void condition_set(struct gen *g, enum stencil_name when, enum stencil_name unless, const struct holes *holes);
+void condition_set(struct gen *g, enum stencil_name when, enum stencil_name unless, uint64_t regs, int32_t imm);
 /* exception.c: the end of a try_table that something unwinds to. */
 void end_try(struct gen *g, struct control *control);
 

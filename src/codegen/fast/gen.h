@@ -102,7 +102,6 @@ struct trap_stub {
 /* What is filled into a stencil. */
 struct holes {
     reg a, b, c, d, x, y, z, w; /* registers in the order of their numbers in struct stencil_field */
-    reg none;                   /* 0: QUICK_NONE */
     int32_t imm, imm2, shift;
     uint64_t imm64;
     struct label *taken;
@@ -113,7 +112,8 @@ struct holes {
 struct condition {
     bool pending;
     enum stencil_name when, unless;
-    struct holes holes;
+    uint64_t regs; /* as for put_regs */
+    int32_t imm;
 };
 
 /* The four bytes at `at`, a number so far, become that number plus the distance to the symbol from behind them. Symbols
@@ -182,6 +182,12 @@ static inline bool code_room(struct gen *g, uint32_t size)
 }
 void put(struct gen *g, enum stencil_name name, const struct holes *holes);
 #define PUT(g, name, ...) put((g), STENCIL_##name, &(struct holes){__VA_ARGS__})
+/* The quick way for stencils with registers and IMM only: the registers as AT(a, r) | AT(b, r2) ... */
+#define AT(operand, r) ((uint64_t)(r) << OPERAND_##operand)
+enum { OPERAND_a = 0, OPERAND_b = 8, OPERAND_c = 16, OPERAND_d = 24, OPERAND_x = 32, OPERAND_y = 40, OPERAND_z = 48 };
+void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm);
+/* The same with a branch to a label. */
+void put_branch(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm, struct label *taken);
 /* The four bytes at `at` are to hold the distance from behind them to the label. */
 void code_target(struct gen *g, uint32_t at, struct label *label);
 void label_bind(struct gen *g, struct label *label);

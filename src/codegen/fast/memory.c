@@ -112,7 +112,7 @@ EMIT(load)
     if (address.how == AT_CONSTANT && !row->forms[AT_CONSTANT])
         as_address(g, &address);
     reg to = result_fresh(g, is_vec(type), &address.index, NULL);
-    put(g, row->forms[address.how], &(struct holes){.a = to, .x = to, .b = address.base, .imm = address.imm});
+    put_regs(g, row->forms[address.how], AT(a, to) | AT(x, to) | AT(b, address.base), address.imm);
     value_free(g, &address.index);
     push_reg(g, type, to);
 }
@@ -130,10 +130,10 @@ EMIT(store)
         constant = false;
         from = value_reg(g, &value);
     }
-    struct holes holes = {.a = from, .x = from, .b = address.base, .imm = address.imm, .imm2 = number};
-    if (!constant)
-        holes.imm2 = 0;
-    put(g, constant ? row->forms[3] : row->forms[address.how], &holes);
+    if (constant)
+        put(g, row->forms[3], &(struct holes){.b = address.base, .imm = address.imm, .imm2 = number});
+    else
+        put_regs(g, row->forms[address.how], AT(a, from) | AT(x, from) | AT(b, address.base), address.imm);
     value_free(g, &address.index);
     value_free(g, &value);
 }

@@ -268,7 +268,7 @@ void branch_code(struct gen *g, struct control *to)
         return;
     }
     branch_conform(g, to);
-    PUT(g, jump, .taken = &to->label, .imm = INT32_MAX);
+    put_branch(g, STENCIL_jump, 0, 0, &to->label);
 }
 
 /* ---- entering ---- */

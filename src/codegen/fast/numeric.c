@@ -63,18 +63,18 @@ EMIT(binary)
         swap(&left, &right);
     if (row->forms[1] && fits(&right, &imm)) {
         reg to = result_in_place(g, &left, NULL);
-        put(g, row->forms[1], &(struct holes){.a = to, .imm = imm});
+        put_regs(g, row->forms[1], AT(a, to), imm);
         finish(g, left.type, to, &right);
         return;
     }
     if (row->forms[2] && right.kind == VALUE_CELL) {
         reg to = result_in_place(g, &left, &right);
-        put(g, row->forms[2], &(struct holes){.a = to, .x = to, .imm = right.cell});
+        put_regs(g, row->forms[2], AT(a, to) | AT(x, to), right.cell);
         finish(g, left.type, to, &right);
         return;
     }
     reg from = value_reg(g, &right), to = result_in_place(g, &left, &right);
-    put(g, row->forms[0], &(struct holes){.a = to, .x = to, .b = from, .y = from});
+    put_regs(g, row->forms[0], AT(a, to) | AT(x, to) | AT(b, from) | AT(y, from), 0);
     finish(g, left.type, to, &right);
 }
 
@@ -99,12 +99,12 @@ EMIT(add)
             imm = (int32_t)-(uint32_t)imm;
         if (in_place) {
             reg to = result_in_place(g, &left, NULL);
-            put(g, row->forms[2], &(struct holes){.a = to, .imm = imm});
+            put_regs(g, row->forms[2], AT(a, to), imm);
             push_reg(g, left.type, to);
             return;
         }
         reg from = value_reg(g, &left), to = result_fresh(g, false, &left, NULL);
-        put(g, row->forms[3], &(struct holes){.a = to, .b = from, .imm = imm});
+        put_regs(g, row->forms[3], AT(a, to) | AT(b, from), imm);
         finish(g, left.type, to, &left);
         return;
     }
@@ -113,12 +113,12 @@ EMIT(add)
         swap(&left, &right);
     if (in_place || other) {
         reg from = value_reg(g, &right), to = result_in_place(g, &left, &right);
-        put(g, row->forms[0], &(struct holes){.a = to, .b = from});
+        put_regs(g, row->forms[0], AT(a, to) | AT(b, from), 0);
         finish(g, left.type, to, &right);
         return;
     }
     reg first = value_reg(g, &left), second = value_reg(g, &right), to = result_fresh(g, false, &left, &right);
-    put(g, row->forms[1], &(struct holes){.a = to, .b = first, .c = second});
+    put_regs(g, row->forms[1], AT(a, to) | AT(b, first) | AT(c, second), 0);
     value_free(g, &left);
     finish(g, left.type, to, &right);
 }
@@ -155,7 +155,7 @@ EMIT(shift)
         return;
     }
     reg by = value_reg(g, &count), to = result_in_place(g, &left, &count);
-    put(g, row->forms[0], &(struct holes){.a = to, .b = by});
+    put_regs(g, row->forms[0], AT(a, to) | AT(b, by), 0);
     finish(g, left.type, to, &count);
 }
 
@@ -195,7 +195,7 @@ EMIT(wrap)
         return;
     }
     reg from = value_reg(g, &value), to = value.kind == VALUE_REG ? from : result_fresh(g, false, &value, NULL);
-    PUT(g, move_i32, .a = to, .b = from);
+    put_regs(g, STENCIL_move_i32, AT(a, to) | AT(b, from), 0);
     push_reg(g, T_I32, to);
 }
 
@@ -250,17 +250,18 @@ static const uint16_t branch_ri[2][10] = {
 static void branch_on(struct gen *g, enum comparison how, struct value *left, struct value *right)
 {
     bool wide = left->type == T_I64, cell = right->kind == VALUE_CELL;
-    struct holes holes = {.a = value_reg(g, left)};
+    uint64_t regs = AT(a, value_reg(g, left));
+    int32_t imm = 0;
     const uint16_t *from = branch_rr[wide];
-    if (fits(right, &holes.imm)) {
+    if (fits(right, &imm)) {
         from = branch_ri[wide];
     } else if (cell) {
         from = branch_rf[wide];
-        holes.imm = right->cell;
+        imm = right->cell;
     } else {
-        holes.b = value_reg(g, right);
+        regs |= AT(b, value_reg(g, right));
     }
-    condition_set(g, from[how], from[opposite[how]], &holes);
+    condition_set(g, from[how], from[opposite[how]], regs, imm);
 }
 
 /* arg: enum comparison */
@@ -279,14 +280,13 @@ EMIT(compare)
         value_free(g, &right);
         return;
     }
-    struct holes holes = {.b = value_reg(g, &left)};
-    bool number = fits(&right, &holes.imm);
-    if (!number)
-        holes.c = value_reg(g, &right);
-    holes.a = result_fresh(g, false, &left, &right);
-    put(g, (number ? compare_ri : compare_rr)[wide][how], &holes);
+    int32_t imm = 0;
+    bool number = fits(&right, &imm);
+    reg first = value_reg(g, &left), second = number ? 0 : value_reg(g, &right);
+    reg to = result_fresh(g, false, &left, &right);
+    put_regs(g, (number ? compare_ri : compare_rr)[wide][how], AT(a, to) | AT(b, first) | AT(c, second), imm);
     value_free(g, &left);
-    finish(g, T_I32, holes.a, &right);
+    finish(g, T_I32, to, &right);
 }
 
 /* Of a comparison that waits: its opposite. */
@@ -307,7 +307,7 @@ EMIT(eqz)
     reg from = value_reg(g, &value);
     if (branches_next(g)) {
         condition_set(g, wide ? STENCIL_br_i64_zero : STENCIL_br_i32_zero,
-                      wide ? STENCIL_br_i64_nonzero : STENCIL_br_i32_nonzero, &(struct holes){.a = from});
+                      wide ? STENCIL_br_i64_nonzero : STENCIL_br_i32_nonzero, AT(a, from), 0);
         value_free(g, &value);
         return;
     }
@@ -323,14 +323,14 @@ EMIT(compare_float)
     reg first = value_reg(g, &left), second = value_reg(g, &right);
     value_free(g, &left);
     value_free(g, &right);
-    struct holes holes = {.x = first, .y = second};
+    uint64_t regs = AT(x, first) | AT(y, second);
     if (branches_next(g)) {
-        condition_set(g, row->forms[1], row->forms[2], &holes);
+        condition_set(g, row->forms[1], row->forms[2], regs, 0);
         return;
     }
-    holes.a = result_fresh(g, false, NULL, NULL);
-    put(g, row->forms[0], &holes);
-    push_reg(g, T_I32, holes.a);
+    reg to = result_fresh(g, false, NULL, NULL);
+    put_regs(g, row->forms[0], AT(a, to) | regs, 0);
+    push_reg(g, T_I32, to);
 }
 
 /* ---- select ---- */

@@ -86,9 +86,9 @@ void move_reg(struct gen *g, reg to, reg from)
     if (to == from)
         return;
     if (to >= REG_VEC_FIRST)
-        PUT(g, move_v, .x = to, .y = from);
+        put_regs(g, STENCIL_move_v, AT(x, to) | AT(y, from), 0);
     else
-        PUT(g, move, .a = to, .b = from);
+        put_regs(g, STENCIL_move, AT(a, to) | AT(b, from), 0);
 }
 
 static const uint16_t gets[TYPE_COUNT] = {STENCIL_get_32, STENCIL_get_64, STENCIL_get_f32, STENCIL_get_f64,
@@ -98,28 +98,28 @@ static const uint16_t sets[TYPE_COUNT] = {STENCIL_set_32, STENCIL_set_64, STENCI
 
 void load_cell(struct gen *g, enum type type, reg to, int32_t cell)
 {
-    put(g, gets[type], &(struct holes){.a = to, .x = to, .imm = cell});
+    put_regs(g, gets[type], AT(a, to) | AT(x, to), cell);
 }
 
 void store_cell(struct gen *g, enum type type, reg from, int32_t cell)
 {
     if (cell < g->frame_end)
         g->frame_end = cell;
-    put(g, sets[type], &(struct holes){.a = from, .x = from, .imm = cell});
+    put_regs(g, sets[type], AT(a, from) | AT(x, from), cell);
 }
 
 void load_const(struct gen *g, enum type type, reg to, uint64_t bits)
 {
     if (bits == 0)
-        put(g, is_vec(type) ? STENCIL_zero_v : STENCIL_zero, &(struct holes){.a = to, .x = to});
+        put_regs(g, is_vec(type) ? STENCIL_zero_v : STENCIL_zero, AT(a, to) | AT(x, to), 0);
     else if (type == T_F32)
         PUT(g, const_f32, .x = to, .imm = (int32_t)bits);
     else if (type == T_F64)
         PUT(g, const_f64, .x = to, .imm64 = bits);
     else if (bits <= UINT32_MAX)
-        PUT(g, const_i32, .a = to, .imm = (int32_t)bits);
+        put_regs(g, STENCIL_const_i32, AT(a, to), (int32_t)bits);
     else if ((int64_t)bits == (int32_t)bits)
-        PUT(g, const_i64_s, .a = to, .imm = (int32_t)bits);
+        put_regs(g, STENCIL_const_i64_s, AT(a, to), (int32_t)bits);
     else
         PUT(g, const_i64, .a = to, .imm64 = bits);
 }

@@ -32,23 +32,24 @@ struct stencil_field {
     uint8_t shift, rex, rex_shift;
 };
 
-/* Most stencils are filled in without a look at their fields (`quick`): registers are bits of the first eight bytes, and
- * there is one immediate, or none: then one is written behind the end. */
+/* Most stencils are filled in without a look at their fields: no more than sixteen bytes, registers are bits of the first
+ * eight, there is one immediate at most, and there may be a distance at the end. */
 #define QUICK_REGS 3
-#define QUICK_NONE 8 /* the number of an operand that is always 0 */
+#define QUICK_NOT 0xff     /* in imm_at: another kind */
 struct stencil_form {
-    uint16_t code;   /* offset in the bytes, in units of eight */
-    uint16_t fields; /* first one's row; those of registers come first */
+    uint64_t words[2];     /* the first sixteen bytes */
+    uint16_t code;         /* offset in the bytes, in units of eight */
+    uint16_t fields;       /* first one's row; those of registers come first */
     uint8_t size, field_count;
-    bool quick;
-    uint8_t imm_at, imm; /* where, and which */
-    struct {
-        uint8_t arg, shift, high_shift; /* of the lower three bits and of the fourth */
-    } regs[QUICK_REGS];
+    uint8_t imm_at;        /* four bytes there, if `wide`, else a byte of the first eight */
+    uint8_t imm : 2, wide : 1, distance : 4; /* which immediate, 3: 0; HOLE_TAKEN, HOLE_CALLEE, or 0 */
+    uint8_t arg_shift[QUICK_REGS]; /* which operands, times eight */
+    uint8_t spread[QUICK_REGS];    /* rows of stencil_spread: what their numbers become */
 };
 
 struct stencil {
-    struct stencil_form far, near;
+    _Alignas(64) struct stencil_form far;
+    struct stencil_form near;
 };
 
 /* STENCIL_<name> */
@@ -59,6 +60,8 @@ enum stencil_name {
     STENCIL_COUNT
 };
 
+/* Bits of the first eight bytes by register, whatever its kind; all zero in row 0. */
+extern const uint64_t stencil_spread[][32];
 /* Sixteen bytes may be read behind each form's code. */
 extern const struct stencil stencils[STENCIL_COUNT];
 extern const uint8_t stencil_code[];

@@ -600,26 +600,39 @@ def numbers(values):
 QUICK_REGS = 3
 
 
-def quick(code, fields):
+def quick(code, fields, spreads):
     """How all holes are filled at once, where eight bytes hold the registers and there is one number or none."""
     regs = [f for f in fields if f.hole == "HOLE_REG"]
     others = [f for f in fields if f.hole != "HOLE_REG"]
+    last = [f for f in others if f.hole in ("HOLE_TAKEN", "HOLE_CALLEE") and f.at == len(code) - 4]
+    others = [f for f in others if f not in last]
     number = others[0] if others else None
-    if len(code) > 16 or len(regs) > QUICK_REGS or len(others) > 1 or any(max(f.at, f.rex) > 7 for f in regs):
-        return "false, 0, 0, {{0}}"
-    if number and not (number.hole == "HOLE_IMM32" or (number.hole == "HOLE_IMM8" and number.at == len(code) - 1)):
-        return "false, 0, 0, {{0}}"
-    rows = [f"{{{f.arg}, {f.at * 8 + f.shift}, {f.rex * 8 + f.rex_shift}}}" for f in regs]
-    rows += ["{QUICK_NONE, 0, 0}"] * (QUICK_REGS - len(rows))
-    at, arg = (number.at, number.arg) if number else (len(code), 0)
-    return f"true, {at}, {arg}, {{{', '.join(rows)}}}"
+    if (len(code) > 16 or any(code[-4:]) and last or len(regs) > QUICK_REGS or len(others) > 1 or
+            any(max(f.at, f.rex) > 7 for f in regs) or
+            number and not (number.hole == "HOLE_IMM32" or number.hole == "HOLE_IMM8" and number.at < 8)):
+        return "QUICK_NOT, 0, 0, 0, {0}, {0}"
+    rows = [(f.at * 8 + f.shift, f.rex * 8 + f.rex_shift) for f in regs]
+    for row in rows:
+        spreads.setdefault(row, len(spreads))
+    none = [0] * (QUICK_REGS - len(regs))
+    at, arg, wide = (number.at, number.arg, number.hole == "HOLE_IMM32") if number else (0, 3, False)
+    distance = last[0].hole if last else "0"
+    args, rows = [8 * f.arg for f in regs] + none, [spreads[row] for row in rows] + none
+    return f"{at}, {arg}, {wide:d}, {distance}, {{{', '.join(map(str, args))}}}, {{{', '.join(map(str, rows))}}}"
+
+
+def spread_rows(spreads):
+    for row in spreads:
+        low, high = row or (0, 0)
+        bits = [((r & 7) << low | (r >> 3 & 1) << high) if row else 0 for r in range(32)]
+        yield "    {" + ", ".join(map(hex, bits)) + "},\n"
 
 
 class Tables:
     """Code and fields of all forms, each once."""
 
     def __init__(self):
-        self.code, self.fields, self.known = bytearray(), [], {}
+        self.code, self.fields, self.known, self.spreads = bytearray(), [], {}, {None: 0}
 
     def row(self, code, fields):
         if code not in self.known:
@@ -628,7 +641,9 @@ class Tables:
         if tuple(fields) not in self.known:
             self.known[tuple(fields)] = len(self.fields)
             self.fields += fields
-        return f"{{{self.known[code]}, {self.known[tuple(fields)]}, {len(code)}, {len(fields)}, {quick(code, fields)}}}"
+        words = [int.from_bytes(code[at:at + 8].ljust(8, b"\0"), "little") for at in (0, 8)]
+        return (f"{{{{{words[0]:#x}, {words[1]:#x}}}, {self.known[code]}, {self.known[tuple(fields)]}, {len(code)}, "
+                f"{len(fields)}, {quick(code, fields, self.spreads)}}}")
 
 
 def tables_in_c(stencils, made, pool):
@@ -642,6 +657,7 @@ def tables_in_c(stencils, made, pool):
     return (f'/* Made by stencils.py. */\n#include "codegen/fast/stencil.h"\n\n'
             f"const struct stencil stencils[STENCIL_COUNT] = {{\n{rows}}};\n"
             f"const struct stencil_field stencil_fields[] = {{\n{fields}    {{0}},\n}};\n"
+            f"const uint64_t stencil_spread[][32] = {{\n{''.join(spread_rows(tables.spreads))}}};\n"
             f"const uint8_t stencil_code[] = {{\n{numbers(tables.code + bytes(16))}}};\n"
             f"const char *const stencil_names[STENCIL_COUNT] = {{\n"
             + "".join(f'    "{s.name}",\n' for s in stencils) + "};\n"

@@ -93,7 +93,7 @@ EMIT(global_get)
     }
     reg to = result_fresh(g, is_vec(type), NULL, NULL);
     if (place_is_near(place)) {
-        put(g, gets[type], &(struct holes){.a = to, .x = to, .imm = (int32_t)place.off});
+        put_regs(g, gets[type], AT(a, to) | AT(x, to), (int32_t)place.off);
     } else {
         reg address = REG_SCRATCH;
         put_address(g, place, address);
@@ -108,7 +108,7 @@ EMIT(global_set)
     struct value value = value_pop(g);
     reg from = value_reg(g, &value);
     if (place_is_near(place)) {
-        put(g, sets[value.type], &(struct holes){.a = from, .x = from, .imm = (int32_t)place.off});
+        put_regs(g, sets[value.type], AT(a, from) | AT(x, from), (int32_t)place.off);
     } else {
         put_address(g, place, REG_SCRATCH);
         store_at(g, value.type, from, REG_SCRATCH, 0);

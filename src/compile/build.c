@@ -58,7 +58,7 @@ static struct image_func func_row(const struct code_func *func)
 }
 
 bool compile_write(const struct plan *plan, const struct geometry *geometry, struct code *code,
-                   const uint8_t digest[32], uint64_t options, struct buf *ret_image, struct err *err)
+                   const uint8_t digest[32], uint64_t options, const struct image_sink *sink, struct err *err)
 {
     struct image_func *funcs = mem_alloc(code->funcs.count + 1, sizeof *funcs);
     if (!funcs)
@@ -78,14 +78,14 @@ bool compile_write(const struct plan *plan, const struct geometry *geometry, str
                                .pad_count = code->pads.count};
     for (size_t i = 0; i < parts.text_count; i++)
         parts.size += parts.text[i].size;
-    done = done && image_write(plan, geometry, &parts, digest, options, ret_image, err);
+    done = done && image_write(plan, geometry, &parts, digest, options, sink, err);
     mem_free(funcs);
     return done;
 }
 
 static bool generate_and_write(const struct plan *plan, const struct geometry *geometry, const uint8_t digest[32],
-                               const struct compile_options *options, generator_fn *generate, struct buf *ret_image,
-                               struct err *err)
+                               const struct compile_options *options, generator_fn *generate,
+                               const struct image_sink *sink, struct err *err)
 {
     struct code code;
     struct codegen_options codegen = {.opt_level = options->opt_level,
@@ -98,7 +98,7 @@ static bool generate_and_write(const struct plan *plan, const struct geometry *g
                                       .progress_arg = options->progress_arg};
     code_init(&code);
     bool done = generate(plan->units, plan->unit_count, &codegen, &code, err) &&
-                compile_write(plan, geometry, &code, digest, compile_options_word(options), ret_image, err);
+                compile_write(plan, geometry, &code, digest, compile_options_word(options), sink, err);
     code_free(&code);
     return done;
 }
@@ -111,8 +111,8 @@ static bool lay_out(const struct plan *plan, struct arena *arena, struct geometr
     return done;
 }
 
-bool compile_build(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,
-                   struct buf *ret_image, struct err *err)
+bool compile_to(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,
+                const struct image_sink *sink, struct err *err)
 {
     struct arena arena;
     struct plan *plan;
@@ -121,7 +121,35 @@ bool compile_build(const uint8_t *source, size_t size, const struct compile_opti
     arena_init(&arena, ARENA_MAX);
     sha256(source, size, digest);
     bool done = make_plan(source, size, options, &arena, &plan, err) && lay_out(plan, &arena, &geometry, err) &&
-                generate_and_write(plan, &geometry, digest, options, generate, ret_image, err);
+                generate_and_write(plan, &geometry, digest, options, generate, sink, err);
     arena_free(&arena);
     return done;
+}
+
+/* Parts come in order; the header was left out. */
+static bool put_in_buffer(void *arg, uint64_t at, const void *bytes, uint64_t size, struct err *err)
+{
+    struct buf *image = arg;
+    uint64_t before = at > image->size ? at - image->size : 0;
+    void *gap = before ? buf_extend(image, before) : NULL;
+    if (gap)
+        memset(gap, 0, before);
+    if (at + size <= image->size) {
+        memcpy(image->data + at, bytes, size);
+        return true;
+    }
+    return buf_append(image, bytes, size) ||
+           (image->full ? err_set(err, ERR_LIMIT, "the image is over 4 GiB") : err_memory(err));
+}
+
+struct image_sink compile_buffer(struct buf *image)
+{
+    return (struct image_sink){put_in_buffer, image, true};
+}
+
+bool compile_build(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,
+                   struct buf *ret_image, struct err *err)
+{
+    struct image_sink sink = compile_buffer(ret_image);
+    return compile_to(source, size, options, generate, &sink, err);
 }

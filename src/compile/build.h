@@ -7,7 +7,9 @@
 
 #include "base/buf.h"
 #include "codegen/codegen.h"
-#include "image/plan.h"
+#include "image/part.h"
+
+struct plan;
 
 struct compile_options {
     enum codegen_tier tier;
@@ -32,11 +34,16 @@ uint64_t compile_options_word(const struct compile_options *options);
 typedef bool generator_fn(const struct unit *units, uint32_t count, const struct codegen_options *options,
                           struct code *ret_code, struct err *err);
 
-/* The last step: what a generator made becomes an image, appended to `ret_image`. `digest`: of the source. */
+/* The last step: what a generator made becomes an image. `digest`: of the source. */
 bool compile_write(const struct plan *plan, const struct geometry *geometry, struct code *code,
-                   const uint8_t digest[32], uint64_t options, struct buf *ret_image, struct err *err);
+                   const uint8_t digest[32], uint64_t options, const struct image_sink *sink, struct err *err);
+/* A sink that appends to an empty buffer. */
+struct image_sink compile_buffer(struct buf *image);
 
-/* `ret_image` is appended to. Errors carry offsets into `source`. */
+/* Errors carry offsets into `source`. */
+bool compile_to(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,
+                const struct image_sink *sink, struct err *err);
+/* Into an empty buffer. */
 bool compile_build(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,
                    struct buf *ret_image, struct err *err);
 

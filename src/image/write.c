@@ -450,8 +450,8 @@ static bool fill_sections(struct writer *w, struct err *err)
     return true;
 }
 
-/* Template pages as runs; their file offsets start at `file_off`. */
-static void add_runs(struct writer *w, uint64_t file_off)
+/* Template pages as runs; their file offsets start at `file_off` and end at *ret_end. */
+static void add_runs(struct writer *w, uint64_t file_off, uint64_t *ret_end)
 {
     uint64_t at = template_next(&w->template, 0);
     while (at != UINT64_MAX) {
@@ -464,13 +464,7 @@ static void add_runs(struct writer *w, uint64_t file_off)
         ADD(w, runs, run);
         at = at < w->template.size ? template_next(&w->template, at) : UINT64_MAX;
     }
-}
-
-static void append_pages(struct writer *w, struct buf *image)
-{
-    for (uint64_t at = template_next(&w->template, 0); at != UINT64_MAX;
-         at = at + IMAGE_PAGE < w->template.size ? template_next(&w->template, at + IMAGE_PAGE) : UINT64_MAX)
-        buf_append(image, template_page(&w->template, at), IMAGE_PAGE);
+    *ret_end = file_off;
 }
 
 static uint64_t page_up(uint64_t n)
@@ -478,41 +472,96 @@ static uint64_t page_up(uint64_t n)
     return (n + IMAGE_PAGE - 1) & ~(uint64_t)(IMAGE_PAGE - 1);
 }
 
-static void append_sections(struct writer *w, struct buf *image)
+/* Sections stand behind the pages, each at a multiple of eight. */
+static void place_sections(struct writer *w, uint64_t at)
 {
     for (int i = 0; i < IMAGE_SECTION_COUNT; i++) {
-        buf_align(image, 8);
-        w->header.sections[i] = (struct image_range){image->size, count_of(w, (enum image_section)i)};
-        buf_append(image, w->sections[i].data, w->sections[i].size);
+        at = (at + 7) & ~(uint64_t)7;
+        w->header.sections[i] = (struct image_range){at, count_of(w, (enum image_section)i)};
+        at += w->sections[i].size;
     }
+    w->header.file_size = page_up(at);
+}
+
+/* The bytes of the file in their order; `at` is where they have come to. */
+struct output {
+    const struct image_sink *sink;
+    struct sha256 digest;
+    uint64_t at;
+    struct err *err;
+};
+
+static bool put(struct output *out, const void *bytes, uint64_t size)
+{
+    if (out->sink->digest)
+        sha256_add(&out->digest, bytes, size);
+    uint64_t at = out->at;
+    out->at += size;
+    return size == 0 || out->sink->put(out->sink->arg, at, bytes, size, out->err);
+}
+
+static bool put_zeros(struct output *out, uint64_t end)
+{
+    static const uint8_t zeros[IMAGE_PAGE];
+    while (out->at < end)
+        if (!put(out, zeros, end - out->at < sizeof zeros ? end - out->at : sizeof zeros))
+            return false;
+    return true;
+}
+
+static bool put_pages(struct writer *w, struct output *out)
+{
+    for (uint64_t at = template_next(&w->template, 0); at != UINT64_MAX;
+         at = at + IMAGE_PAGE < w->template.size ? template_next(&w->template, at + IMAGE_PAGE) : UINT64_MAX)
+        if (!put(out, template_page(&w->template, at), IMAGE_PAGE))
+            return false;
+    return true;
+}
+
+static bool put_sections(struct writer *w, struct output *out)
+{
+    for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
+        if (!put_zeros(out, w->header.sections[i].offset) || !put(out, w->sections[i].data, w->sections[i].size))
+            return false;
+    return true;
+}
+
+/* Everything but the header, of which a digest sees the state without one. */
+static bool put_all(struct writer *w, struct output *out)
+{
+    if (out->sink->digest) {
+        sha256_init(&out->digest);
+        sha256_add(&out->digest, &w->header, sizeof w->header);
+    }
+    out->at = sizeof w->header;
+    if (!put_zeros(out, w->header.code_offset))
+        return false;
+    for (size_t i = 0; i < w->parts->text_count; i++)
+        if (!put(out, w->parts->text[i].bytes, w->parts->text[i].size))
+            return false;
+    return put_zeros(out, page_up(out->at)) && put_pages(w, out) && put_sections(w, out) &&
+           put_zeros(out, w->header.file_size);
 }
 
 /* The file: header page(s), code, pages, sections. Code comes first so that its offset is a constant. */
-static bool assemble(struct writer *w, struct buf *image, struct err *err)
+static bool assemble(struct writer *w, const struct image_sink *sink, struct err *err)
 {
-    uint64_t pages_off = page_up(w->header.code_offset + w->parts->size);
+    struct output out = {.sink = sink, .err = err};
+    uint64_t pages_off = page_up(w->header.code_offset + w->parts->size), pages_end = pages_off;
     if (!template_build(&w->template, w->plan, w->geometry, &w->code, err))
         return false;
     w->header.init_trap = w->template.trap;
-    add_runs(w, pages_off);
+    add_runs(w, pages_off, &pages_end);
     if (!fill_sections(w, err))
         return false;
-    void *head = buf_extend(image, w->header.code_offset);
-    if (head)
-        memset(head, 0, w->header.code_offset);
-    for (size_t i = 0; i < w->parts->text_count; i++)
-        buf_append(image, w->parts->text[i].bytes, w->parts->text[i].size);
-    buf_align(image, IMAGE_PAGE);
-    append_pages(w, image);
-    append_sections(w, image);
-    buf_align(image, IMAGE_PAGE);
-    if (image->failed)
-        return no_room(image, "the image is over 4 GiB", err);
-    w->header.file_size = image->size;
-    memcpy(image->data, &w->header, sizeof w->header);
-    sha256(image->data, image->size, w->header.digest);
-    memcpy(image->data, &w->header, sizeof w->header);
-    return true;
+    place_sections(w, pages_end);
+    if (w->header.file_size > IMAGE_SIZE_MAX)
+        return err_set(err, ERR_LIMIT, "the image is over 4 GiB");
+    if (!put_all(w, &out))
+        return false;
+    if (sink->digest)
+        sha256_finish(&out.digest, w->header.digest);
+    return sink->put(sink->arg, 0, &w->header, sizeof w->header, err);
 }
 
 static void fill_header(struct writer *w, const uint8_t source[32], uint64_t options)
@@ -540,13 +589,13 @@ static void fill_header(struct writer *w, const uint8_t source[32], uint64_t opt
 }
 
 bool image_write(const struct plan *plan, const struct geometry *geometry, const struct code_parts *code,
-                 const uint8_t source[32], uint64_t options, struct buf *ret_image, struct err *err)
+                 const uint8_t source[32], uint64_t options, const struct image_sink *sink, struct err *err)
 {
     struct writer w = {.plan = plan, .geometry = geometry, .parts = code};
     for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
         buf_init(&w.sections[i], (size_t)1 << 30);
     fill_header(&w, source, options);
-    bool done = index_functions(&w, err) && assemble(&w, ret_image, err);
+    bool done = index_functions(&w, err) && assemble(&w, sink, err);
     for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
         buf_free(&w.sections[i]);
     template_free(&w.template);

@@ -18,8 +18,8 @@ struct code_parts {
     uint64_t pad_count;
 };
 
-/* Append the image to `ret_image` (empty before). `options`: recorded in the header. */
+/* `options`: recorded in the header. */
 bool image_write(const struct plan *plan, const struct geometry *geometry, const struct code_parts *code,
-                 const uint8_t source[32], uint64_t options, struct buf *ret_image, struct err *err);
+                 const uint8_t source[32], uint64_t options, const struct image_sink *sink, struct err *err);
 
 #endif

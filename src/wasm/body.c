@@ -68,6 +68,8 @@ static struct effect effect_of(const char *signature)
     return effect;
 }
 
+static void fill_quick(checker *s);
+
 struct wasm_body_scratch *wasm_body_scratch_new(struct err *err)
 {
     struct wasm_body_scratch *s = mem_alloc(1, sizeof *s);
@@ -78,6 +80,7 @@ struct wasm_body_scratch *wasm_body_scratch_new(struct err *err)
     arena_init(&s->arena, (size_t)1 << 30);
     for (unsigned i = 0; i < OP_COUNT; i++)
         s->effects[i] = effect_of(signatures[i]);
+    fill_quick(s);
     return s;
 }
 
@@ -166,8 +169,6 @@ static bool read_locals(checker *s)
 
 /* --- the loop --- */
 
-enum { CODE_LOCAL_GET = 0x20 };
-
 static bool apply(checker *s, const struct effect *effect)
 {
     for (unsigned i = effect->pop_count; i-- > 0;) {
@@ -180,28 +181,145 @@ static bool apply(checker *s, const struct effect *effect)
     return check_push(s, effect->push == EFFECT_ADDRESS ? s->address : effect->push);
 }
 
-/* local.get is a third of all instructions; where it is one byte of index and cannot fail, it takes
- * this way past the tables. */
-static inline bool quick_local_get(checker *s)
+/* ---- the quick way ----
+ *
+ * Most instructions are one of a few and right: what cannot fail takes this way past the tables, and what is not
+ * obviously right, or in code that cannot be reached, takes the other from its beginning. */
+
+enum quick_kind { QUICK_NO, QUICK_GET, QUICK_SET, QUICK_TEE, QUICK_I32, QUICK_ACCESS, QUICK_PLAIN };
+enum { QUICK_BYTES = 12 }; /* what may be read without a look at the end */
+
+static enum quick_kind quick_kind_of(enum wasm_opcode code)
 {
-    struct reader *in = &s->in;
-    if (reader_left(in) < 2 || in->at[0] != CODE_LOCAL_GET || in->at[1] >= s->quick_locals || !check_has_room(s))
+    enum wasm_shape shape = instr_shapes[code];
+    switch (code) {
+    case OP_LOCAL_GET: return QUICK_GET;
+    case OP_LOCAL_SET: return QUICK_SET;
+    case OP_LOCAL_TEE: return QUICK_TEE;
+    case OP_I32_CONST: return QUICK_I32;
+    default:
+        if (*signatures[code] == '*')
+            return QUICK_NO;
+        return shape == SHAPE_NONE ? QUICK_PLAIN : shape >= SHAPE_MEM_0 && shape <= SHAPE_MEM_3 ? QUICK_ACCESS : QUICK_NO;
+    }
+}
+
+static void fill_quick(checker *s)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        struct quick *row = &s->quick[i];
+        if (!instr_plain[i])
+            continue;
+        row->code = instr_plain[i] - 1;
+        row->kind = quick_kind_of((enum wasm_opcode)row->code);
+        row->align_max = (uint8_t)(instr_shapes[row->code] - SHAPE_MEM_0);
+        const struct effect *effect = &s->effects[row->code];
+        if (effect->pop_count > 2)
+            row->kind = QUICK_NO;
+        row->pop_count = effect->pop_count;
+        for (unsigned k = 0; k < 2; k++) /* addresses have 32 bits here */
+            row->pop[k] = effect->pop[k] == EFFECT_ADDRESS ? WASM_I32 : effect->pop[k];
+        row->push = effect->push;
+    }
+}
+
+/* Operands as the row says, on top and of this frame, become its result. */
+static inline bool quick_effect(checker *s, const struct quick *row, const struct wasm_frame *frame)
+{
+    uint32_t count = row->pop_count;
+    if (s->operand_count - frame->height < count)
         return false;
+    wasm_valtype *at = s->operands + s->operand_count - count;
+    if ((count > 0 && at[0] != row->pop[0]) || (count > 1 && at[1] != row->pop[1]))
+        return false;
+    at[0] = row->push;
+    s->operand_count += (row->push != 0) - count;
+    return true;
+}
+
+/* A number of one or two bytes, or false. */
+static inline bool quick_number(const uint8_t **at, uint32_t *ret)
+{
+    const uint8_t *p = *at;
+    *ret = p[0];
+    *at = p + 1;
+    if (p[0] < 0x80)
+        return true;
+    *ret = (p[0] & 0x7fu) | (uint32_t)p[1] << 7;
+    *at = p + 2;
+    return p[1] < 0x80;
+}
+
+static inline bool quick_local(checker *s, const struct quick *row, const struct wasm_frame *frame, uint8_t local)
+{
+    if (local >= s->quick_locals)
+        return false;
+    if (row->kind == QUICK_GET) {
+        s->operands[s->operand_count++] = s->locals[local];
+    } else {
+        if (s->operand_count == frame->height || s->operands[s->operand_count - 1] != s->locals[local])
+            return false;
+        s->operand_count -= row->kind == QUICK_SET;
+    }
+    s->op.a = local;
+    return true;
+}
+
+static inline bool quick_access(checker *s, const struct quick *row, const struct wasm_frame *frame,
+                                const uint8_t **at)
+{
+    uint32_t offset;
+    uint8_t align = *(*at)++;
+    if (!s->quick_memory || align > row->align_max || !quick_number(at, &offset) || !quick_effect(s, row, frame))
+        return false;
+    s->op.mem = (struct wasm_memarg){offset, 0, align};
+    return true;
+}
+
+static inline bool quick_step(checker *s)
+{
+    const uint8_t *at = s->in.at;
     const struct wasm_frame *frame = check_top(s);
-    s->op.code = OP_LOCAL_GET;
-    s->op.offset = reader_offset(in);
-    s->op.reachable = !frame->unreachable && !frame->dead;
-    s->op.a = in->at[1];
-    s->operands[s->operand_count++] = s->locals[in->at[1]];
-    in->at += 2;
-    s->op.next = s->op.offset + 2;
+    if (reader_left(&s->in) < QUICK_BYTES || s->constant || frame->unreachable || frame->dead || !check_has_room(s))
+        return false;
+    const struct quick *row = &s->quick[*at++];
+    uint32_t number;
+    switch ((enum quick_kind)row->kind) {
+    case QUICK_NO: return false;
+    case QUICK_GET:
+    case QUICK_SET:
+    case QUICK_TEE:
+        if (!quick_local(s, row, frame, *at++))
+            return false;
+        break;
+    case QUICK_I32:
+        if (!quick_number(&at, &number))
+            return false;
+        number = at - s->in.at == 2 ? (number ^ 0x40) - 0x40 : (number ^ 0x2000) - 0x2000;
+        s->op.bits = number;
+        s->operands[s->operand_count++] = WASM_I32;
+        break;
+    case QUICK_ACCESS:
+        if (!quick_access(s, row, frame, &at))
+            return false;
+        break;
+    case QUICK_PLAIN:
+        if (!quick_effect(s, row, frame))
+            return false;
+        break;
+    }
+    s->op.code = (enum wasm_opcode)row->code;
+    s->op.offset = reader_offset(&s->in);
+    s->op.next = s->op.offset + (uint32_t)(at - s->in.at);
+    s->op.reachable = true;
+    s->in.at = at;
     return true;
 }
 
 static bool step(checker *s)
 {
     struct wasm_op *op = &s->op;
-    if (quick_local_get(s))
+    if (quick_step(s))
         return true;
     if (!instr_read(&s->in, &s->lists, op))
         return false;
@@ -230,6 +348,7 @@ static const struct wasm_body_state *publish(checker *s)
 static bool start(checker *s, const struct wasm_visitor *visitor, void *arg)
 {
     s->quick_locals = s->any_unset || s->constant ? 0 : s->local_count < 0x80 ? s->local_count : 0x80;
+    s->quick_memory = s->module->memory_count > 0 && !s->module->memories[0].limits.is_64;
     s->state.module = s->module;
     s->state.func = s->func;
     s->state.local_count = s->local_count;

@@ -19,6 +19,13 @@ struct effect {
 };
 enum { EFFECT_ADDRESS = 1 };
 
+/* What the quick way knows about an opcode without prefix: body.c. */
+struct quick {
+    uint8_t kind; /* enum quick_kind; 0: it does not take that way */
+    uint8_t pop_count, pop[2], push, align_max;
+    uint16_t code;
+};
+
 struct wasm_body_scratch {
     struct reader in;
     const struct wasm_module *module;
@@ -38,7 +45,9 @@ struct wasm_body_scratch {
     struct instr_lists lists;
     struct arena arena; /* types of blocks with one result of a defined reference type */
     struct wasm_body_state state;
+    bool quick_memory; /* memory 0 is there and has 32-bit addresses */
     struct effect effects[OP_COUNT];
+    struct quick quick[256];
 };
 
 typedef struct wasm_body_scratch checker;

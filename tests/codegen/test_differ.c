@@ -1,4 +1,4 @@
-/* Generated modules do the same at -O0 and at -O3. Seed N is DIFFER_SEED + N; a module that differs is written to
+/* Generated modules do the same at -O0 and at -O3, and made by the fast generator, alone or with LLVM. Seed N is DIFFER_SEED + N; a module that differs is written to
  * differ-SEED.wasm in the build folder. */
 #include "codegen/codegen.h"
 #include "runtime/trap.h"
@@ -33,19 +33,32 @@ static void keep(const struct generated *generated, uint64_t seed)
     print_message("the module is in %s\n", path);
 }
 
-/* Whether both levels agree on the module of these bytes; what is wrong goes to `ret_words`. */
+static const struct differ_side sides[] = {
+    {"-O0", codegen_llvm, 0, 0},
+    {"-O3", codegen_llvm, 3, 0},
+    {"fast", codegen_fast, 0, 0},
+    {"mixed", codegen_llvm, 2, 7},
+};
+
+/* Whether all agree with the first on the module of these bytes; what is wrong goes to `ret_words`. */
 static bool agree(const uint8_t *entropy, size_t size, struct differ_outcome *ret_outcome, char ret_words[300])
 {
-    static struct differ_outcome high;
+    static struct differ_outcome other;
     struct generated generated;
     struct err err = {0};
+    bool same = true;
     generate_module(entropy, size, &generated);
-    bool ran = !generated.module.failed && differ_run(&generated, codegen_llvm, 0, ret_outcome, &err) &&
-               differ_run(&generated, codegen_llvm, 3, &high, &err);
-    if (!ran)
-        snprintf(ret_words, 300, "offset 0x%llx: %.200s", (unsigned long long)err.offset, err.message);
+    for (size_t i = 0; same && i < sizeof sides / sizeof *sides; i++) {
+        char words[260] = "";
+        struct differ_outcome *outcome = i ? &other : ret_outcome;
+        same = !generated.module.failed && differ_run(&generated, &sides[i], outcome, &err);
+        if (!same)
+            snprintf(words, sizeof words, "offset 0x%llx: %.200s", (unsigned long long)err.offset, err.message);
+        same = same && (i == 0 || differ_same(ret_outcome, &other, words, sizeof words));
+        snprintf(ret_words, 300, "%s: %s", sides[i].name, words);
+    }
     generate_free(&generated);
-    return ran && differ_same(ret_outcome, &high, ret_words, 300);
+    return same;
 }
 
 /* Zero all bytes that can be zero without the difference going away. */
@@ -76,7 +89,7 @@ static void report(uint8_t *entropy, size_t size, uint64_t seed, const char *wor
     fail_msg("DIFFER_SEED=%llu: %s; reduced: %s", (unsigned long long)seed, words, now);
 }
 
-static void levels_agree(void **state)
+static void all_agree(void **state)
 {
     (void)state;
     static struct differ_outcome outcome;
@@ -101,6 +114,6 @@ static void levels_agree(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(levels_agree)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_agree)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

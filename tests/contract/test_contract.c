@@ -159,7 +159,8 @@ static struct program *build(struct unit *units, uint32_t count, generator_fn *g
     code_init(&code);
     buf_init(&image, (size_t)1 << 30);
     OK(generate(units, count, &options, &code, &err), err);
-    OK(compile_write(plan, &geometry, &code, source, 0, &image, &err), err);
+    struct image_sink sink = compile_buffer(&image);
+    OK(compile_write(plan, &geometry, &code, source, 0, &sink, &err), err);
     OK(image_check(image.data, image.size, &err), err);
     int fd = memfd_create("contract", MFD_CLOEXEC);
     assert_int_equal(write(fd, image.data, image.size), (ssize_t)image.size);

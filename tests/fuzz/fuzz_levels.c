@@ -10,8 +10,9 @@
 
 static void run(const struct generated *generated, int level, struct differ_outcome *ret_outcome)
 {
+    const struct differ_side side = {"LLVM", codegen_llvm, level, 0};
     struct err err = {0};
-    if (differ_run(generated, codegen_llvm, level, ret_outcome, &err))
+    if (differ_run(generated, &side, ret_outcome, &err))
         return;
     fprintf(stderr, "-O%d: offset 0x%llx: %s\n", level, (unsigned long long)err.offset, err.message);
     abort();

@@ -104,14 +104,14 @@ static bool run(struct program *program, const struct generated *generated, stru
     return ran;
 }
 
-bool differ_run(const struct generated *generated, generator_fn *generate, int opt_level,
-                struct differ_outcome *ret_outcome, struct err *err)
+bool differ_run(const struct generated *generated, const struct differ_side *side, struct differ_outcome *ret_outcome,
+                struct err *err)
 {
-    const struct compile_options options = {.opt_level = opt_level};
+    const struct compile_options options = {.opt_level = side->opt_level, .mix_seed = side->mix_seed};
     struct buf image;
     buf_init(&image, IMAGE_MAX);
     struct program *program = NULL;
-    if (compile_build(generated->module.data, generated->module.size, &options, generate, &image, err))
+    if (compile_build(generated->module.data, generated->module.size, &options, side->generate, &image, err))
         program = load(&image, err);
     buf_free(&image);
     bool ran = program && run(program, generated, ret_outcome, err);

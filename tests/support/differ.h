@@ -21,9 +21,17 @@ struct differ_outcome {
     uint32_t call_count;
 };
 
+/* Who makes the code, and how. */
+struct differ_side {
+    const char *name;
+    generator_fn *generate;
+    int opt_level;
+    uint32_t mix_seed;
+};
+
 /* Compile, load, instantiate and call. False: the module was not compiled or loaded, which `err` explains. */
-bool differ_run(const struct generated *generated, generator_fn *generate, int opt_level,
-                struct differ_outcome *ret_outcome, struct err *err);
+bool differ_run(const struct generated *generated, const struct differ_side *side, struct differ_outcome *ret_outcome,
+                struct err *err);
 
 /* Whether both did the same; if not, the first difference in words. A stack overflow on one side is no difference
  * (frames have sizes of their own), and nothing behind it is compared. */

@@ -28,7 +28,7 @@ uint64_t choose_bits(struct generator *g)
     }
 }
 
-void put(struct generator *g, uint8_t byte)
+void put_byte(struct generator *g, uint8_t byte)
 {
     buf_append(g->out, &byte, 1);
 }
@@ -36,7 +36,7 @@ void put(struct generator *g, uint8_t byte)
 void put_u(struct generator *g, uint64_t value)
 {
     do {
-        put(g, (value & 0x7f) | (value > 0x7f ? 0x80 : 0));
+        put_byte(g, (value & 0x7f) | (value > 0x7f ? 0x80 : 0));
         value >>= 7;
     } while (value);
 }
@@ -44,8 +44,8 @@ void put_u(struct generator *g, uint64_t value)
 void put_s(struct generator *g, int64_t value)
 {
     for (; value < -64 || value > 63; value >>= 7)
-        put(g, (value & 0x7f) | 0x80);
-    put(g, value & 0x7f);
+        put_byte(g, (value & 0x7f) | 0x80);
+    put_byte(g, value & 0x7f);
 }
 
 uint8_t type_byte(char type)
@@ -80,15 +80,15 @@ static uint64_t choose_float(struct generator *g, bool wide)
 void put_const(struct generator *g, char type)
 {
     switch (type) {
-    case 'i': put(g, 0x41), put_s(g, (int32_t)choose_bits(g)); break;
-    case 'l': put(g, 0x42), put_s(g, (int64_t)choose_bits(g)); break;
-    case 'f': put(g, 0x43), put_bits(g, choose_float(g, false), 4); break;
-    case 'd': put(g, 0x44), put_bits(g, choose_float(g, true), 8); break;
+    case 'i': put_byte(g, 0x41), put_s(g, (int32_t)choose_bits(g)); break;
+    case 'l': put_byte(g, 0x42), put_s(g, (int64_t)choose_bits(g)); break;
+    case 'f': put_byte(g, 0x43), put_bits(g, choose_float(g, false), 4); break;
+    case 'd': put_byte(g, 0x44), put_bits(g, choose_float(g, true), 8); break;
     case 'v':
-        put(g, 0xfd), put(g, 0x0c);
+        put_byte(g, 0xfd), put_byte(g, 0x0c);
         put_bits(g, choose_bits(g), 8), put_bits(g, choose_bits(g), 8);
         break;
-    default: put(g, 0xd0), put(g, type_byte(type)); break;
+    default: put_byte(g, 0xd0), put_byte(g, type_byte(type)); break;
     }
 }
 
@@ -105,7 +105,7 @@ static void section_end(struct generator *g, struct buf *content, struct buf *to
 {
     g->out = to;
     if (id >= 0)
-        put(g, (uint8_t)id);
+        put_byte(g, (uint8_t)id);
     put_u(g, content->size);
     buf_append(to, content->data, content->size);
     buf_free(content);
@@ -115,7 +115,7 @@ static void put_types(struct generator *g, const char *types)
 {
     put_u(g, strlen(types));
     for (; *types; types++)
-        put(g, type_byte(*types));
+        put_byte(g, type_byte(*types));
 }
 
 static void choose_types(struct generator *g, char *ret_types, uint32_t count)
@@ -143,7 +143,7 @@ static void put_type_section(struct generator *g)
 {
     put_u(g, g->type_count);
     for (uint32_t i = 0; i < g->type_count; i++) {
-        put(g, 0x60);
+        put_byte(g, 0x60);
         put_types(g, g->types[i].params);
         put_types(g, g->types[i].results);
     }
@@ -188,9 +188,9 @@ static void put_global_section(struct generator *g)
 {
     put_u(g, strlen(GLOBAL_TYPES));
     for (const char *type = GLOBAL_TYPES; *type; type++) {
-        put(g, type_byte(*type)), put(g, 1);
+        put_byte(g, type_byte(*type)), put_byte(g, 1);
         put_const(g, *type);
-        put(g, 0x0b);
+        put_byte(g, 0x0b);
     }
 }
 
@@ -212,7 +212,7 @@ static void put_export_section(struct generator *g)
         char name[4];
         func_name(i, name);
         put_name(g, i == FUNC_FUEL ? "fuel" : i == FUNC_SUM ? "sum" : name);
-        put(g, 0), put_u(g, i);
+        put_byte(g, 0), put_u(g, i);
     }
 }
 
@@ -226,11 +226,11 @@ uint32_t choose_func(struct generator *g)
 static void put_elem_section(struct generator *g)
 {
     put_u(g, ELEM_COUNT);
-    put(g, 0), put(g, 0x41), put(g, 0), put(g, 0x0b);
+    put_byte(g, 0), put_byte(g, 0x41), put_byte(g, 0), put_byte(g, 0x0b);
     put_u(g, g->func_count);
     for (uint32_t i = 0; i < g->func_count; i++)
         put_u(g, i == FUNC_FUEL ? FUNC_SUM : i);
-    put(g, 1), put(g, 0), put_u(g, 4);
+    put_byte(g, 1), put_byte(g, 0), put_u(g, 4);
     for (uint32_t i = 0; i < 4; i++)
         put_u(g, choose_func(g));
 }
@@ -239,12 +239,12 @@ static void put_data_section(struct generator *g)
 {
     put_u(g, DATA_COUNT);
     for (uint32_t i = 0; i < DATA_COUNT; i++) {
-        put(g, i == DATA_ACTIVE ? 0 : 1);
+        put_byte(g, i == DATA_ACTIVE ? 0 : 1);
         if (i == DATA_ACTIVE)
-            put(g, 0x41), put(g, 8), put(g, 0x0b);
+            put_byte(g, 0x41), put_byte(g, 8), put_byte(g, 0x0b);
         put_u(g, DATA_BYTES);
         for (unsigned k = 0; k < DATA_BYTES; k++)
-            put(g, (uint8_t)choose(g, 256));
+            put_byte(g, (uint8_t)choose(g, 256));
     }
 }
 
@@ -252,7 +252,7 @@ static void put_data_section(struct generator *g)
 
 static void put_fuel_body(struct generator *g)
 {
-    put(g, 0), put(g, 0x41), put_s(g, FUEL), put(g, 0x24), put_u(g, GLOBAL_FUEL), put(g, 0x0b);
+    put_byte(g, 0), put_byte(g, 0x41), put_s(g, FUEL), put_byte(g, 0x24), put_u(g, GLOBAL_FUEL), put_byte(g, 0x0b);
 }
 
 /* local 0 (i32 or i64: the address), local `sum`: sum = rotl(sum, 7) ^ load64(address). */
@@ -281,15 +281,15 @@ static void put_sum_body(struct generator *g)
     buf_append(g->out, locals, sizeof locals);
     put_digest_loop(g, false, 0, 2);
     put_digest_loop(g, true, 1, 2);
-    put(g, 0x20), put(g, 2);
+    put_byte(g, 0x20), put_byte(g, 2);
     for (uint32_t i = GLOBAL_FIXED; i < strlen(GLOBAL_TYPES); i++)
         for (unsigned k = 0; k < sizeof as_i64 / sizeof *as_i64; k++)
             if (as_i64[k].type == GLOBAL_TYPES[i]) {
-                put(g, 0x42), put(g, 9), put(g, 0x89), put(g, 0x23), put_u(g, i);
+                put_byte(g, 0x42), put_byte(g, 9), put_byte(g, 0x89), put_byte(g, 0x23), put_u(g, i);
                 buf_append(g->out, as_i64[k].code, as_i64[k].count);
-                put(g, 0x85);
+                put_byte(g, 0x85);
             }
-    put(g, 0x0b);
+    put_byte(g, 0x0b);
 }
 
 static void put_code_section(struct generator *g)

@@ -78,19 +78,19 @@ static void statement(struct generator *g);
 static void put_code(struct generator *g, uint8_t prefix, uint32_t code)
 {
     if (prefix)
-        put(g, prefix), put_u(g, code);
+        put_byte(g, prefix), put_u(g, code);
     else
-        put(g, (uint8_t)code);
+        put_byte(g, (uint8_t)code);
 }
 
 static void put_index(struct generator *g, uint8_t code, uint32_t index)
 {
-    put(g, code), put_u(g, index);
+    put_byte(g, code), put_u(g, index);
 }
 
 static void put_i32(struct generator *g, int32_t value)
 {
-    put(g, 0x41), put_s(g, value);
+    put_byte(g, 0x41), put_s(g, value);
 }
 
 /* An i32 or i64 expression, almost always below a power of two. */
@@ -99,8 +99,8 @@ static void masked(struct generator *g, char type, uint64_t mask)
     expr(g, type);
     if (choose(g, RARELY) == RARELY - 1)
         return;
-    put(g, type == 'i' ? 0x41 : 0x42), put_s(g, (int64_t)mask);
-    put(g, type == 'i' ? 0x71 : 0x83);
+    put_byte(g, type == 'i' ? 0x41 : 0x42), put_s(g, (int64_t)mask);
+    put_byte(g, type == 'i' ? 0x71 : 0x83);
 }
 
 /* The temporary for NaNs of this type, behind all other locals. */
@@ -114,7 +114,7 @@ static void put_nan(struct generator *g, char type, bool wide)
     static const uint8_t narrow_nan[] = {0, 0, 0xc0, 0x7f, 0, 0, 0xc0, 0x7f},
                          wide_nan[] = {0, 0, 0, 0, 0, 0, 0xf8, 0x7f};
     if (type != 'v') {
-        put(g, type == 'f' ? 0x43 : 0x44);
+        put_byte(g, type == 'f' ? 0x43 : 0x44);
         buf_append(g->out, type == 'f' ? narrow_nan : wide_nan, type == 'f' ? 4 : 8);
         return;
     }
@@ -133,7 +133,7 @@ static void canonical(struct generator *g, char type, bool wide)
     if (type == 'v')
         put_code(g, 0xfd, wide ? 0x47 : 0x41), put_code(g, 0xfd, 0x52);
     else
-        put(g, type == 'f' ? 0x5b : 0x61), put(g, 0x1b);
+        put_byte(g, type == 'f' ? 0x5b : 0x61), put_byte(g, 0x1b);
 }
 
 /* Arithmetic on floats may answer with any NaN; moving, comparing and changing signs may not. */
@@ -178,13 +178,13 @@ static void put_immediates(struct generator *g, const struct plain *plain, uint3
     if (is_access(plain->shape))
         put_memarg(g, plain, memory);
     if (plain->shape == SHAPE_FENCE)
-        put(g, 0);
+        put_byte(g, 0);
     if (plain->shape >= SHAPE_MEMLANE_0 && plain->shape <= SHAPE_MEMLANE_3)
-        put(g, (uint8_t)choose(g, 16u >> access_log2(plain->shape)));
+        put_byte(g, (uint8_t)choose(g, 16u >> access_log2(plain->shape)));
     if (plain->shape >= SHAPE_LANE_16 && plain->shape <= SHAPE_LANE_2)
-        put(g, (uint8_t)choose(g, 16u >> (plain->shape - SHAPE_LANE_16)));
+        put_byte(g, (uint8_t)choose(g, 16u >> (plain->shape - SHAPE_LANE_16)));
     for (unsigned i = 0; i < 16 && plain->shape == SHAPE_SHUFFLE; i++)
-        put(g, (uint8_t)choose(g, 32));
+        put_byte(g, (uint8_t)choose(g, 32));
 }
 
 /* Divisors are odd, most of the time: a trap ends the function. */
@@ -193,8 +193,8 @@ static void tame(struct generator *g, const struct plain *plain, char type)
     if (choose(g, RARELY) == RARELY - 1)
         return;
     if ((strstr(plain->text, ".div_") || strstr(plain->text, ".rem_")) && (type == 'i' || type == 'l')) {
-        put(g, type == 'i' ? 0x41 : 0x42), put_s(g, 1);
-        put(g, type == 'i' ? 0x72 : 0x84);
+        put_byte(g, type == 'i' ? 0x41 : 0x42), put_s(g, 1);
+        put_byte(g, type == 'i' ? 0x72 : 0x84);
     }
 }
 
@@ -208,7 +208,7 @@ static void operand(struct generator *g, const struct plain *plain, char type, u
         masked(g, memory == MEMORY_64 ? 'l' : 'i', masks[memory] & ~(uint64_t)(atomic ? 7 : 0));
     } else if (converts) {
         masked(g, 'i', 0xffff);
-        put(g, type == 'f' ? 0xb2 : 0xb7);
+        put_byte(g, type == 'f' ? 0xb2 : 0xb7);
     } else {
         expr(g, type);
         tame(g, plain, type);
@@ -294,7 +294,7 @@ static void consume(struct generator *g, char type)
     else if (global >= 0 && choose(g, 2))
         put_index(g, 0x24, (uint32_t)global);
     else
-        put(g, 0x1a);
+        put_byte(g, 0x1a);
 }
 
 static void consume_all(struct generator *g, const char *types)
@@ -336,14 +336,14 @@ static bool label_push(struct generator *g, const char *types)
 static void label_end(struct generator *g)
 {
     g->label_count--;
-    put(g, 0x0b);
+    put_byte(g, 0x0b);
 }
 
 static void burn_fuel(struct generator *g)
 {
-    put_index(g, 0x23, GLOBAL_FUEL), put(g, 0x45);
-    put(g, 0x04), put(g, 0x40), put(g, 0x00), put(g, 0x0b);
-    put_index(g, 0x23, GLOBAL_FUEL), put_i32(g, 1), put(g, 0x6b), put_index(g, 0x24, GLOBAL_FUEL);
+    put_index(g, 0x23, GLOBAL_FUEL), put_byte(g, 0x45);
+    put_byte(g, 0x04), put_byte(g, 0x40), put_byte(g, 0x00), put_byte(g, 0x0b);
+    put_index(g, 0x23, GLOBAL_FUEL), put_i32(g, 1), put_byte(g, 0x6b), put_index(g, 0x24, GLOBAL_FUEL);
 }
 
 static bool block_expr(struct generator *g, char type)
@@ -351,7 +351,7 @@ static bool block_expr(struct generator *g, char type)
     const char types[2] = {type, '\0'};
     if (!label_push(g, types))
         return false;
-    put(g, 0x02), put(g, type_byte(type));
+    put_byte(g, 0x02), put_byte(g, type_byte(type));
     statements(g, choose(g, 3));
     expr(g, type);
     label_end(g);
@@ -363,14 +363,14 @@ static bool if_expr(struct generator *g, char type)
     const char types[2] = {type, '\0'};
     expr(g, 'i');
     if (!label_push(g, types)) {
-        put(g, 0x1a);
+        put_byte(g, 0x1a);
         put_const(g, type);
         return true;
     }
-    put(g, 0x04), put(g, type_byte(type));
+    put_byte(g, 0x04), put_byte(g, type_byte(type));
     statements(g, choose(g, 2));
     expr(g, type);
-    put(g, 0x05);
+    put_byte(g, 0x05);
     expr(g, type);
     label_end(g);
     return true;
@@ -380,7 +380,7 @@ static bool loop_expr(struct generator *g, char type)
 {
     if (!label_push(g, ""))
         return false;
-    put(g, 0x03), put(g, type_byte(type));
+    put_byte(g, 0x03), put_byte(g, type_byte(type));
     burn_fuel(g);
     statements(g, choose(g, 3));
     expr(g, type);
@@ -392,9 +392,9 @@ static bool select_expr(struct generator *g, char type)
 {
     bool reference = strchr("FXE", type) != NULL;
     expr(g, type), expr(g, type), expr(g, 'i');
-    put(g, reference ? 0x1c : 0x1b);
+    put_byte(g, reference ? 0x1c : 0x1b);
     if (reference)
-        put(g, 1), put(g, type_byte(type));
+        put_byte(g, 1), put_byte(g, type_byte(type));
     return true;
 }
 
@@ -402,13 +402,13 @@ static bool if_statement(struct generator *g)
 {
     expr(g, 'i');
     if (!label_push(g, "")) {
-        put(g, 0x1a);
+        put_byte(g, 0x1a);
         return true;
     }
-    put(g, 0x04), put(g, 0x40);
+    put_byte(g, 0x04), put_byte(g, 0x40);
     statements(g, choose(g, 3));
     if (choose(g, 2)) {
-        put(g, 0x05);
+        put_byte(g, 0x05);
         statements(g, choose(g, 3));
     }
     label_end(g);
@@ -425,7 +425,7 @@ static bool block_statement(struct generator *g)
         return false;
     exprs(g, signature->params);
     label_push(g, loop ? signature->params : signature->results);
-    put(g, loop ? 0x03 : 0x02), put_s(g, type);
+    put_byte(g, loop ? 0x03 : 0x02), put_s(g, type);
     if (loop)
         burn_fuel(g);
     consume_all(g, signature->params);
@@ -442,11 +442,11 @@ static bool count_statement(struct generator *g)
     int local = find_local(g, 'i');
     if (local < 0 || !label_push(g, ""))
         return false;
-    put(g, 0x03), put(g, 0x40);
+    put_byte(g, 0x03), put_byte(g, 0x40);
     burn_fuel(g);
     statements(g, 1 + choose(g, 3));
-    put_index(g, 0x20, (uint32_t)local), put_i32(g, 1 + (int32_t)choose(g, 4)), put(g, 0x6a);
-    put_index(g, 0x22, (uint32_t)local), put_i32(g, (int32_t)choose(g, 100)), put(g, choose(g, 2) ? 0x48 : 0x49);
+    put_index(g, 0x20, (uint32_t)local), put_i32(g, 1 + (int32_t)choose(g, 4)), put_byte(g, 0x6a);
+    put_index(g, 0x22, (uint32_t)local), put_i32(g, (int32_t)choose(g, 100)), put_byte(g, choose(g, 2) ? 0x48 : 0x49);
     put_index(g, 0x0d, 0);
     label_end(g);
     return true;
@@ -477,7 +477,7 @@ static bool table_branch_statement(struct generator *g)
     uint32_t depths[8], count = choose(g, 8);
     if (!label_push(g, ""))
         return false;
-    put(g, 0x02), put(g, 0x40);
+    put_byte(g, 0x02), put_byte(g, 0x40);
     uint32_t otherwise = choose(g, g->label_count + 1);
     const char *types = label_types(g, otherwise);
     for (uint32_t i = 0; i < count; i++) {
@@ -500,7 +500,7 @@ static bool return_statement(struct generator *g)
     if (choose(g, 3))
         return false;
     exprs(g, g->results);
-    put(g, 0x0f);
+    put_byte(g, 0x0f);
     return true;
 }
 
@@ -563,7 +563,7 @@ static bool tail_call_statement(struct generator *g)
     if (func < 0 || g->label_count == LABELS_MAX)
         return false;
     expr(g, 'i');
-    put(g, 0x04), put(g, 0x40);
+    put_byte(g, 0x04), put_byte(g, 0x40);
     label_push(g, "");
     exprs(g, g->types[g->funcs[func]].params);
     put_call(g, (uint32_t)func, true);
@@ -588,7 +588,7 @@ static bool bulk_statement(struct generator *g)
         put_code(g, 0xfc, 0x08), put_u(g, choose(g, DATA_COUNT)), put_u(g, to);
         break;
     case 2:
-        put(g, to_type == 'l' ? 0xa7 : 0x01), put(g, 0x1a);
+        put_byte(g, to_type == 'l' ? 0xa7 : 0x01), put_byte(g, 0x1a);
         put_code(g, 0xfc, 0x09), put_u(g, choose(g, RARELY) == RARELY - 1 ? DATA_PASSIVE : DATA_ACTIVE);
         break;
     default:
@@ -646,7 +646,7 @@ static bool table_statement(struct generator *g)
         masked(g, 'i', 1), masked(g, 'i', 1);
         put_code(g, 0xfc, 0x0c), put_u(g, choose(g, ELEM_COUNT)), put_u(g, TABLE_FUNCS);
         break;
-    default: put(g, 0x1a), put_code(g, 0xfc, 0x0d), put_u(g, ELEM_ACTIVE); break;
+    default: put_byte(g, 0x1a), put_code(g, 0xfc, 0x0d), put_u(g, ELEM_ACTIVE); break;
     }
     return true;
 }
@@ -656,7 +656,7 @@ static bool reference_expr(struct generator *g, char type)
     if (type == 'F')
         put_index(g, 0xd2, choose_func(g));
     else if (type == 'i')
-        expr(g, VALUE_TYPES[5 + choose(g, 3)]), put(g, 0xd1);
+        expr(g, VALUE_TYPES[5 + choose(g, 3)]), put_byte(g, 0xd1);
     return type == 'F' || type == 'i';
 }
 
@@ -668,10 +668,10 @@ static bool throw_statement(struct generator *g)
     if (choose(g, 3) == 0 || g->label_count == LABELS_MAX)
         return false;
     expr(g, 'i');
-    put(g, 0x04), put(g, 0x40);
+    put_byte(g, 0x04), put_byte(g, 0x40);
     label_push(g, "");
     if (kept >= 0 && choose(g, 4) == 3) {
-        put_index(g, 0x20, (uint32_t)kept), put(g, 0x0a);
+        put_index(g, 0x20, (uint32_t)kept), put_byte(g, 0x0a);
     } else if (choose(g, 2)) {
         exprs(g, PAYLOAD), put_index(g, 0x08, TAG_PAYLOAD);
     } else {
@@ -699,8 +699,8 @@ static bool try_statement(struct generator *g)
     if (g->label_count + 2 > LABELS_MAX)
         return false;
     label_push(g, handler->types), label_push(g, "");
-    put(g, 0x02), put(g, handler->block[0]);
-    put(g, 0x1f), put(g, 0x40), put(g, 1), put(g, handler->kind);
+    put_byte(g, 0x02), put_byte(g, handler->block[0]);
+    put_byte(g, 0x1f), put_byte(g, 0x40), put_byte(g, 1), put_byte(g, handler->kind);
     if (handler->tag >= 0)
         put_u(g, (uint32_t)handler->tag);
     put_u(g, 0);
@@ -725,7 +725,7 @@ static bool trap_statement(struct generator *g)
 {
     if (choose(g, 200) != 199)
         return false;
-    put(g, 0x00);
+    put_byte(g, 0x00);
     return true;
 }
 
@@ -774,7 +774,7 @@ static void statement(struct generator *g)
     if (g->budget-- > 0 && g->depth < DEPTH_MAX) {
         CHOOSE_ROW(g, statement_table, row);
         if (!statement_table[row].write(g))
-            put(g, 0x01);
+            put_byte(g, 0x01);
     }
     g->depth--;
 }
@@ -788,12 +788,12 @@ void generate_body(struct generator *g, const struct signature *signature)
     strcpy(g->locals + params + extra, "fdv");
     put_u(g, extra + 3);
     for (const char *type = g->locals + params; *type; type++)
-        put(g, 1), put(g, type_byte(*type));
+        put_byte(g, 1), put_byte(g, type_byte(*type));
     g->results = signature->results;
     g->label_count = 0, g->depth = 0;
     g->budget = 20 + (int)choose(g, 200);
     burn_fuel(g);
     statements(g, 2 + choose(g, 10));
     exprs(g, g->results);
-    put(g, 0x0b);
+    put_byte(g, 0x0b);
 }

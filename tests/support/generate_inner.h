@@ -61,7 +61,7 @@ uint32_t choose(struct generator *g, uint32_t n);
 /* A function for a table or a reference: any but the one that fills the tank, or a module might never end. */
 uint32_t choose_func(struct generator *g);
 uint64_t choose_bits(struct generator *g);
-void put(struct generator *g, uint8_t byte);
+void put_byte(struct generator *g, uint8_t byte);
 void put_u(struct generator *g, uint64_t value);
 void put_s(struct generator *g, int64_t value);
 uint8_t type_byte(char type);

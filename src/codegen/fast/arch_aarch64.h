@@ -32,6 +32,8 @@ enum {
 #define RESULT_VEC_FIRST V0
 #define C_PARAM_INTS {X0, X1, X2, X3, X4, X5}
 
+#define HAVE_PICK_32 0
+
 /* Code is filled up with udf #0. */
 #define CODE_FILLER 0
 /* As far as a branch reaches. */
@@ -60,6 +62,11 @@ static inline void fill_register(uint8_t *code, const struct stencil_field *fiel
 static inline void fill_number(uint8_t *code, const struct stencil_field *field, uint64_t number)
 {
     fill_bits(code + field->at, number >> field->shift & 0xffff, 16, field->rex);
+}
+
+/* Of a constant: its stencil has the offset as IMM, because the two that make an address have no room for it. */
+static inline void fill_offset(uint8_t *code, const struct stencil_field *field, uint32_t offset)
+{
 }
 
 /* Let the instruction at `place`, which holds an offset so far, lead to `target` plus that offset: a branch, or one of the

@@ -32,6 +32,8 @@ enum {
 #define RESULT_VEC_FIRST XMM0
 #define C_PARAM_INTS {RDI, RSI, RDX, RCX, R8, R9}
 
+#define HAVE_PICK_32 1 /* shuffles of 32-bit lanes by an immediate: simd_lane.c of the stencils */
+
 #define CODE_FILLER 0xcc /* int3 */
 /* As far as a branch reaches. */
 #define CODE_REACH ((uint64_t)1 << 31)
@@ -51,6 +53,12 @@ static inline void fill_register(uint8_t *code, const struct stencil_field *fiel
 static inline void fill_number(uint8_t *code, const struct stencil_field *field, uint64_t number)
 {
     memcpy(code + field->at, &number, field->hole == HOLE_IMM8 ? 1 : field->hole == HOLE_IMM32 ? 4 : 8);
+}
+
+/* A distance counts from `offset` bytes behind its target on. */
+static inline void fill_offset(uint8_t *code, const struct stencil_field *field, uint32_t offset)
+{
+    memcpy(code + field->at, &offset, sizeof offset);
 }
 
 /* Let the word at `place`, which holds an offset so far, lead to `target` plus that offset. False: too far away. */

@@ -162,24 +162,30 @@ static void load_values(struct gen *g, struct dealt dealt, const struct value *v
 }
 
 /* The others into their registers: first those that are in registers, then from cells and constants, of which those of
- * vectors go through an integer register. `extra` is another move of the first kind. */
+ * vectors go through the scratch register; what belongs there itself, a result, comes last: nobody else is moved to a
+ * register that it may be in. `extra` is another move of the first kind. */
 static void place_values(struct gen *g, struct dealt dealt, const struct value *values, uint32_t count, reg extra_to,
                          reg extra_from)
 {
     struct moves moves = {0};
     int32_t off;
+    reg scratch = NO_REG;
     code_room(g, 1024);
     struct dealt begin = dealt;
     if (extra_to != NO_REG)
         move_add(&moves, extra_to, extra_from);
     for (uint32_t i = 0; i < count; i++) {
         reg to = deal(&dealt, values[i].type, &off), from = register_of(g, &values[i]);
-        if (to != NO_REG && from != NO_REG)
+        if (to == REG_SCRATCH)
+            scratch = from;
+        else if (to != NO_REG && from != NO_REG)
             move_add(&moves, to, from);
     }
     move_all(g, &moves);
     load_values(g, begin, values, count, true);
     load_values(g, begin, values, count, false);
+    if (scratch != NO_REG)
+        move_reg(g, REG_SCRATCH, scratch);
 }
 
 /* The topmost operands leave the stack, but stay where they are: their registers are nobody's. */

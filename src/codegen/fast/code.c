@@ -1,24 +1,63 @@
 /* Machine code as it grows: stencils are copied, their holes filled, and branches bound to labels. */
 #include "codegen/fast/gen.h"
 
+#include <sys/mman.h>
+
+#define BLOCK_BYTES (4u << 20)
+#define HUGE_BYTES ((uintptr_t)2 << 20)
 #define CODE_MAX (CODE_REACH / 2)
-#define CODE_FIRST (1u << 16)
 #define ROWS_MAX ((size_t)1 << 26)
 
+/* Pages of two megabytes, where they can be had: fewer faults, and every byte is written anyway. */
+static void want_huge_pages(void *memory, size_t size)
+{
+    uintptr_t start = ((uintptr_t)memory + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(HUGE_BYTES - 1);
+    if (start < end)
+        madvise((void *)start, end - start, MADV_HUGEPAGE);
+}
+
+/* Another block, to which the code of the run at hand moves. */
 bool code_grow(struct gen *g, uint32_t size)
 {
-    uint64_t capacity = g->capacity ? g->capacity * 2ull : CODE_FIRST;
-    while (capacity - g->size < size + CODE_SLACK)
-        capacity *= 2;
-    uint8_t *code = capacity <= CODE_MAX ? mem_resize(g->code, capacity, 1) : NULL;
-    if (!code) {
+    uint64_t bytes = BLOCK_BYTES, wanted = 2 * (uint64_t)g->size + size + CODE_SLACK + sizeof(struct code_block);
+    while (bytes < wanted)
+        bytes *= 2;
+    struct code_block *block = bytes <= CODE_MAX ? mem_resize(NULL, bytes, 1) : NULL;
+    if (!block) {
         g->failed = true;
         g->size = 0; /* what follows writes over what was there, and is thrown away */
+        if (!g->blocks)
+            return false;
+        g->code = (uint8_t *)(g->blocks + 1);
+        g->capacity = g->blocks->size;
         return g->capacity >= size + CODE_SLACK;
     }
-    g->code = code;
-    g->capacity = (uint32_t)capacity;
+    want_huge_pages(block, bytes);
+    *block = (struct code_block){g->blocks, (uint32_t)(bytes - sizeof *block), 0};
+    if (g->size)
+        memcpy(block + 1, g->code, g->size);
+    g->blocks = block;
+    g->code = (uint8_t *)(block + 1);
+    g->capacity = block->size;
     return true;
+}
+
+void code_begin_run(struct gen *g)
+{
+    uint32_t used = g->code ? (g->size + 15) & ~15u : 0;
+    g->code += used;
+    g->capacity -= used < g->capacity ? used : g->capacity;
+    g->size = 0;
+}
+
+void code_blocks_free(struct code_block *block)
+{
+    while (block) {
+        struct code_block *next = block->next;
+        mem_free(block);
+        block = next;
+    }
 }
 
 static inline void write_32(struct gen *g, uint32_t at, uint32_t value)
@@ -141,9 +180,34 @@ void put_branch(struct gen *g, enum stencil_name name, uint64_t regs, int32_t im
     put_slowly(g, form, &holes);
 }
 
+static inline uint64_t packed(const struct holes *holes)
+{
+    return AT(a, holes->a) | AT(b, holes->b) | AT(c, holes->c) | AT(d, holes->d) | AT(x, holes->x) | AT(y, holes->y) |
+           AT(z, holes->z);
+}
+
 void put(struct gen *g, enum stencil_name name, const struct holes *holes)
 {
-    put_slowly(g, &stencils[name].far + (is_near(holes->imm) & is_near(holes->imm2)), holes);
+    const struct stencil_form *form = &stencils[name].far + (is_near(holes->imm) & is_near(holes->imm2));
+    if (form->imm_at == QUICK_NOT) {
+        put_slowly(g, form, holes);
+        return;
+    }
+    const int32_t numbers[] = {holes->imm, holes->imm2, holes->shift, 0};
+    put_bytes(g, form, packed(holes), numbers[form->imm]);
+    if (form->distance == HOLE_TAKEN)
+        code_target(g, g->size - 4, holes->taken);
+    else if (form->distance == HOLE_CALLEE)
+        add_relocation(g, g->size - 4, holes->callee);
+}
+
+void put_constant(struct gen *g, enum stencil_name name, reg to, uint32_t at)
+{
+    const struct stencil_form *form = &stencils[name].near;
+    struct holes holes = {.x = to, .imm = (int32_t)at, .callee = symbol_of_constants(g)};
+    uint32_t start = g->size;
+    put(g, name, &holes);
+    fill_offset(g->code + start, &stencil_fields[form->fields + form->field_count - 1], at);
 }
 
 void label_bind(struct gen *g, struct label *label)

@@ -8,6 +8,7 @@
 #include "codegen/cpu.h"
 #include "codegen/link.h"
 #include "codegen/llvm/emit.h"
+#include "codegen/llvm/mixed.h"
 #include "codegen/pack.h"
 #include "codegen/parallel.h"
 #include "image/format.h"
@@ -47,6 +48,7 @@ struct bench {
     LLVMDisasmContextRef decoder;
     struct wasm_body_scratch *scratch;
     struct buf object;
+    struct mixed *mixed; /* where the fast generator makes some of the functions, or NULL */
 };
 
 static void close_bench(void *state)
@@ -58,6 +60,7 @@ static void close_bench(void *state)
         LLVMDisasmDispose(bench->decoder);
     if (bench->scratch)
         wasm_body_scratch_free(bench->scratch);
+    mixed_close(bench->mixed);
     buf_free(&bench->object);
     mem_free(bench);
 }
@@ -71,7 +74,9 @@ static bool fill_bench(struct bench *bench, const struct job *job, struct err *e
     if (!bench->decoder)
         return err_set(err, ERR_SYSTEM, "LLVM cannot decode x86-64");
     bench->scratch = wasm_body_scratch_new(err);
-    return bench->scratch != NULL;
+    if (bench->scratch && job->options->mix_seed)
+        bench->mixed = mixed_open(job->units, job->unit_count, err);
+    return bench->scratch && (bench->mixed || !job->options->mix_seed);
 }
 
 static void *open_bench(void *arg, struct err *err)
@@ -125,6 +130,8 @@ static bool make(void *arg, void *state, size_t index, struct err *err)
     struct bench *bench = state;
     struct task *task = &job->tasks.items[index];
     struct gen g;
+    if (bench->mixed && mixed_chooses(job->options->mix_seed, &task->symbol))
+        return mixed_make(bench->mixed, &task->symbol, bench->scratch, &task->piece, err);
     bench->object.size = 0;
     bool done = gen_init(&g, job->units, job->unit_count, err);
     g.closed_tables = job->survey.closed_tables;
@@ -172,6 +179,12 @@ static bool list_tasks(struct job *job, struct err *err)
     return true;
 }
 
+/* The others are the linker's. */
+static bool is_made(uint32_t routine)
+{
+    return routine < HELPER_COUNT || routine == ROUTINE_stencil_pool;
+}
+
 static bool list_routines(struct job *job, struct err *err)
 {
     bool called[ROUTINE_COUNT] = {false};
@@ -181,8 +194,8 @@ static bool list_routines(struct job *job, struct err *err)
             if (piece->symbols[s].kind == CODE_ROUTINE)
                 called[piece->symbols[s].func] = true;
     }
-    for (uint32_t i = 0; i < HELPER_COUNT; i++)
-        if (called[i] && !add_task(job, (struct piece_symbol){CODE_ROUTINE, 0, i}, NULL))
+    for (uint32_t i = 0; i < ROUTINE_COUNT; i++)
+        if (called[i] && is_made(i) && !add_task(job, (struct piece_symbol){CODE_ROUTINE, 0, i}, NULL))
             return err_memory(err);
     return true;
 }
@@ -276,7 +289,7 @@ static bool compile(struct job *job, struct err *err)
     object_prepare();
     if (!list_tasks(job, err))
         return false;
-    if (!job->options->dump)
+    if (!job->options->dump && !job->options->mix_seed)
         take_kept(job);
     if (!make_all(job, 0, err))
         return false;
@@ -300,7 +313,7 @@ static bool keep(struct job *job, struct err *err)
 {
     if (job->options->ret_counts)
         *job->options->ret_counts = (struct codegen_counts){job->survey.func_count - job->kept, job->kept};
-    if (!job->options->ret_pack)
+    if (!job->options->ret_pack || job->options->mix_seed)
         return true;
     const struct buf **pieces = mem_alloc((size_t)job->survey.func_count + 1, sizeof *pieces);
     if (!pieces)

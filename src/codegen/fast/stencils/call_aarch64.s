@@ -169,6 +169,23 @@ s_helper_check_reference:
     cbz x0, TRAP_PENDING
     b CONT
 
+// X = the constant at CALLEE + IMM.
+s_constant_v:
+    adrp x8, CALLEE
+    add x8, x8, :lo12:CALLEE
+    movz w9, #IMM_0
+    movk w9, #IMM_1, lsl #16
+    ldr q1, [x8, x9]
+    b CONT
+
+s_constant_f64:
+    adrp x8, CALLEE
+    add x8, x8, :lo12:CALLEE
+    movz w9, #IMM_0
+    movk w9, #IMM_1, lsl #16
+    ldr d1, [x8, x9]
+    b CONT
+
 // IMM2 cells of eight bytes from FRAME + IMM on become zero.
 s_clear_frame:
     movz w8, #IMM_0

@@ -1,0 +1,24 @@
+/* Where an image goes when it is a file. */
+#ifndef MAYFLY_COMPILE_SINK_H
+#define MAYFLY_COMPILE_SINK_H
+
+#include "image/part.h"
+
+#include <sys/uio.h>
+
+#define FILE_SINK_PARTS 512
+
+struct file_sink {
+    int fd;
+    uint64_t start; /* of the image in the file */
+    uint64_t at, end; /* of the parts that wait */
+    int count;
+    struct iovec parts[FILE_SINK_PARTS];
+};
+
+/* Parts are gathered and written many at a time. `sink` stays where it is as long as the result is used. */
+struct image_sink file_sink_open(struct file_sink *sink, int fd, uint64_t start, bool digest);
+/* Write what waits. */
+bool file_sink_flush(struct file_sink *sink, struct err *err);
+
+#endif

@@ -23,8 +23,8 @@ bool machine_may_write(const ucontext_t *context);
 /* The trap that an illegal instruction stands for; one that no generator makes on purpose counts as unreachable. */
 enum trap machine_trap(const uint8_t *pc);
 
-/* The return address of the interrupted function where the frame pointer is still, or again, its caller's; 0 where it is
- * the function's own. `entry`: its first instruction. Nothing is certain about the address. */
+/* The return address of the interrupted function where the frame pointer is still, or again, its caller's; 0 where it
+ * is the function's own. `entry`: its first instruction. Nothing is certain about the address. */
 uint64_t machine_return_address(const ucontext_t *context, const struct stack *stack, uint64_t entry);
 
 /* Continue in guest_exit. */
@@ -36,8 +36,8 @@ bool machine_preempt(ucontext_t *context, const struct stack *stack);
 /* Put on a new stack what stack_switch takes off to continue in stack_begin, which calls `begin`; its stack pointer. */
 uint64_t machine_first_frame(const struct stack *stack, void (*begin)(void *), void *arg);
 
-/* What debuggers are told of a function's frame: DWARF call frame instructions (DWARF 4, section 6.4.2) where it begins, and
- * those of the instructions that every function begins with. */
+/* What debuggers are told of a function's frame: DWARF call frame instructions (DWARF 4, section 6.4.2) where it
+ * begins, and those of the instructions that every function begins with. */
 struct machine_frames {
     uint16_t elf_machine;
     uint8_t code_unit, return_register;

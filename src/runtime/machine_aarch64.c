@@ -8,7 +8,8 @@
 #define SYNDROME_IS_WRITE 0x40 /* ESR_EL1.ISS.WnR of a data abort */
 #define FP 29
 #define LR 30
-/* Functions begin with `stp x29, x30, [sp, #-16]!; mov x29, sp` and give up their frames with `ldp x29, x30, [sp], #16`. */
+/* Functions begin with `stp x29, x30, [sp, #-16]!; mov x29, sp` and give up their frames with `ldp x29, x30, [sp],
+ * #16`. */
 #define POP_FRAME 0xa8c17bfdu
 #define TAIL_MAX 8 /* instructions of ours behind that, a return or jump included */
 #define FRAME_WORDS 20
@@ -20,8 +21,14 @@ void machine_open(size_t signal_frame)
 /* stp x29, x30, [sp, #-16]!; mov x29, sp */
 enum { DWARF_SP = 31 };
 const struct machine_frames machine_frames = {
-    EM_AARCH64, 4, LR, 3, 10, {CFA_DEF, DWARF_SP, 0},
-    {CFA_ADVANCE | 1, CFA_DEF_OFFSET, 16, CFA_OFFSET | FP, 2, CFA_OFFSET | LR, 1, CFA_ADVANCE | 1, CFA_DEF_REGISTER, FP},
+    EM_AARCH64,
+    4,
+    LR,
+    3,
+    10,
+    {CFA_DEF, DWARF_SP, 0},
+    {CFA_ADVANCE | 1, CFA_DEF_OFFSET, 16, CFA_OFFSET | FP, 2, CFA_OFFSET | LR, 1, CFA_ADVANCE | 1, CFA_DEF_REGISTER,
+     FP},
 };
 
 uint64_t machine_pc(const ucontext_t *context)

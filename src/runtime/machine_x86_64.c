@@ -31,7 +31,12 @@ void machine_open(size_t signal_frame)
 /* push rbp; mov rbp, rsp */
 enum { DWARF_RBP = 6, DWARF_RSP = 7, DWARF_RETURN = 16 };
 const struct machine_frames machine_frames = {
-    EM_X86_64, 1, DWARF_RETURN, 5, 8, {CFA_DEF, DWARF_RSP, 8, CFA_OFFSET | DWARF_RETURN, 1},
+    EM_X86_64,
+    1,
+    DWARF_RETURN,
+    5,
+    8,
+    {CFA_DEF, DWARF_RSP, 8, CFA_OFFSET | DWARF_RETURN, 1},
     {CFA_ADVANCE | 1, CFA_DEF_OFFSET, 16, CFA_OFFSET | DWARF_RBP, 2, CFA_ADVANCE | 3, CFA_DEF_REGISTER, DWARF_RBP},
 };
 

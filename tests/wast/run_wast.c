@@ -115,16 +115,11 @@ static void take_share(void)
 static bool parse(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"tier", required_argument, NULL, 'T'},
-        {"in-process", no_argument, NULL, 'p'},
-        {"mix", required_argument, NULL, 'm'},
-        {"jobs", required_argument, NULL, 'j'},
-        {"share", required_argument, NULL, 's'},
-        {"timeout", required_argument, NULL, 't'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"if-there", no_argument, NULL, 'i'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"tier", required_argument, NULL, 'T'},  {"in-process", no_argument, NULL, 'p'},
+        {"mix", required_argument, NULL, 'm'},   {"jobs", required_argument, NULL, 'j'},
+        {"share", required_argument, NULL, 's'}, {"timeout", required_argument, NULL, 't'},
+        {"verbose", no_argument, NULL, 'v'},     {"if-there", no_argument, NULL, 'i'},
+        {"help", no_argument, NULL, 'h'},        {0},
     };
     for (int option; (option = getopt_long(argc, argv, "O:j:s:t:vi", options, NULL)) != -1;) {
         long number = optarg ? strtol(optarg, NULL, 10) : 0;

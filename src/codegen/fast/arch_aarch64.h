@@ -8,8 +8,23 @@
 #include <string.h>
 
 enum {
-    X0, X1, X2, X3, X4, X5, X6, X7, X20, X21, X22, X23, X24, X25, X26,
-    V0 = 16, V15 = V0 + 15,
+    X0,
+    X1,
+    X2,
+    X3,
+    X4,
+    X5,
+    X6,
+    X7,
+    X20,
+    X21,
+    X22,
+    X23,
+    X24,
+    X25,
+    X26,
+    V0 = 16,
+    V15 = V0 + 15,
 };
 
 #define REG_CONTEXT X20
@@ -69,8 +84,8 @@ static inline void fill_offset(uint8_t *code, const struct stencil_field *field,
 {
 }
 
-/* Let the instruction at `place`, which holds an offset so far, lead to `target` plus that offset: a branch, or one of the
- * two that make an address of a page and the rest. Both places count from a whole page. False: too far away. */
+/* Let the instruction at `place`, which holds an offset so far, lead to `target` plus that offset: a branch, or one of
+ * the two that make an address of a page and the rest. Both places count from a whole page. False: too far away. */
 static inline bool relocate_word(uint32_t *word, uint32_t place, uint32_t target)
 {
     int64_t distance = (int64_t)target - place;

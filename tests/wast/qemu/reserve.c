@@ -1,6 +1,7 @@
-/* In builds that qemu-user runs: it keeps a record of every page that a program reserves, which for the 4 TiB of a store
- * (runtime/slot.c) is more than the machine has. They are not reserved then, but taken from addresses where nobody else
- * maps anything: what the slots map there is all there is, and the rest is as inaccessible as if it were reserved. */
+/* In builds that qemu-user runs: it keeps a record of every page that a program reserves, which for the 4 TiB of a
+ * store (runtime/slot.c) is more than the machine has. They are not reserved then, but taken from addresses where
+ * nobody else maps anything: what the slots map there is all there is, and the rest is as inaccessible as if it were
+ * reserved. */
 #include <stdint.h>
 #include <sys/mman.h>
 

@@ -86,8 +86,8 @@ EMIT(loop)
     }
     unalias_all(g);
     settle(g, op->block.type.param_count, true);
-    loop_prepare(g, op);
     struct control *control = control_open(g, WASM_FRAME_LOOP, &op->block.type);
+    loop_prepare(g, op, control);
     control->state = g->regs;
     control->joined = true;
     control->label.at = g->size + 1;

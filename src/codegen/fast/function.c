@@ -61,6 +61,7 @@ void fast_free(struct gen *g)
     VEC_FREE(&g->funcs);
     VEC_FREE(&g->relocations);
     VEC_FREE(&g->pads);
+    instr_lists_free(&g->lists);
 }
 
 /* ---- beginning and end ---- */

@@ -19,6 +19,7 @@
 #include "codegen/piece.h"
 #include "image/sites.h"
 #include "wasm/body.h"
+#include "wasm/instr.h"
 
 #define NO_REG 0xffu
 #define REGS 32u
@@ -55,6 +56,7 @@ struct local {
     uint8_t type;
     reg reg;
     int32_t cell;
+    uint32_t seen; /* loops.c */
 };
 
 /* Whose value a register holds: a local's number or a position on the operand stack (struct state tells which), or that of
@@ -73,6 +75,8 @@ struct label {
     uint32_t at; /* of a loop: where it begins */
 };
 
+#define KILLED_MAX 24u
+
 /* A block, loop, if, try_table or the function itself. */
 struct control {
     enum wasm_frame_kind kind;
@@ -85,6 +89,8 @@ struct control {
     struct state state;          /* at the label */
     struct state else_state;
     uint32_t hot;                /* g->hot outside */
+    uint32_t killed[KILLED_MAX]; /* of a loop: locals whose values nobody asks for when it begins again */
+    unsigned killed_count;
     uint32_t table, table_stub;  /* the last br_table that needed work before it goes here, and where that is, + 1 */
     uint32_t outer_try;          /* g->innermost_try outside */
     uint32_t first_pad;          /* row of g->pads */
@@ -159,6 +165,8 @@ struct gen {
     struct condition condition;
     uint32_t innermost_try; /* of g->controls, or NO_TRY */
     uint32_t tables;        /* br_tables so far */
+    uint32_t look;          /* of loops.c: how many so far */
+    struct instr_lists lists;
     bool dead;              /* the code here cannot be reached */
 
     VEC(struct control) controls;
@@ -372,7 +380,9 @@ void put_entry(struct gen *g, uint32_t table, reg index, reg to, enum trap trap)
 
 /* ---- loops.c ---- */
 /* Put into registers what the loop that begins here wants there, and nothing else. */
-void loop_prepare(struct gen *g, const struct wasm_op *op);
+void loop_prepare(struct gen *g, const struct wasm_op *op, struct control *loop);
+/* Is the local written before it is read when the loop begins again? */
+bool loop_kills(const struct control *loop, uint32_t local);
 
 /* ---- function.c ---- */
 bool fast_open(struct gen *g, const struct unit *units, uint32_t unit_count, const uint32_t *unit_first,

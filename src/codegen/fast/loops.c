@@ -10,7 +10,7 @@
 
 #include "wasm/instr.h"
 
-#define LOOK_MAX 160u      /* instructions */
+#define LOOK_MAX 96u      /* instructions */
 #define CANDIDATES_MAX 32u
 #define INTS_WANTED 8u     /* the body needs a few for what it computes */
 #define VECS_WANTED 9u

@@ -311,7 +311,7 @@ void context_reload(struct gen *g)
 struct callee {
     enum { CALL_SYMBOL, CALL_WORDS, CALL_REFERENCE } how;
     uint32_t symbol;
-    int64_t off;   /* what to add to the context; or where the words are from it */
+    int64_t off; /* what to add to the context; or where the words are from it */
     reg reference; /* a function reference, not null */
 };
 

@@ -159,8 +159,14 @@ static inline bool is_near(int32_t value)
 
 static inline struct holes unpacked(uint64_t regs, int32_t imm)
 {
-    return (struct holes){.a = (reg)regs,       .b = (reg)(regs >> 8),  .c = (reg)(regs >> 16), .d = (reg)(regs >> 24),
-                          .x = (reg)(regs >> 32), .y = (reg)(regs >> 40), .z = (reg)(regs >> 48), .imm = imm};
+    return (struct holes){.a = (reg)regs,
+                          .b = (reg)(regs >> 8),
+                          .c = (reg)(regs >> 16),
+                          .d = (reg)(regs >> 24),
+                          .x = (reg)(regs >> 32),
+                          .y = (reg)(regs >> 40),
+                          .z = (reg)(regs >> 48),
+                          .imm = imm};
 }
 
 void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm)

@@ -256,7 +256,8 @@ EMIT(br_on_non_null)
     stack_drop(g, g->depth - 1);
 }
 
-/* Fill in one row of the table, as a jump would be filled in. Work that a target needs first stands behind the table. */
+/* Fill in one row of the table, as a jump would be filled in. Work that a target needs first stands behind the table.
+ */
 static void fill_row(struct gen *g, uint32_t at, struct control *to)
 {
     if (branch_is_plain(g, to)) {

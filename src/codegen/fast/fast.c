@@ -1,8 +1,8 @@
 /* The fast generator: all processors at once, each function in one pass.
  *
- * Functions are cut into runs of about as many bytes; a run's code is made in one buffer, where it stays until the image
- * is written. Calls between runs get their distances when every run has its place. Runs do not depend on each other, so
- * that the result does not depend on threads. */
+ * Functions are cut into runs of about as many bytes; a run's code is made in one buffer, where it stays until the
+ * image is written. Calls between runs get their distances when every run has its place. Runs do not depend on each
+ * other, so that the result does not depend on threads. */
 #include "codegen/codegen.h"
 
 #include "base/alloc.h"
@@ -125,8 +125,8 @@ static bool make(void *arg, void *state, size_t index, struct err *err)
     const struct unit *unit = &job->units[run->first.unit];
     bool done = true;
     for (uint32_t i = 0; done && i < run->count; i++)
-        done = make_one(&bench->gen, unit, (enum code_func_kind)run->first.kind, run->first.func + i, bench->scratch,
-                        err);
+        done =
+            make_one(&bench->gen, unit, (enum code_func_kind)run->first.kind, run->first.func + i, bench->scratch, err);
     hand_over(&bench->gen, &run->made);
     return done;
 }
@@ -244,7 +244,8 @@ static bool relocate(void *arg, void *state, size_t index, struct err *err)
         bool constant = row->symbol == job->symbol_count - 1;
         uint32_t place = constant ? (uint32_t)run->constants : job->place_of[row->symbol], word;
         if (!place)
-            return err_set(err, ERR_SYSTEM, "compiled functions cannot be linked: one refers to another that is missing");
+            return err_set(err, ERR_SYSTEM,
+                           "compiled functions cannot be linked: one refers to another that is missing");
         memcpy(&word, run->made.code + row->at, sizeof word);
         word += place - (uint32_t)(run->place + row->at + 4);
         memcpy(run->made.code + row->at, &word, sizeof word);

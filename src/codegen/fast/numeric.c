@@ -341,8 +341,7 @@ EMIT(select)
     bool vec = is_vec(left.type);
     reg c = value_reg(g, &condition), from = value_reg(g, &right);
     reg to = value_own(g, &left);
-    put(g, vec ? STENCIL_select_v : STENCIL_select_r,
-        &(struct holes){.a = to, .b = from, .c = c, .x = to, .y = from});
+    put(g, vec ? STENCIL_select_v : STENCIL_select_r, &(struct holes){.a = to, .b = from, .c = c, .x = to, .y = from});
     value_free(g, &condition);
     finish(g, left.type, to, &right);
 }

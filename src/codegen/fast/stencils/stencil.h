@@ -53,17 +53,14 @@ GUEST void TAKEN(STENCIL_PARAMS);
         char *p;                                                                                                       \
         u64 i;                                                                                                         \
         v128 v; /* undefined: nothing need be kept */                                                                  \
-        if (__builtin_expect((condition), 0))                                                                          \
-            __attribute__((musttail)) return TRAP_##name(p, p, i, i, i, i, v, v, v, v, v);                             \
+        if (__builtin_expect((condition), 0)) __attribute__                                                            \
+            ((musttail)) return TRAP_##name(p, p, i, i, i, i, v, v, v, v, v);                                          \
     } while (0)
 
 /* Keep clang from looking through a value: it stays what it is, in its width. */
 #define OPAQUE(value) __asm__("" : "+r"(value))
 
 /* Unaligned, and aliasing anything. */
-#define CELL(type, address)                                                                                            \
-    (((struct {                                                                                                        \
-         type value;                                                                                                   \
-     } __attribute__((packed, may_alias)) *)(address))->value)
+#define CELL(type, address) (((struct { type value; } __attribute__((packed, may_alias)) *)(address))->value)
 
 #endif

@@ -28,4 +28,6 @@ enum {
 #define RESULT_VEC_FIRST XMM0
 #define C_PARAM_INTS {RDI, RSI, RDX, RCX, R8, R9}
 
+#define HAVE_PICK_32 1 /* shuffles of 32-bit lanes by an immediate: simd_lane.c of the stencils */
+
 #endif

@@ -208,6 +208,16 @@ void put(struct gen *g, enum stencil_name name, const struct holes *holes)
         add_relocation(g, g->size - 4, holes->callee);
 }
 
+void put_constant(struct gen *g, enum stencil_name name, reg to, uint32_t at)
+{
+    const struct stencil_form *form = &stencils[name].near;
+    struct holes holes = {.x = to, .callee = symbol_of_constants(g)};
+    uint32_t start = g->size;
+    put(g, name, &holes);
+    const struct stencil_field *field = &stencil_fields[form->fields + form->field_count - 1];
+    write_32(g, start + field->at, at);
+}
+
 void label_bind(struct gen *g, struct label *label)
 {
     for (uint32_t at = label->fixups; at;) {

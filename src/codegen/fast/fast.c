@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #define PAGE 4096u
+#define FILLER 0xcc /* int3 */
 #define RUN_BYTES (128u << 10) /* of bodies */
 #define RUNS_MAX ((size_t)1 << 20)
 #define ROWS_MAX ((size_t)1 << 28)
@@ -21,7 +22,7 @@ struct run {
     struct piece_symbol first; /* a function, a thunk, initializers or a routine */
     uint32_t count;
     struct gen made;           /* its code, rows, relocations, pads and sites only */
-    uint64_t place;            /* in the text */
+    uint64_t place, constants; /* in the text */
 };
 
 struct job {
@@ -33,7 +34,7 @@ struct job {
     size_t first;         /* where a pass over the runs begins */
     uint32_t *place_of;   /* per symbol: its place in the text; 0: none */
     uint32_t symbol_count;
-    uint64_t size;        /* of the text */
+    uint64_t size, code_size, exec_size; /* of the text; of the code in it; the same, whole pages */
     _Atomic(struct code_block *) blocks;
 };
 
@@ -107,11 +108,13 @@ static void hand_over(struct gen *g, struct gen *made)
     made->pads.items = g->pads.items;
     made->pads.count = g->pads.count;
     made->sites = g->sites;
+    made->constants = g->constants;
     code_begin_run(g);
     memset(&g->funcs, 0, sizeof g->funcs);
     memset(&g->relocations, 0, sizeof g->relocations);
     memset(&g->pads, 0, sizeof g->pads);
     buf_init(&g->sites, made->sites.max);
+    buf_init(&g->constants, made->constants.max);
 }
 
 static bool make(void *arg, void *state, size_t index, struct err *err)
@@ -203,26 +206,33 @@ static uint32_t symbol_of_func(const struct job *job, const struct code_func *fu
     return job->unit_first[unit] + func->func;
 }
 
-/* Places in the text. Each run's code is a part that begins at a multiple of sixteen, as its functions expect. */
-static bool place_all(struct job *job, struct code *code, struct err *err)
+static void place_functions(struct job *job, struct run *run)
+{
+    const struct gen *made = &run->made;
+    run->place = job->size;
+    job->size += (made->size + 15) & ~15u; /* there is room behind the code */
+    for (size_t i = 0; i < made->funcs.count; i++)
+        if (made->funcs.items[i].kind != CODE_INIT)
+            job->place_of[symbol_of_func(job, &made->funcs.items[i])] =
+                (uint32_t)run->place + made->funcs.items[i].code_off;
+}
+
+/* Places in the text: the code of each run, which begins at a multiple of sixteen as its functions expect; from a new
+ * page on the constants. */
+static bool place_all(struct job *job, struct err *err)
 {
     job->place_of = mem_alloc(job->symbol_count, sizeof *job->place_of);
     if (!job->place_of)
         return err_memory(err);
+    for (size_t i = 0; i < job->runs.count && job->size <= INT32_MAX; i++)
+        place_functions(job, &job->runs.items[i]);
+    job->code_size = job->size;
+    job->exec_size = job->size = (job->size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
     for (size_t i = 0; i < job->runs.count; i++) {
-        struct run *run = &job->runs.items[i];
-        struct gen *made = &run->made;
-        run->place = job->size;
-        job->size += (made->size + 15) & ~15u; /* there is room behind the code */
-        if (job->size > INT32_MAX)
-            return err_set(err, ERR_LIMIT, "the code is larger than 2 GiB");
-        for (size_t f = 0; f < made->funcs.count; f++)
-            if (made->funcs.items[f].kind != CODE_INIT)
-                job->place_of[symbol_of_func(job, &made->funcs.items[f])] =
-                    (uint32_t)run->place + made->funcs.items[f].code_off;
+        job->runs.items[i].constants = job->size;
+        job->size += job->runs.items[i].made.constants.size;
     }
-    (void)code;
-    return true;
+    return job->size <= INT32_MAX || err_set(err, ERR_LIMIT, "the code is larger than 2 GiB");
 }
 
 static bool relocate(void *arg, void *state, size_t index, struct err *err)
@@ -231,7 +241,8 @@ static bool relocate(void *arg, void *state, size_t index, struct err *err)
     struct run *run = &job->runs.items[index];
     for (size_t i = 0; i < run->made.relocations.count; i++) {
         const struct fast_relocation *row = &run->made.relocations.items[i];
-        uint32_t place = job->place_of[row->symbol], word;
+        bool constant = row->symbol == job->symbol_count - 1;
+        uint32_t place = constant ? (uint32_t)run->constants : job->place_of[row->symbol], word;
         if (!place)
             return err_set(err, ERR_SYSTEM, "compiled functions cannot be linked: one refers to another that is missing");
         memcpy(&word, run->made.code + row->at, sizeof word);
@@ -273,27 +284,34 @@ static bool add_rows(struct code *code, const struct run *run)
     return made->sites.size == 0 || buf_append(&code->site_bytes, made->sites.data, made->sites.size);
 }
 
-/* The parts, and filler up to a whole page. */
+static bool add_part(struct code *code, const uint8_t *bytes, uint64_t size)
+{
+    struct code_part *part = size ? VEC_PUSH(&code->parts, RUNS_MAX) : NULL;
+    if (part)
+        *part = (struct code_part){bytes, size};
+    return part || size == 0;
+}
+
+/* Code, filler up to a whole page, constants. */
 static bool add_parts(struct job *job, struct code *code)
 {
     for (size_t i = 0; i < job->runs.count; i++) {
         const struct gen *made = &job->runs.items[i].made;
-        struct code_part *part = VEC_PUSH(&code->parts, RUNS_MAX);
-        if (!part || !add_rows(code, &job->runs.items[i]))
+        memset(made->code + made->size, FILLER, -made->size & 15);
+        if (!add_part(code, made->code, (made->size + 15) & ~15u) || !add_rows(code, &job->runs.items[i]))
             return false;
-        memset(made->code + made->size, 0xcc, -made->size & 15);
-        *part = (struct code_part){made->code, (made->size + 15) & ~15u};
     }
-    uint64_t end = (job->size + PAGE - 1) & ~(uint64_t)(PAGE - 1), gap = end - job->size;
+    uint64_t gap = job->exec_size - job->code_size;
     uint8_t *filler = gap ? buf_extend(&code->text, gap) : NULL;
-    struct code_part *last = VEC_PUSH(&code->parts, RUNS_MAX);
-    if (!last || (gap && !filler))
+    if (gap && !filler)
         return false;
     if (gap)
-        memset(filler, 0xcc, gap);
-    *last = (struct code_part){filler, gap};
-    code->exec_size = end;
-    return true;
+        memset(filler, FILLER, gap);
+    bool done = add_part(code, filler, gap);
+    for (size_t i = 0; i < job->runs.count && done; i++)
+        done = add_part(code, job->runs.items[i].made.constants.data, job->runs.items[i].made.constants.size);
+    code->exec_size = job->exec_size;
+    return done;
 }
 
 static bool join(struct job *job, struct code *code, struct err *err)
@@ -304,7 +322,7 @@ static bool join(struct job *job, struct code *code, struct err *err)
                                       .run = relocate,
                                       .close = leave_state,
                                       .arg = job};
-    if (!place_all(job, code, err) || !parallel_run(&parallel, err))
+    if (!place_all(job, err) || !parallel_run(&parallel, err))
         return false;
     return add_parts(job, code) || err_memory(err);
 }
@@ -333,7 +351,7 @@ static bool count_symbols(struct job *job, struct err *err)
             return err_set(err, ERR_LIMIT, "more than %d functions", INT32_MAX);
         job->unit_first[i + 1] = (uint32_t)count;
     }
-    job->symbol_count = (uint32_t)count + ROUTINE_COUNT;
+    job->symbol_count = (uint32_t)count + ROUTINE_COUNT + 1;
     return true;
 }
 

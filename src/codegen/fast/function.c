@@ -30,6 +30,7 @@ bool fast_open(struct gen *g, const struct unit *units, uint32_t unit_count, con
     g->unit_count = unit_count;
     g->unit_first = unit_first;
     buf_init(&g->sites, SITE_BYTES);
+    buf_init(&g->constants, SITE_BYTES);
     return code_room(g, ROOM) || err_memory(err);
 }
 
@@ -44,7 +45,7 @@ void fast_reset(struct gen *g)
 {
     g->size = 0;
     g->funcs.count = g->relocations.count = g->pads.count = 0;
-    g->sites.size = 0;
+    g->sites.size = g->constants.size = 0;
 }
 
 void fast_free(struct gen *g)
@@ -54,6 +55,7 @@ void fast_free(struct gen *g)
     mem_free(g->locals);
     mem_free(g->stack);
     buf_free(&g->sites);
+    buf_free(&g->constants);
     VEC_FREE(&g->controls);
     VEC_FREE(&g->traps);
     VEC_FREE(&g->funcs);
@@ -224,12 +226,12 @@ static bool finish(struct gen *g, struct err *err)
 /* What was made before the function at hand. */
 struct mark {
     uint32_t size;
-    size_t relocations, pads, sites;
+    size_t relocations, pads, sites, constants;
 };
 
 static struct mark mark_of(const struct gen *g)
 {
-    return (struct mark){g->size, g->relocations.count, g->pads.count, g->sites.size};
+    return (struct mark){g->size, g->relocations.count, g->pads.count, g->sites.size, g->constants.size};
 }
 
 static void back_to(struct gen *g, const struct mark *mark)
@@ -238,6 +240,7 @@ static void back_to(struct gen *g, const struct mark *mark)
     g->relocations.count = mark->relocations;
     g->pads.count = mark->pads;
     g->sites.size = mark->sites;
+    g->constants.size = mark->constants;
     g->funcs.count--;
 }
 

@@ -117,7 +117,7 @@ struct condition {
 };
 
 /* The four bytes at `at`, a number so far, become that number plus the distance to the symbol from behind them. Symbols
- * are the functions of all units, counted, and behind them the routines. */
+ * are the functions of all units, counted, behind them the routines, and last the constants of the same run. */
 struct fast_relocation {
     uint32_t at, symbol;
 };
@@ -170,6 +170,7 @@ struct gen {
     VEC(struct code_func) funcs; /* sites_first in `sites` */
     VEC(struct fast_relocation) relocations;
     VEC(struct code_pad) pads;
+    struct buf constants; /* sixteen bytes each */
     struct buf sites;    /* streams of image/sites.h */
     struct sites site;   /* the last entry in the stream, or where it begins */
     uint32_t site_off, site_wasm; /* the entry behind it, written once code belongs to it */
@@ -197,6 +198,8 @@ void put(struct gen *g, enum stencil_name name, const struct holes *holes);
 enum { OPERAND_a = 0, OPERAND_b = 8, OPERAND_c = 16, OPERAND_d = 24, OPERAND_x = 32, OPERAND_y = 40, OPERAND_z = 48 };
 void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm);
 /* The same with a branch to a label. */
+/* One that loads the constant at `at` among those of the run. */
+void put_constant(struct gen *g, enum stencil_name name, reg to, uint32_t at);
 void put_branch(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm, struct label *taken);
 /* The four bytes at `at` are to hold the distance from behind them to the label. */
 void code_target(struct gen *g, uint32_t at, struct label *label);
@@ -212,6 +215,12 @@ void put_traps(struct gen *g);
 static inline uint32_t symbol_of(const struct gen *g, uint32_t unit, uint32_t func)
 {
     return g->unit_first[unit] + func;
+}
+
+/* The constants of the run. */
+static inline uint32_t symbol_of_constants(const struct gen *g)
+{
+    return g->unit_first[g->unit_count] + ROUTINE_COUNT;
 }
 
 static inline uint32_t symbol_of_routine(const struct gen *g, enum routine routine)
@@ -236,6 +245,8 @@ static inline void reg_free(struct gen *g, reg r)
 }
 
 void reg_pin(struct gen *g, reg r);
+/* A v128, or an f64 whose upper half is zero, from the constants. */
+void load_vector(struct gen *g, reg to, const uint64_t words[2]);
 void move_reg(struct gen *g, reg to, reg from);
 void load_cell(struct gen *g, enum type type, reg to, int32_t cell);
 void store_cell(struct gen *g, enum type type, reg from, int32_t cell);

@@ -26,14 +26,19 @@ static bool add_relocations(const struct gen *g, struct parts *parts)
 {
     for (size_t i = 0; i < g->relocations.count; i++) {
         const struct fast_relocation *from = &g->relocations.items[i];
-        struct piece_symbol *symbol = VEC_PUSH(&parts->symbols, SYMBOLS_MAX);
         struct piece_relocation *to = VEC_PUSH(&parts->relocations, SYMBOLS_MAX);
-        int32_t number;
-        if (!symbol || !to)
+        int32_t number, target = PIECE_CONSTANTS;
+        if (!to)
             return false;
         memcpy(&number, g->code + from->at, sizeof number);
-        *symbol = symbol_named(g, from->symbol);
-        *to = (struct piece_relocation){from->at - g->start, 0, (int32_t)i, number - 4};
+        if (from->symbol != symbol_of_constants(g)) {
+            target = (int32_t)parts->symbols.count;
+            struct piece_symbol *symbol = VEC_PUSH(&parts->symbols, SYMBOLS_MAX);
+            if (!symbol)
+                return false;
+            *symbol = symbol_named(g, from->symbol);
+        }
+        *to = (struct piece_relocation){from->at - g->start, 0, target, number - 4};
     }
     return true;
 }
@@ -76,7 +81,8 @@ static bool write_piece(const struct gen *g, const struct code_func *func, const
         .site_count = (uint32_t)parts->sites.count,
         .pad_count = (uint32_t)parts->pads.count,
         .code_align = 16,
-        .constants_align = 1,
+        .constants_size = (uint32_t)g->constants.size,
+        .constants_align = 16,
     };
     size_t first = piece->size;
     bool done = append(piece, &head, sizeof head) &&
@@ -84,7 +90,8 @@ static bool write_piece(const struct gen *g, const struct code_func *func, const
                 append(piece, parts->symbols.items, parts->symbols.count * sizeof *parts->symbols.items) &&
                 append(piece, parts->sites.items, parts->sites.count * sizeof *parts->sites.items) &&
                 append(piece, parts->pads.items, parts->pads.count * sizeof *parts->pads.items) &&
-                append(piece, g->code + g->start, func->code_size);
+                append(piece, g->code + g->start, func->code_size) &&
+                append(piece, g->constants.data, g->constants.size);
     if (done)
         ((struct piece_head *)(piece->data + first))->size = (uint32_t)(piece->size - first);
     return done;

@@ -108,6 +108,31 @@ void store_cell(struct gen *g, enum type type, reg from, int32_t cell)
     put_regs(g, sets[type], AT(a, from) | AT(x, from), cell);
 }
 
+#define CONSTANT_BYTES 16u
+#define CONSTANTS_SEARCHED 16u
+
+/* Where a constant stands among those of the run. Equal ones are mostly near each other. */
+static uint32_t constant_at(struct gen *g, const uint64_t words[2])
+{
+    size_t count = g->constants.size / CONSTANT_BYTES;
+    for (size_t i = count; i-- > 0 && count - i <= CONSTANTS_SEARCHED;)
+        if (memcmp(g->constants.data + i * CONSTANT_BYTES, words, CONSTANT_BYTES) == 0)
+            return (uint32_t)(i * CONSTANT_BYTES);
+    if (!buf_append(&g->constants, words, CONSTANT_BYTES))
+        g->failed = true;
+    return (uint32_t)(count * CONSTANT_BYTES);
+}
+
+void load_vector(struct gen *g, reg to, const uint64_t words[2])
+{
+    if (!(words[0] | words[1])) {
+        put_regs(g, STENCIL_zero_v, AT(x, to), 0);
+        return;
+    }
+    uint32_t at = constant_at(g, words);
+    put_constant(g, words[1] ? STENCIL_constant_v : STENCIL_constant_f64, to, at);
+}
+
 void load_const(struct gen *g, enum type type, reg to, uint64_t bits)
 {
     if (bits == 0)
@@ -115,7 +140,7 @@ void load_const(struct gen *g, enum type type, reg to, uint64_t bits)
     else if (type == T_F32)
         PUT(g, const_f32, .x = to, .imm = (int32_t)bits);
     else if (type == T_F64)
-        PUT(g, const_f64, .x = to, .imm64 = bits);
+        load_vector(g, to, (const uint64_t[]){bits, 0});
     else if (bits <= UINT32_MAX)
         put_regs(g, STENCIL_const_i32, AT(a, to), (int32_t)bits);
     else if ((int64_t)bits == (int32_t)bits)

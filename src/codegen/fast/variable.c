@@ -21,13 +21,7 @@ EMIT(const_vector)
     uint64_t words[2];
     memcpy(words, op->v128, sizeof words);
     reg to = result_fresh(g, true, NULL, NULL);
-    if (words[0] | words[1]) {
-        PUT(g, const_f64, .x = to, .imm64 = words[0]);
-        if (words[1])
-            PUT(g, const_v128_high, .x = to, .imm64 = words[1]);
-    } else {
-        PUT(g, zero_v, .x = to);
-    }
+    load_vector(g, to, words);
     push_reg(g, T_V128, to);
 }
 

@@ -157,6 +157,15 @@ s_helper_check_reference:
     je TRAP_PENDING
     jmp CONT
 
+# X = the constant at CALLEE.
+s_constant_v:
+    movups CALLEE(%rip), %xmm1
+    jmp CONT
+
+s_constant_f64:
+    movsd CALLEE(%rip), %xmm1
+    jmp CONT
+
 # IMM2 cells of eight bytes from FRAME + IMM on become zero.
 s_clear_frame:
     leaq IMM(%rbp), %rax

@@ -113,3 +113,40 @@ STENCIL(i8x16_shuffle_rr)
     }
 SWIZZLE(i8x16_swizzle)
 SWIZZLE(i8x16_relaxed_swizzle)
+/* Bytes of X by the numbers in Z. */
+STENCIL(i8x16_shuffle_r)
+{
+    X = (v128)PICK(X, Z);
+    NEXT;
+}
+
+/* A 64-bit lane of X, then one of Y; and two lanes of Y. */
+#define PAIR(first, second)                                                                                            \
+    STENCIL(i64x2_pair_##first##second)                                                                                \
+    {                                                                                                                  \
+        X = (v128)__builtin_shufflevector((u64x2)X, (u64x2)Y, first, 2 + second);                                      \
+        NEXT;                                                                                                          \
+    }                                                                                                                  \
+    STENCIL(i64x2_both_##first##second)                                                                                \
+    {                                                                                                                  \
+        X = (v128)__builtin_shufflevector((u64x2)Y, (u64x2)Y, first, second);                                          \
+        NEXT;                                                                                                          \
+    }
+PAIR(0, 0)
+PAIR(0, 1)
+PAIR(1, 0)
+PAIR(1, 1)
+
+/* 32-bit lanes by two bits of SHIFT each: two of X, then two of Y; and all four of Y. */
+#if defined(__x86_64__)
+STENCIL(i32x4_pick_rr)
+{
+    __asm__("shufps %2, %1, %0" : "+x"(X) : "x"(Y), "i"(SHIFT));
+    NEXT;
+}
+STENCIL(i32x4_pick_r)
+{
+    __asm__("pshufd %2, %1, %0" : "=x"(X) : "x"(Y), "i"(SHIFT));
+    NEXT;
+}
+#endif

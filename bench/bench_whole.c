@@ -2,8 +2,8 @@
  *
  *     bench-whole RUNS [--empty FOLDER] COMMAND [ARGS] [-- COMMAND [ARGS]]...
  *
- * Prints the median of each command, in microseconds, and its ratio to the first one's: round by round, so that what
- * else the machine does falls on all alike. FOLDER's files are removed before each run, and XDG_CACHE_HOME is FOLDER.
+ * Prints the median of each command, in microseconds, and of the ratios to the first one's: round by round, so that what
+ * else the machine does falls on all alike; then the same of processor time, children included. FOLDER's files are removed before each run, and XDG_CACHE_HOME is FOLDER.
  * What commands print is thrown away; one that fails ends the bench.
  */
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,8 +37,18 @@ static int remove_file(const char *path, const struct stat *status, int kind, st
     return at->level > 0 ? remove(path) : 0;
 }
 
-static double run(char **argv, const posix_spawn_file_actions_t *actions)
+struct sample {
+    double wall, cpu;
+};
+
+static double us(struct timeval time)
 {
+    return (double)time.tv_sec * 1e6 + (double)time.tv_usec;
+}
+
+static struct sample run(char **argv, const posix_spawn_file_actions_t *actions)
+{
+    struct rusage usage;
     pid_t pid;
     int status;
     double start = now_us();
@@ -45,14 +56,14 @@ static double run(char **argv, const posix_spawn_file_actions_t *actions)
         fprintf(stderr, "cannot start %s\n", argv[0]);
         exit(1);
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
         continue;
     double end = now_us();
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         fprintf(stderr, "%s failed\n", argv[0]);
         exit(1);
     }
-    return end - start;
+    return (struct sample){end - start, us(usage.ru_utime) + us(usage.ru_stime)};
 }
 
 static int compare(const void *a, const void *b)
@@ -67,24 +78,37 @@ static double median(double *values, int count)
     return values[count / 2];
 }
 
-static void report(double *times[COMMANDS_MAX], int commands, int runs)
+static double *take(const struct sample *samples, const struct sample *base, int runs, bool cpu)
 {
-    double *ratios = calloc((size_t)runs, sizeof *ratios);
-    for (int c = commands - 1; ratios && c >= 0; c--) {
-        for (int i = 0; i < runs; i++)
-            ratios[i] = times[c][i] / times[0][i];
-        double ratio = median(ratios, runs), middle = c ? median(times[c], runs) : 0;
-        if (c == 0) /* last: the others needed its order */
-            middle = median(times[0], runs);
-        printf("%d %.1f us, %.3f of the first\n", c, middle, ratio);
+    double *values = calloc((size_t)runs, sizeof *values);
+    for (int i = 0; values && i < runs; i++) {
+        values[i] = cpu ? samples[i].cpu : samples[i].wall;
+        if (base)
+            values[i] /= cpu ? base[i].cpu : base[i].wall;
     }
-    free(ratios);
+    return values;
+}
+
+static double middle(const struct sample *samples, const struct sample *base, int runs, bool cpu)
+{
+    double *values = take(samples, base, runs, cpu);
+    double result = values ? median(values, runs) : 0;
+    free(values);
+    return result;
+}
+
+static void report(struct sample *samples[COMMANDS_MAX], int commands, int runs)
+{
+    for (int c = 0; c < commands; c++)
+        printf("%d %.0f us, %.2f; processor %.0f us, %.2f\n", c, middle(samples[c], NULL, runs, false),
+               middle(samples[c], samples[0], runs, false), middle(samples[c], NULL, runs, true),
+               middle(samples[c], samples[0], runs, true));
 }
 
 int main(int argc, char **argv)
 {
     char **commands[COMMANDS_MAX];
-    double *times[COMMANDS_MAX];
+    struct sample *times[COMMANDS_MAX];
     const char *folder = NULL;
     int count = 0, runs = argc > 2 ? atoi(argv[1]) : 0, at = 2;
     if (argc > 4 && strcmp(argv[2], "--empty") == 0) {

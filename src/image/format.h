@@ -240,11 +240,17 @@ static inline struct str image_str(const struct image *image, struct image_strin
 /* What makes an image foreign: version of the engine, layouts, trap and helper tables. */
 void image_engine_id(uint8_t ret_id[32]);
 
+/* The digest that belongs into the header. */
+void image_digest(const uint8_t *bytes, uint64_t size, uint8_t ret_digest[32]);
+
 /* Check the header only: magic, format, engine, size. `size`: of the file. */
 bool image_check_header(const struct image_header *header, uint64_t size, struct err *err);
 
 /* The header and the digest: undamaged, and so as good as when it was checked whole. */
 bool image_check_digest(const uint8_t *bytes, uint64_t size, struct err *err);
+
+/* Check all but the digest: of an image that has none yet. */
+bool image_check_tables(const uint8_t *bytes, uint64_t size, struct err *err);
 
 /* Check a whole image, digest included. */
 bool image_check(const uint8_t *bytes, uint64_t size, struct err *err);

@@ -20,7 +20,7 @@ static void want_huge_pages(void *memory, size_t size)
 /* Another block, to which the code of the run at hand moves. */
 bool code_grow(struct gen *g, uint32_t size)
 {
-    uint64_t bytes = BLOCK_BYTES, wanted = 2 * (uint64_t)g->size + size + CODE_SLACK + sizeof(struct code_block);
+    uint64_t bytes = g->block_bytes ? g->block_bytes : BLOCK_BYTES, wanted = 2 * (uint64_t)g->size + size + CODE_SLACK + sizeof(struct code_block);
     while (bytes < wanted)
         bytes *= 2;
     struct code_block *block = bytes <= CODE_MAX ? mem_resize(NULL, bytes, 1) : NULL;
@@ -33,7 +33,8 @@ bool code_grow(struct gen *g, uint32_t size)
         g->capacity = g->blocks->size;
         return g->capacity >= size + CODE_SLACK;
     }
-    want_huge_pages(block, bytes);
+    if (bytes >= BLOCK_BYTES)
+        want_huge_pages(block, bytes);
     *block = (struct code_block){g->blocks, (uint32_t)(bytes - sizeof *block), 0};
     if (g->size)
         memcpy(block + 1, g->code, g->size);

@@ -139,6 +139,7 @@ struct gen {
     uint8_t *code;
     uint32_t size, capacity;
     struct code_block *blocks;
+    uint32_t block_bytes; /* of the first ones, where less is enough; or 0 */
 
     const struct unit *units, *unit;
     uint32_t unit_count;

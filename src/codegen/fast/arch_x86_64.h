@@ -3,6 +3,10 @@
 #ifndef MAYFLY_FAST_ARCH_X86_64_H
 #define MAYFLY_FAST_ARCH_X86_64_H
 
+#include "codegen/fast/stencil.h"
+
+#include <string.h>
+
 enum {
     RAX,
     RCX,
@@ -47,5 +51,39 @@ enum {
 #define C_PARAM_INTS {RDI, RSI, RDX, RCX, R8, R9}
 
 #define HAVE_PICK_32 1 /* shuffles of 32-bit lanes by an immediate: simd_lane.c of the stencils */
+
+#define CODE_FILLER 0xcc /* int3 */
+/* As far as a branch reaches. */
+#define CODE_REACH ((uint64_t)1 << 31)
+
+/* What stands at `at` to go to `to`. */
+static inline uint32_t branch_word(uint32_t at, uint32_t to)
+{
+    return to - (at + 4);
+}
+
+static inline void fill_register(uint8_t *code, const struct stencil_field *field, uint8_t r)
+{
+    code[field->at] |= (uint8_t)((r & 7) << field->shift);
+    code[field->rex] |= (uint8_t)((r >> 3 & 1) << field->rex_shift);
+}
+
+static inline void fill_number(uint8_t *code, const struct stencil_field *field, uint64_t number)
+{
+    memcpy(code + field->at, &number, field->hole == HOLE_IMM8 ? 1 : field->hole == HOLE_IMM32 ? 4 : 8);
+}
+
+/* A distance counts from `offset` bytes behind its target on. */
+static inline void fill_offset(uint8_t *code, const struct stencil_field *field, uint32_t offset)
+{
+    memcpy(code + field->at, &offset, sizeof offset);
+}
+
+/* Let the word at `place`, which holds an offset so far, lead to `target` plus that offset. False: too far away. */
+static inline bool relocate_word(uint32_t *word, uint32_t place, uint32_t target)
+{
+    *word += target - (place + 4);
+    return true;
+}
 
 #endif

@@ -5,7 +5,7 @@
 
 #define BLOCK_BYTES (4u << 20)
 #define HUGE_BYTES ((uintptr_t)2 << 20)
-#define CODE_MAX (1u << 30)
+#define CODE_MAX (CODE_REACH / 2)
 #define ROWS_MAX ((size_t)1 << 26)
 
 /* Pages of two megabytes, where they can be had: fewer faults, and every byte is written anyway. */
@@ -95,7 +95,7 @@ static void add_trap(struct gen *g, uint32_t at, uint32_t trap)
 void code_target(struct gen *g, uint32_t at, struct label *label)
 {
     if (label->at) {
-        write_32(g, at, label->at - 1 - (at + 4));
+        write_32(g, at, branch_word(at, label->at - 1));
         return;
     }
     write_32(g, at, label->fixups);
@@ -106,20 +106,13 @@ static void fill(struct gen *g, const struct stencil_field *field, uint32_t star
 {
     uint8_t *code = g->code + start;
     uint32_t at = start + field->at;
-    reg r;
     switch (field->hole) {
-    case HOLE_REG:
-        r = (&holes->a)[field->arg];
-        code[field->at] |= (uint8_t)((r & 7) << field->shift);
-        code[field->rex] |= (uint8_t)((r >> 3 & 1) << field->rex_shift);
-        break;
-    case HOLE_IMM8: code[field->at] = (uint8_t)(&holes->imm)[field->arg]; break;
-    case HOLE_IMM32: write_32(g, at, (uint32_t)(&holes->imm)[field->arg]); break;
-    case HOLE_IMM64: memcpy(code + field->at, &holes->imm64, 8); break;
+    case HOLE_REG: fill_register(code, field, (&holes->a)[field->arg]); break;
     case HOLE_TAKEN: code_target(g, at, holes->taken); break;
     case HOLE_TRAP: add_trap(g, at, field->arg); break;
     case HOLE_POOL: add_relocation(g, at, symbol_of_routine(g, ROUTINE_stencil_pool)); break;
     case HOLE_CALLEE: add_relocation(g, at, holes->callee); break;
+    default: fill_number(code, field, field->arg == 3 ? holes->imm64 : (uint64_t)(&holes->imm)[field->arg]); break;
     }
 }
 
@@ -218,18 +211,17 @@ void put(struct gen *g, enum stencil_name name, const struct holes *holes)
 void put_constant(struct gen *g, enum stencil_name name, reg to, uint32_t at)
 {
     const struct stencil_form *form = &stencils[name].near;
-    struct holes holes = {.x = to, .callee = symbol_of_constants(g)};
+    struct holes holes = {.x = to, .imm = (int32_t)at, .callee = symbol_of_constants(g)};
     uint32_t start = g->size;
     put(g, name, &holes);
-    const struct stencil_field *field = &stencil_fields[form->fields + form->field_count - 1];
-    write_32(g, start + field->at, at);
+    fill_offset(g->code + start, &stencil_fields[form->fields + form->field_count - 1], at);
 }
 
 void label_bind(struct gen *g, struct label *label)
 {
     for (uint32_t at = label->fixups; at;) {
         uint32_t next = read_32(g, at);
-        write_32(g, at, g->size - (at + 4));
+        write_32(g, at, branch_word(at, g->size));
         at = next;
     }
     label->fixups = 0;
@@ -247,7 +239,7 @@ void label_trap(struct gen *g, struct label *label, enum trap trap)
 
 void code_fill(struct gen *g, const struct stencil_field *field, uint32_t start, int32_t imm)
 {
-    write_32(g, start + field->at, (uint32_t)imm);
+    fill(g, field, start, &(struct holes){.imm = imm});
 }
 
 void put_site(struct gen *g)
@@ -290,7 +282,7 @@ void put_traps(struct gen *g)
         const struct trap_stub *before = i ? stub - 1 : NULL;
         bool same = before && before->trap == stub->trap && before->wasm_off == stub->wasm_off;
         uint32_t at = same ? g->size - stencils[STENCIL_trap].near.size : g->size;
-        write_32(g, stub->fixup, at - (stub->fixup + 4));
+        write_32(g, stub->fixup, branch_word(stub->fixup, at));
         if (same)
             continue;
         code_room(g, CODE_SLACK);

@@ -7,7 +7,6 @@
 #define FRAME_MAX (1 << 26)
 #define ROOM 4096u /* for what one instruction makes; those that make more ask for it */
 #define ALIGN 16u
-#define FILLER 0xcc /* int3 */
 #define FUNCS_MAX ((size_t)1 << 22)
 #define SITE_BYTES ((size_t)1 << 30)
 
@@ -71,7 +70,7 @@ static void put_head(struct gen *g, uint64_t hash)
 {
     code_room(g, ROOM);
     uint32_t start = (g->size + (uint32_t)sizeof hash + ALIGN - 1) & ~(ALIGN - 1);
-    memset(g->code + g->size, FILLER, start - g->size);
+    memset(g->code + g->size, CODE_FILLER, start - g->size);
     memcpy(g->code + start - sizeof hash, &hash, sizeof hash);
     g->start = g->size = start;
 }
@@ -126,8 +125,7 @@ static void patch_prologue(struct gen *g, uint32_t size)
     const struct stencil *stencil = &stencils[g->large_frame ? STENCIL_enter_large : STENCIL_enter];
     const struct stencil_field *field = stencil_fields + stencil->far.fields;
     for (unsigned i = 0; i < stencil->far.field_count; i++)
-        if (field[i].hole == HOLE_IMM32)
-            code_fill(g, &field[i], g->frame_patch - stencil->far.size, (int32_t)(g->large_frame ? -size : size));
+        code_fill(g, &field[i], g->frame_patch - stencil->far.size, (int32_t)(g->large_frame ? -size : size));
 }
 
 static uint32_t frame_size(const struct gen *g)

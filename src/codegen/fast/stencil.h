@@ -17,13 +17,16 @@
 enum stencil_hole {
     /* x86-64: the lower three bits of operand `arg` go into the byte at `at`, shifted by `shift`; the fourth into the
      * byte at `rex`, shifted by `rex_shift`. */
-    HOLE_REG,
+    HOLE_REG, /* aarch64: the number's five bits go into the word at `at`, shifted by `shift` */
     HOLE_IMM8, /* `arg`: 0 IMM, 1 IMM2, 2 SHIFT; a byte */
+    HOLE_IMM16, /* aarch64: 3 is IMM64; sixteen bits from `shift` on go into the word at `at`, shifted by `rex` */
     HOLE_IMM32, /* likewise, four bytes */
     HOLE_IMM64, /* IMM64, eight bytes */
-    HOLE_TAKEN, /* x86-64: distance to the label from the end of these four bytes */
+    /* x86-64: distance to the label from the end of these four bytes. aarch64: a branch, or one of the two instructions
+     * that make an address. */
+    HOLE_TAKEN,
     HOLE_TRAP, /* likewise, to the place that traps with number `arg` */
-    HOLE_POOL, /* likewise, to the constant pool; the four bytes hold the offset there */
+    HOLE_POOL, /* likewise, to the constant pool; the hole holds the offset there */
     HOLE_CALLEE, /* likewise, to the function that is called */
 };
 

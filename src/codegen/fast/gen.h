@@ -185,7 +185,8 @@ struct gen {
     uint32_t site_off, site_wasm; /* the entry behind it, written once code belongs to it */
 
     struct err *err;
-    bool failed; /* out of memory, or too much code: everything goes on harmlessly until the end */
+    bool failed; /* out of memory, or, if `too_large`, too much code: everything goes on harmlessly until the end */
+    bool too_large;
 };
 
 /* ---- code.c: bytes, holes, fixups ---- */
@@ -202,7 +203,8 @@ void code_begin_run(struct gen *g);
 void code_blocks_free(struct code_block *block);
 void put(struct gen *g, enum stencil_name name, const struct holes *holes);
 #define PUT(g, name, ...) put((g), STENCIL_##name, &(struct holes){__VA_ARGS__})
-/* The quick way for stencils with registers and IMM only: the registers as AT(a, r) | AT(b, r2) ... */
+/* The quick way for stencils with registers and IMM only, which is 0 where there is none: the registers as
+ * AT(a, r) | AT(b, r2) ... */
 #define AT(operand, r) ((uint64_t)(r) << OPERAND_##operand)
 enum { OPERAND_a = 0, OPERAND_b = 8, OPERAND_c = 16, OPERAND_d = 24, OPERAND_x = 32, OPERAND_y = 40, OPERAND_z = 48 };
 void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm);

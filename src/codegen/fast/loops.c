@@ -137,15 +137,16 @@ static void look_ahead(struct gen *g, const struct wasm_op *op, struct look *loo
 {
     const struct wasm_module *module = g->unit->module;
     const struct wasm_func *func = &module->funcs[g->body->func];
-    struct err ignored;
-    struct reader in = {module->bytes, module->bytes + op->next, module->bytes + func->body + func->size, &ignored};
+    struct err unread = {0};
+    struct reader in = {module->bytes, module->bytes + op->next, module->bytes + func->body + func->size, &unread};
     struct wasm_op next = {0};
     uint32_t depth = 1;
     unsigned weight = 1;
     g->look++;
     for (unsigned i = 0; i < LOOK_MAX; i++)
         if (!instr_read(&in, &g->lists, &next) || !see(g, look, &next, &depth, &weight))
-            return;
+            break;
+    g->failed |= unread.kind == ERR_MEMORY;
 }
 
 /* ---- what follows from it ---- */

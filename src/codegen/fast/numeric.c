@@ -24,10 +24,10 @@ static bool is_number(const struct value *value)
 /* As an immediate: 32 bits that stand for the value, sign-extended where it has 64. */
 static bool fits(const struct value *value, int32_t *ret)
 {
-    if (value->kind != VALUE_CONST)
-        return false;
-    *ret = (int32_t)value->bits;
-    return value->type == T_I32 || (int64_t)value->bits == (int32_t)value->bits;
+    bool fit = value->kind == VALUE_CONST && (value->type == T_I32 || (int64_t)value->bits == (int32_t)value->bits);
+    if (fit)
+        *ret = (int32_t)value->bits;
+    return fit;
 }
 
 static void swap(struct value *left, struct value *right)

@@ -19,7 +19,7 @@ struct cli_list {
 
 struct cli_options {
     const char *file; /* the command's argument, or NULL */
-    const char *listen, *output, *opt, *dump, *stats, *quiet, *perf, *gdb, *json; /* flags: non-NULL when given */
+    const char *listen, *output, *tier, *opt, *dump, *stats, *quiet, *perf, *gdb, *json; /* flags: non-NULL when given */
     const char *wit, *invoke, *max_memory, *timeout;
     struct cli_list env, dir, preload;
     char **args; /* what follows the file of a command that takes ARGS, ended by NULL */
@@ -123,8 +123,10 @@ int cli_print_buf(const struct buf *text);
 /* CLI_DONE when standard output took everything. */
 int cli_printed(void);
 
-/* The compile options that the command line asks for. */
-struct compile_options cli_compile_options(const struct cli_options *options);
+/* The compile options that the command line asks for; `otherwise`: the tier when it names none. CLI_DONE, or CLI_USAGE
+ * after an error. */
+int cli_compile_options(const char *command, const struct cli_options *options, enum codegen_tier otherwise,
+                        struct compile_options *ret_compile);
 
 /* As compile_open; shows on a terminal how far a long compile is (progress.c). */
 int cli_open(const char *path, const struct compile_options *options, struct compile_outcome *ret_outcome,

@@ -92,6 +92,7 @@ static int print_json(const char *path, const struct compile_outcome *outcome, u
     json_object(&json, NULL);
     json_number(&json, "schema", 1);
     json_string(&json, "image", str_of(path));
+    json_string(&json, "tier", outcome->tier == TIER_FAST ? STR("fast") : STR("best"));
     json_bool(&json, "cached", outcome->cached);
     json_number(&json, "functions_compiled", outcome->counts.made);
     json_number(&json, "functions_kept", outcome->counts.kept);
@@ -106,11 +107,13 @@ static int print_json(const char *path, const struct compile_outcome *outcome, u
 
 int cli_compile(const struct cli_options *options)
 {
-    const struct compile_options compile = cli_compile_options(options);
+    struct compile_options compile;
     struct compile_outcome outcome;
     struct err err = {0};
     char path[PATH_MAX];
     uint64_t start = now_ms();
+    if (cli_compile_options("compile", options, TIER_BEST, &compile) != CLI_DONE)
+        return CLI_USAGE;
     int image_fd = name_output(options, path, &err) ? cli_open(options->file, &compile, &outcome, &err) : -1;
     bool done = image_fd >= 0 && write_file(image_fd, path, &err);
     if (image_fd >= 0)

@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void cli_escape(struct str text, char *escaped, size_t size)
 {
@@ -20,9 +21,27 @@ void cli_escape(struct str text, char *escaped, size_t size)
         escaped[n] = '\0';
 }
 
-struct compile_options cli_compile_options(const struct cli_options *options)
+/* A level is one of the best tier. */
+static enum codegen_tier tier_of(const struct cli_options *options, enum codegen_tier otherwise)
 {
-    return (struct compile_options){.opt_level = options->opt ? options->opt[0] - '0' : 2, .dump = options->dump};
+    if (options->tier)
+        return strcmp(options->tier, "fast") == 0 ? TIER_FAST : TIER_BEST;
+    return options->opt ? TIER_BEST : otherwise;
+}
+
+int cli_compile_options(const char *command, const struct cli_options *options, enum codegen_tier otherwise,
+                        struct compile_options *ret_compile)
+{
+    enum codegen_tier tier = tier_of(options, otherwise);
+    if (tier == TIER_FAST && options->opt)
+        return cli_usage(command, "--opt has no meaning with --tier fast, which does not optimize");
+    if (tier == TIER_FAST && options->dump)
+        return cli_usage(command, "--dump has no meaning with --tier fast, which has no stages");
+    *ret_compile = (struct compile_options){.tier = tier,
+                                            .best_if_kept = !options->tier,
+                                            .opt_level = options->opt ? options->opt[0] - '0' : 2,
+                                            .dump = options->dump};
+    return CLI_DONE;
 }
 
 bool cli_symbols(struct program *program, const struct cli_options *options, struct err *err)

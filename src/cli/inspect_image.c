@@ -33,7 +33,7 @@ static void put_codes(struct buf *out, const char *word, const uint8_t *codes, u
     for (uint32_t i = 0; i < count && !out->failed; i++) {
         put(out, " ");
         char type[VALUE_TYPE_BYTES];
-        value_type(codes[i], type);
+        value_type_name(codes[i], type);
         put(out, type);
     }
     if (count)

@@ -118,7 +118,7 @@ static bool wrong_argument(const struct invoke_func *func, const char *name, uin
 {
     char escaped[NAME_BYTES], type[VALUE_TYPE_BYTES], what[64 + sizeof escaped + sizeof type];
     cli_escape(str_of(text), escaped, sizeof escaped);
-    value_type(func->types[i], type);
+    value_type_name(func->types[i], type);
     snprintf(what, sizeof what, "argument %u is no %s: '%s'", i + 1, type, escaped);
     return wrong_call(func, name, what, err);
 }

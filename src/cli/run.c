@@ -27,6 +27,9 @@ struct run {
     struct invoke_func entry, initialize; /* initialize: funcref 0: there is none to call */
     union cell *cells;                    /* arguments of the entry, then its results */
     struct task task;
+    struct compile_options compile;
+    struct compile_outcome compiled;
+    int image_fd; /* of an image that the cache gets when the guest has ended, or -1 */
     struct preview1 *process;
     bool returned;
 };
@@ -151,14 +154,13 @@ static bool start_clock(const struct run *run, struct err *err)
     return run->timeout_ns == UINT64_MAX || deadline_set(run->timeout_ns, err);
 }
 
-static bool load(struct run *run, const struct cli_options *options, const struct compile_options *compile,
-                 struct err *err)
+static bool load(struct run *run, const struct cli_options *options, struct err *err)
 {
-    int image_fd = cli_open(options->file, compile, NULL, err);
-    if (image_fd < 0)
+    run->compile.undigested = run->compile.tier == TIER_FAST;
+    run->image_fd = cli_open(options->file, &run->compile, &run->compiled, err);
+    if (run->image_fd < 0)
         return false;
-    run->program = program_open(image_fd, base_name(options->file), resolve, NULL, err);
-    close(image_fd);
+    run->program = program_open(run->image_fd, base_name(options->file), resolve, NULL, err);
     if (!run->program || !is_module(&run->program->image, err) || !find_entry(run, options, err) ||
         !cli_symbols(run->program, options, err))
         return false;
@@ -184,11 +186,10 @@ static void use_memory(void *arg)
 }
 
 /* The last module is the command; where others import its memory, or it theirs, does not matter. */
-static bool load_linked(struct run *run, const struct cli_options *options, const struct compile_options *compile,
-                        struct err *err)
+static bool load_linked(struct run *run, const struct cli_options *options, struct err *err)
 {
     struct preload *preload = run->preload;
-    if (!preload_load(preload, options, compile, resolve, err))
+    if (!preload_load(preload, options, &run->compile, resolve, err))
         return false;
     for (uint32_t i = 0; i < preload->count; i++)
         if (!cli_symbols(preload->modules[i].program, options, err))
@@ -257,6 +258,10 @@ static int exit_code(const struct run *run, bool done, const struct err *err, co
 
 static void finish(struct run *run)
 {
+    if (run->image_fd >= 0) {
+        compile_keep(run->image_fd, &run->compiled);
+        close(run->image_fd);
+    }
     if (run->preload)
         preload_free(run->preload);
     else if (run->slot)
@@ -284,17 +289,17 @@ int cli_run(const struct cli_options *options)
     static struct preview1 process;
     static struct preload preload;
     static const char *env[CLI_LIST_MAX];
-    struct run run = {.process = &process, .preload = options->preload.count ? &preload : NULL};
-    const struct compile_options compile = cli_compile_options(options);
+    struct run run = {.process = &process, .preload = options->preload.count ? &preload : NULL, .image_fd = -1};
     struct err err = {0};
-    if (take_limits(&run, options) != CLI_DONE)
+    if (take_limits(&run, options) != CLI_DONE ||
+        cli_compile_options("run", options, TIER_FAST, &run.compile) != CLI_DONE)
         return CLI_USAGE;
     arena_init(&run.arena, ARENA_BYTES);
     process.args = arguments(options);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is the guest's error, not this process's end */
     bool done = take_env(&run, &options->env, env, &err) && take_dirs(&run, &options->dir, &err) &&
-                (run.preload ? load_linked : load)(&run, options, &compile, &err) && execute(&run, &err);
+                (run.preload ? load_linked : load)(&run, options, &err) && execute(&run, &err);
     deadline_clear();
     int code = exit_code(&run, done, &err, options->file);
     finish(&run);

@@ -17,6 +17,7 @@ struct up {
     struct worker *worker;
     struct program *program;
     struct wasi_link link;
+    struct compile_options compile;
     int listen_fd;
     bool draining;
 };
@@ -50,8 +51,7 @@ static void function_name(const char *path, char name[64])
 
 static bool load(struct up *up, const struct cli_options *options, const char *name, struct err *err)
 {
-    const struct compile_options compile = cli_compile_options(options);
-    int image_fd = cli_open(options->file, &compile, NULL, err);
+    int image_fd = cli_open(options->file, &up->compile, NULL, err);
     if (image_fd < 0)
         return false;
     up->program = program_load(image_fd, name, wasi_resolve, &up->link, err);
@@ -114,6 +114,8 @@ int cli_up(const struct cli_options *options)
     struct up up = {.listen_fd = -1};
     struct err err = {0};
     char name[64];
+    if (cli_compile_options("up", options, TIER_BEST, &up.compile) != CLI_DONE)
+        return CLI_USAGE;
     function_name(options->file, name);
     if (options->quiet)
         log_level_set(LOG_WARN);

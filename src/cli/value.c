@@ -281,7 +281,7 @@ void value_write(struct buf *out, uint8_t code, const union cell *value)
         write_kind(out, type ? type->kind : "unknown", value);
 }
 
-void value_type(uint8_t code, char text[VALUE_TYPE_BYTES])
+void value_type_name(uint8_t code, char text[VALUE_TYPE_BYTES])
 {
     const struct type *type = type_of(code);
     const char *name = type ? type->name : "unknown";
@@ -298,7 +298,7 @@ static void write_types(struct buf *out, const uint8_t *codes, uint32_t count)
     buf_append(out, "(", 1);
     for (uint32_t i = 0; i < count; i++) {
         char type[VALUE_TYPE_BYTES];
-        value_type(codes[i], type);
+        value_type_name(codes[i], type);
         buf_printf(out, "%s%s", i ? ", " : "", type);
     }
     buf_append(out, ")", 1);

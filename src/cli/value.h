@@ -18,7 +18,7 @@ bool value_parse(uint8_t code, const char *text, union cell *ret_value);
 void value_write(struct buf *out, uint8_t code, const union cell *value);
 
 /* "i32", "funcref", "(ref func)". */
-void value_type(uint8_t code, char text[VALUE_TYPE_BYTES]);
+void value_type_name(uint8_t code, char text[VALUE_TYPE_BYTES]);
 /* "(i32, externref) -> (f64)", cut where it would be longer than `size`, which is 16 or more. */
 void value_signature(const uint8_t *codes, uint32_t params, uint32_t results, char *text, size_t size);
 

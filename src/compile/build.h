@@ -1,6 +1,6 @@
 /* File to image, in one process: decode, plan, lay out, generate, write.
  *
- * Runs in the compiler child with LLVM as the generator; tests call it with generators of their own.
+ * Runs in the compiler child; tests call it with generators of their own.
  */
 #ifndef MAYFLY_COMPILE_BUILD_H
 #define MAYFLY_COMPILE_BUILD_H
@@ -18,7 +18,9 @@ struct compile_options {
     bool open;        /* a core module whose imports are linked at run time: runtime/link.h ... */
     const char *host; /* ... but for functions of these modules, separated by commas; or NULL */
     const char *dump; /* NULL, or a stage that the generator prints to standard error */
+    bool undigested;  /* leave its digest to compile_keep: it is run at once, by whoever had it made */
     /* What follows has no effect on the image. */
+    bool best_if_kept; /* of TIER_FAST: the cache's image of TIER_BEST will do, and is better */
     uint32_t cpu_seconds;  /* processor time of the child; 0: half an hour */
     uint64_t memory_bytes; /* address space of the child; 0: 8 GiB, or three quarters of the machine's memory */
     struct str old_pack;   /* in the child: functions of an earlier compile, codegen/pack.h ... */

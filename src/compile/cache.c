@@ -19,6 +19,7 @@
 
 #define NAME_ROOM 100 /* for a file's name and what mkostemp adds */
 #define FILES_MAX 100000u
+#define SMALL_FILE ((uint64_t)1 << 20)
 
 static bool make_directory(char *path, struct err *err)
 {
@@ -55,11 +56,11 @@ static bool check_folder(const char *path, struct err *err)
 }
 
 /* Which compiler: of two builds of one version, one may have an error that the other has not. */
-static void add_compiler(struct sha256 *hash)
+static void add_compiler(struct sha256 *hash, enum codegen_tier tier)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX] = "/proc/self/exe"; /* the fast generator is in this program */
     struct stat status;
-    if (!compiler_path(path, NULL) || stat(path, &status) != 0)
+    if ((tier != TIER_FAST && !compiler_path(path, NULL)) || stat(path, &status) != 0)
         return;
     const uint64_t words[] = {(uint64_t)status.st_size, (uint64_t)status.st_mtim.tv_sec,
                               (uint64_t)status.st_mtim.tv_nsec};
@@ -76,7 +77,7 @@ static void start_key(struct sha256 *hash, const struct compile_options *options
     sha256_add(hash, &word, sizeof word);
     if (options->host)
         sha256_add(hash, options->host, strlen(options->host) + 1);
-    add_compiler(hash);
+    add_compiler(hash, options->tier);
 }
 
 /* FOLDER/HASH.ENDING */
@@ -154,22 +155,42 @@ static bool copy(int from, int to, off_t size)
     return done || (at == 0 && copy_mapped(from, to, (size_t)size));
 }
 
-void cache_store(int fd, const struct cache_name *name)
+/* Counting what is there takes longer than to write a small file: one in sixteen small ones is enough. */
+static void make_room(uint64_t size, const struct cache_name *name)
+{
+    const char *slash = strrchr(name->path, '/');
+    if (size > SMALL_FILE || slash[1] == '0')
+        cache_trim(CACHE_BYTES_MAX - size);
+}
+
+/* With `header` the file was made in no time, and who opens it will see if the machine died before it was whole. */
+static void store(int fd, const struct image_header *header, const struct cache_name *name)
 {
     char aside[PATH_MAX + 16];
     struct stat status;
     if (fstat(fd, &status) != 0 || (uint64_t)status.st_size > CACHE_BYTES_MAX / 2)
         return;
-    cache_trim(CACHE_BYTES_MAX - (uint64_t)status.st_size);
+    make_room((uint64_t)status.st_size, name);
     snprintf(aside, sizeof aside, "%s.XXXXXX", name->path);
     int copied = mkostemp(aside, O_CLOEXEC);
     if (copied < 0)
         return;
-    bool done = copy(fd, copied, status.st_size) && fchmod(copied, 0400) == 0 && fsync(copied) == 0 &&
-                rename(aside, name->path) == 0;
+    bool done = copy(fd, copied, status.st_size) &&
+                (header ? pwrite(copied, header, sizeof *header, 0) == (ssize_t)sizeof *header : fsync(copied) == 0) &&
+                fchmod(copied, 0400) == 0 && rename(aside, name->path) == 0;
     if (!done)
         unlink(aside);
     close(copied);
+}
+
+void cache_store(int fd, const struct cache_name *name)
+{
+    store(fd, NULL, name);
+}
+
+void cache_store_image(int fd, const struct image_header *header, const struct cache_name *name)
+{
+    store(fd, header, name);
 }
 
 /* ---- room ---- */

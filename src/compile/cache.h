@@ -7,6 +7,7 @@
 #define MAYFLY_COMPILE_CACHE_H
 
 #include "compile/build.h"
+#include "image/format.h"
 
 #include <limits.h>
 
@@ -29,6 +30,8 @@ int cache_open(const struct cache_name *name);
 void cache_remove(const struct cache_name *name);
 /* Copy the file at `fd` in; makes room for it. */
 void cache_store(int fd, const struct cache_name *name);
+/* An image at `fd`, but with this header. */
+void cache_store_image(int fd, const struct image_header *header, const struct cache_name *name);
 /* Remove what was not used for longest until at most `bytes` are left. */
 void cache_trim(uint64_t bytes);
 

@@ -1,21 +1,23 @@
-/* See child.h. The child is trusted with nothing: what it answers is copied first, so that it cannot change it any
+/* See child.h. The child is trusted with nothing: what it answers is sealed first, so that nobody can change it any
  * more, and then checked whole. */
 #include "compile/child.h"
 
 #include "compile/job.h"
+#include "compile/serve.h"
 #include "image/format.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -56,25 +58,77 @@ static uint64_t memory_limit(const struct compile_options *options)
 /* Programs with AddressSanitizer have this, and reserve more addresses than any limit allows. */
 extern void __asan_init(void) __attribute__((weak));
 
-/* Runs in the forked child: descriptor 0, limits, exec. Only async-signal-safe calls. */
-static void become_compiler(const char *path, char *const *argv, int socket, const struct compiler *compiler)
+/* Bytes of addresses that this process has: a fork begins with them. 0 where nobody says. */
+static uint64_t addresses(void)
 {
-    static char *const no_environment[] = {NULL};
+    char text[32];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    text[size > 0 ? size : 0] = '\0';
+    return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What follows runs in the forked child. `more`: addresses that it has already and that count for nothing. */
+static void limit(const struct compiler *compiler, uint64_t more)
+{
     const struct rlimit cpu = {compiler->cpu_seconds, (rlim_t)compiler->cpu_seconds + CPU_SECONDS_GRACE};
-    const struct rlimit memory = {compiler->memory_bytes, compiler->memory_bytes};
+    const struct rlimit memory = {compiler->memory_bytes + more, compiler->memory_bytes + more};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CPU, &cpu);
     if (!__asan_init)
         setrlimit(RLIMIT_AS, &memory);
-    if (dup2(socket, 0) >= 0 && dup2(STDERR_FILENO, 1) >= 0 && close_range(3, ~0u, 0) == 0)
+}
+
+/* Descriptor 0 is the socket, what is printed goes to standard error, and nothing else is open. */
+static bool keep_socket(int socket)
+{
+    return dup2(socket, 0) >= 0 && dup2(STDERR_FILENO, 1) >= 0 && close_range(3, ~0u, 0) == 0;
+}
+
+/* Only async-signal-safe calls until exec. */
+static void become_compiler(const char *path, char *const *argv, int socket, const struct compiler *compiler)
+{
+    static char *const no_environment[] = {NULL};
+    limit(compiler, 0);
+    if (keep_socket(socket))
         execve(path, argv, no_environment);
     _exit(127);
 }
 
-static bool over_time(uint32_t cpu_seconds, struct err *err)
+/* What a program is told by its environment is no business of a compiler's. */
+static void wipe_environment(void)
 {
-    err_set(err, ERR_LIMIT, "compiling took more than %u seconds of processor time", cpu_seconds);
-    return err_remedy(err, "a lower optimization level (-O0) is faster; nothing was stored");
+    for (char **variable = environ; variable && *variable; variable++)
+        memset(*variable, 0, strlen(*variable));
+    environ = NULL;
+}
+
+/* The fast generator is in every program, and beginning a new one takes longer than it does: the fork goes on as the
+ * compiler. Of the parent it keeps memory and nothing else; handlers would look for guests that it does not run, and a
+ * fork has no timers. Only the thread that forks lives on, so others must not hold locks that compiling takes; the C
+ * library sees to its own. */
+static void serve_here(int socket, const struct compiler *compiler)
+{
+    static const int handled[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM};
+    limit(compiler, addresses());
+    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++)
+        signal(handled[i], SIG_DFL);
+    wipe_environment();
+    _exit(keep_socket(socket) ? compile_serve(NULL, NULL) : 127);
+}
+
+static bool nothing_stored(const struct compiler *compiler, struct err *err)
+{
+    return err_remedy(err, compiler->fast ? "no tier takes less; nothing was stored"
+                                          : "the fast tier and lower levels (-O0) take less; nothing was stored");
+}
+
+static bool over_time(const struct compiler *compiler, struct err *err)
+{
+    err_set(err, ERR_LIMIT, "compiling took more than %u seconds of processor time", compiler->cpu_seconds);
+    return nothing_stored(compiler, err);
 }
 
 static bool over_wall_time(const struct compiler *compiler, struct err *err)
@@ -83,10 +137,10 @@ static bool over_wall_time(const struct compiler *compiler, struct err *err)
     return err_remedy(err, "the machine may be busy with other work; nothing was stored");
 }
 
-static bool over_memory(uint64_t memory_bytes, struct err *err)
+static bool over_memory(const struct compiler *compiler, struct err *err)
 {
-    err_set(err, ERR_LIMIT, "compiling took more than %" PRIu64 " MiB of memory", memory_bytes >> 20);
-    return err_remedy(err, "a lower optimization level (-O0) takes less; nothing was stored");
+    err_set(err, ERR_LIMIT, "compiling took more than %" PRIu64 " MiB of memory", compiler->memory_bytes >> 20);
+    return nothing_stored(compiler, err);
 }
 
 /* LLVM aborts where it gets no memory. What was resident then is less than the addresses that are counted. */
@@ -110,9 +164,9 @@ static bool ended(struct compiler *compiler, bool late, struct err *err)
     if (late)
         return over_wall_time(compiler, err);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
-        return over_time(compiler->cpu_seconds, err);
+        return over_time(compiler, err);
     if (WIFSIGNALED(status) && is_memory(compiler, status, &usage))
-        return over_memory(compiler->memory_bytes, err);
+        return over_memory(compiler, err);
     if (WIFSIGNALED(status)) {
         err_set(err, ERR_SYSTEM, "the compiler was killed by signal %d (%s)", WTERMSIG(status),
                 strsignal(WTERMSIG(status)));
@@ -128,7 +182,8 @@ static bool start(struct compiler *compiler, const struct compile_options *optio
     char path[PATH_MAX];
     char *argv[4] = {"mayfly-compiler", options->dump ? "--dump" : NULL, (char *)options->dump};
     int sockets[2];
-    if (!compiler_path(path, err))
+    compiler->fast = options->tier == TIER_FAST;
+    if (!compiler->fast && !compiler_path(path, err))
         return false;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
         return err_errno(err, "cannot make a socket to the compiler");
@@ -138,6 +193,8 @@ static bool start(struct compiler *compiler, const struct compile_options *optio
     compiler->memory_bytes = memory_limit(options);
     compiler->socket = sockets[0];
     compiler->pid = fork();
+    if (compiler->pid == 0 && compiler->fast)
+        serve_here(sockets[1], compiler);
     if (compiler->pid == 0)
         become_compiler(path, argv, sockets[1], compiler);
     close(sockets[1]);
@@ -182,68 +239,65 @@ static bool wait_until(const struct compiler *compiler, int64_t deadline)
 }
 
 /* Until the child is done; meanwhile it tells how far it is. `ret_late`: it took too long. */
-static bool await(struct compiler *compiler, const struct compile_options *options, bool *ret_late)
+static bool await(struct compiler *compiler, const struct compile_options *options, struct compile_result *ret_result,
+                  bool *ret_late)
 {
-    struct codegen_progress progress;
+    union {
+        struct codegen_progress progress;
+        struct compile_result result;
+    } said;
     int64_t deadline = now_ms() + (int64_t)compiler->wall_seconds * 1000;
     for (;;) {
         *ret_late = !wait_until(compiler, deadline);
         if (*ret_late)
             return false;
-        ssize_t size = recv(compiler->socket, &progress, sizeof progress, 0);
+        ssize_t size = recv(compiler->socket, &said, sizeof said, 0);
         if (size < 0 && errno == EINTR)
             continue;
-        if (size != (ssize_t)sizeof progress)
-            return size == 1;
+        if (size != (ssize_t)sizeof said.progress) {
+            *ret_result = said.result;
+            return size == (ssize_t)sizeof said.result && said.result.magic == COMPILE_RESULT_MAGIC;
+        }
         if (options->progress)
-            options->progress(options->progress_arg, &progress);
+            options->progress(options->progress_arg, &said.progress);
     }
 }
 
-static bool copy_image(int result_fd, int image_fd, uint64_t size, struct err *err)
+/* From here on nobody can change the image, however often the child gave its descriptor on: the kernel refuses the seal
+ * where one may still write. */
+static bool seal(int image_fd, struct err *err)
 {
-    off_t from = sizeof(struct compile_result);
-    for (uint64_t left = size; left;) {
-        ssize_t done = sendfile(image_fd, result_fd, &from, left < INT_MAX ? left : INT_MAX);
-        if (done <= 0)
-            return err_errno(err, "cannot copy the image");
-        left -= (uint64_t)done;
-    }
-    void *bytes = mmap(NULL, size ? size : 1, PROT_READ, MAP_PRIVATE, image_fd, 0);
+    return fcntl(image_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0 ||
+           err_errno(err, "cannot seal the image");
+}
+
+static bool check_image(int image_fd, bool digested, struct err *err)
+{
+    struct stat status;
+    if (!seal(image_fd, err))
+        return false;
+    if (fstat(image_fd, &status) != 0 || status.st_size <= 0 || (uint64_t)status.st_size > IMAGE_SIZE_MAX)
+        return err_set(err, ERR_SYSTEM, "the compiler gave no image");
+    size_t size = (size_t)status.st_size;
+    void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, image_fd, 0);
     if (bytes == MAP_FAILED)
         return err_errno(err, "cannot map the image");
-    bool good = image_check(bytes, size, err);
-    munmap(bytes, size ? size : 1);
+    bool good = (digested ? image_check : image_check_tables)(bytes, size, err);
+    munmap(bytes, size);
     return good;
 }
 
-/* The child's answer: the image in a memfd of its own, checked whole. */
-static int take_result(int result_fd, const struct compiler *compiler, struct codegen_counts *ret_counts,
-                       struct err *err)
+/* The child's answer is an image. */
+static bool take_result(struct compile_result *result, int image_fd, const struct compiler *compiler, bool digested,
+                        struct err *err)
 {
-    struct compile_result result;
-    struct stat status;
-    if (fstat(result_fd, &status) != 0 || pread(result_fd, &result, sizeof result, 0) != sizeof result ||
-        result.magic != COMPILE_RESULT_MAGIC || (uint64_t)status.st_size < sizeof result ||
-        (uint64_t)status.st_size - sizeof result > IMAGE_SIZE_MAX)
-        return err_set(err, ERR_SYSTEM, "the compiler gave no answer") - 1;
-    result.err.message[sizeof result.err.message - 1] = '\0';
-    result.err.remedy[sizeof result.err.remedy - 1] = '\0';
-    if (!result.done && result.err.kind == ERR_MEMORY)
-        return over_memory(compiler->memory_bytes, err) - 1;
-    if (!result.done) {
-        if (err)
-            *err = result.err;
-        return -1;
-    }
-    *ret_counts = result.counts;
-    int image_fd = memfd_create("mayfly-image", MFD_CLOEXEC);
-    if (image_fd < 0)
-        return err_errno(err, "cannot make a file in memory") - 1;
-    if (copy_image(result_fd, image_fd, (uint64_t)status.st_size - sizeof result, err))
-        return image_fd;
-    close(image_fd);
-    return -1;
+    result->err.message[sizeof result->err.message - 1] = '\0';
+    result->err.remedy[sizeof result->err.remedy - 1] = '\0';
+    if (!result->done && result->err.kind == ERR_MEMORY)
+        return over_memory(compiler, err);
+    if (!result->done && err)
+        *err = result->err;
+    return result->done && check_image(image_fd, digested, err);
 }
 
 static bool make_job(const struct compile_options *options, bool keeps, struct compile_job *ret_job, struct err *err)
@@ -252,6 +306,7 @@ static bool make_job(const struct compile_options *options, bool keeps, struct c
                               .opt_level = options->opt_level,
                               .mix_seed = options->mix_seed,
                               .open = options->open,
+                              .undigested = options->undigested,
                               .keeps = keeps};
     const char *host = options->host ? options->host : "";
     if (strlen(host) >= sizeof job.host)
@@ -261,51 +316,52 @@ static bool make_job(const struct compile_options *options, bool keeps, struct c
     return true;
 }
 
-static int new_file(const char *name, struct err *err)
+static int new_file(const char *name, unsigned flags, struct err *err)
 {
-    int fd = memfd_create(name, MFD_CLOEXEC);
+    int fd = memfd_create(name, MFD_CLOEXEC | flags);
     if (fd < 0)
         err_errno(err, "cannot make a file in memory");
     return fd;
 }
 
-/* The descriptors of a job that were made for it. */
-static void close_job(int fds[COMPILE_FDS], bool keep_pack)
+/* The descriptors of a job that are made for it; all are there, or none. */
+static bool open_job(int fds[COMPILE_FDS], const struct compile_kept *kept, struct err *err)
 {
-    close(fds[COMPILE_RESULT]);
-    if (fds[COMPILE_NEW_PACK] >= 0 && !keep_pack)
-        close(fds[COMPILE_NEW_PACK]);
+    fds[COMPILE_IMAGE] = new_file("mayfly-image", MFD_ALLOW_SEALING, err);
+    if (fds[COMPILE_IMAGE] < 0 || !kept)
+        return fds[COMPILE_IMAGE] >= 0;
+    fds[COMPILE_NEW_PACK] = new_file("mayfly-functions", 0, err);
+    fds[COMPILE_OLD_PACK] = kept->old_fd >= 0 ? kept->old_fd : fds[COMPILE_NEW_PACK];
+    if (fds[COMPILE_NEW_PACK] < 0)
+        close(fds[COMPILE_IMAGE]);
+    return fds[COMPILE_NEW_PACK] >= 0;
 }
 
 int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options,
                  struct compile_kept *kept, struct err *err)
 {
     struct compile_job job;
-    struct codegen_counts counts = {0};
-    bool late = false;
-    if (!make_job(options, kept != NULL, &job, err) || (!compiler->pid && !start(compiler, options, err)))
+    struct compile_result result;
+    int fds[COMPILE_FDS] = {source_fd, -1, -1, -1};
+    bool late = false, done = false;
+    if (compiler->pid && compiler->fast != (options->tier == TIER_FAST))
+        compiler_stop(compiler);
+    if (!make_job(options, kept != NULL, &job, err) || (!compiler->pid && !start(compiler, options, err)) ||
+        !open_job(fds, kept, err))
         return -1;
-    int image_fd = -1, fds[COMPILE_FDS] = {source_fd, new_file("mayfly-result", err), -1, -1};
-    if (fds[COMPILE_RESULT] < 0)
-        return -1;
-    if (kept) {
-        fds[COMPILE_NEW_PACK] = new_file("mayfly-functions", err);
-        fds[COMPILE_OLD_PACK] = kept->old_fd >= 0 ? kept->old_fd : fds[COMPILE_NEW_PACK];
-    }
-    if (kept && fds[COMPILE_NEW_PACK] < 0) {
-        close_job(fds, false);
-        return -1;
-    }
-    if (send_job(compiler, &job, fds) && await(compiler, options, &late))
-        image_fd = take_result(fds[COMPILE_RESULT], compiler, &counts, err);
+    if (send_job(compiler, &job, fds) && await(compiler, options, &result, &late))
+        done = take_result(&result, fds[COMPILE_IMAGE], compiler, !options->undigested, err);
     else
         ended(compiler, late, err);
-    if (kept) {
-        kept->new_fd = image_fd >= 0 ? fds[COMPILE_NEW_PACK] : -1;
-        kept->counts = counts;
-    }
-    close_job(fds, image_fd >= 0);
-    return image_fd;
+    if (done)
+        compiler->counts = result.counts;
+    if (kept)
+        kept->new_fd = done ? fds[COMPILE_NEW_PACK] : -1;
+    if (!done && fds[COMPILE_NEW_PACK] >= 0)
+        close(fds[COMPILE_NEW_PACK]);
+    if (!done)
+        close(fds[COMPILE_IMAGE]);
+    return done ? fds[COMPILE_IMAGE] : -1;
 }
 
 void compiler_stop(struct compiler *compiler)

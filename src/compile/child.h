@@ -18,21 +18,22 @@ bool compiler_path(char ret_path[PATH_MAX], struct err *err);
 struct compiler {
     pid_t pid;
     int socket;
+    bool fast; /* the child has the fast generator only: a fork of this process */
     uint32_t cpu_seconds;
     uint32_t wall_seconds; /* for each job: a child may also sleep */
     uint64_t memory_bytes;
+    struct codegen_counts counts; /* of the last job that was done */
 };
 
 /* Functions kept from one compile of a file to the next: codegen/pack.h. */
 struct compile_kept {
     int old_fd; /* of an earlier compile, or -1; stays the caller's */
     int new_fd; /* set: of this one, the caller's now; -1 after a failure */
-    struct codegen_counts counts; /* set */
 };
 
-/* Compile the file open at `source_fd` and return a descriptor of the image (a memfd), or -1. Starts the child if none
- * runs; `dump` and the limits of the options hold from then on for all jobs together. A child that dies fails its job
- * only. `kept` may be NULL. */
+/* Compile the file open at `source_fd` and return a descriptor of the image (a sealed memfd), or -1. Starts the child
+ * if none runs that can; `dump` and the limits of the options hold from then on for all jobs together. A child that
+ * dies fails its job only. `kept` may be NULL. */
 int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options,
                  struct compile_kept *kept, struct err *err);
 void compiler_stop(struct compiler *compiler);

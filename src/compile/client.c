@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "base/sha256.h"
-#include "compile/cache.h"
 #include "compile/child.h"
 #include "image/format.h"
 
@@ -58,24 +57,33 @@ int compile_run(int source_fd, const struct compile_options *options, struct err
     return image_fd;
 }
 
-/* Compile with the functions that an earlier compile of this path left, and leave this one's. */
-static int compile_kept(const struct source *source, struct err *err)
+/* With the functions that an earlier compile of this path left; it leaves its own. */
+static int run_kept(const struct source *source, struct compiler *compiler, const struct cache_name *functions,
+                    struct err *err)
 {
-    struct cache_name functions;
-    struct err no_cache;
-    if (!cache_functions(source->path, source->options, &functions, &no_cache))
-        return compile_run(source->fd, source->options, err);
-    struct compiler compiler = {0};
-    struct compile_kept kept = {.old_fd = cache_open(&functions)};
-    int image_fd = compiler_run(&compiler, source->fd, source->options, &kept, err);
-    compiler_stop(&compiler);
+    struct compile_kept kept = {.old_fd = cache_open(functions)};
+    int image_fd = compiler_run(compiler, source->fd, source->options, &kept, err);
     if (image_fd >= 0) {
-        cache_store(kept.new_fd, &functions);
+        cache_store(kept.new_fd, functions);
         close(kept.new_fd);
-        source->outcome->counts = kept.counts;
     }
     if (kept.old_fd >= 0)
         close(kept.old_fd);
+    return image_fd;
+}
+
+/* What the fast generator makes takes longer to keep than to make again. */
+static int compile_now(const struct source *source, bool keep, struct err *err)
+{
+    const struct compile_options *options = source->options;
+    struct cache_name functions;
+    struct err no_cache;
+    struct compiler compiler = {0};
+    keep = keep && options->tier == TIER_BEST && cache_functions(source->path, options, &functions, &no_cache);
+    int image_fd =
+        keep ? run_kept(source, &compiler, &functions, err) : compiler_run(&compiler, source->fd, options, NULL, err);
+    source->outcome->counts = compiler.counts;
+    compiler_stop(&compiler);
     return image_fd;
 }
 
@@ -88,26 +96,60 @@ static bool changed(struct err *err)
 /* The compiler reads the file itself, after it was hashed. */
 static int unchanged(int image_fd, const uint8_t digest[32], struct err *err)
 {
-    if (image_fd < 0 || is_of(image_fd, digest))
+    struct image_header header;
+    if (image_fd < 0 || (pread(image_fd, &header, sizeof header, 0) == (ssize_t)sizeof header &&
+                         memcmp(header.source, digest, 32) == 0))
         return image_fd;
     close(image_fd);
     return changed(err) - 1;
 }
 
+static int open_best(const struct source *source, const uint8_t digest[32])
+{
+    struct compile_options best = *source->options;
+    struct cache_name image;
+    best.tier = TIER_BEST;
+    int image_fd = cache_image(digest, &best, &image, NULL) ? open_cached(&image, digest) : -1;
+    if (image_fd >= 0)
+        source->outcome->tier = TIER_BEST;
+    return image_fd;
+}
+
 static int compile_or_cached(const struct source *source, const uint8_t digest[32], struct err *err)
 {
+    const struct compile_options *options = source->options;
+    struct compile_outcome *outcome = source->outcome;
     struct cache_name image;
-    struct err no_cache;
-    if (source->options->dump || !cache_image(digest, source->options, &image, &no_cache))
-        return unchanged(compile_run(source->fd, source->options, err), digest, err);
-    int image_fd = open_cached(&image, digest);
-    source->outcome->cached = image_fd >= 0;
+    outcome->tier = options->tier;
+    if (options->dump || !cache_image(digest, options, &image, NULL))
+        return unchanged(compile_now(source, false, err), digest, err);
+    int image_fd = options->best_if_kept ? open_best(source, digest) : -1;
+    image_fd = image_fd >= 0 ? image_fd : open_cached(&image, digest);
+    outcome->cached = image_fd >= 0;
     if (image_fd >= 0)
         return image_fd;
-    image_fd = unchanged(compile_kept(source, err), digest, err);
-    if (image_fd >= 0)
+    image_fd = unchanged(compile_now(source, true, err), digest, err);
+    if (image_fd >= 0 && options->undigested)
+        outcome->keep = image;
+    else if (image_fd >= 0)
         cache_store(image_fd, &image);
     return image_fd;
+}
+
+void compile_keep(int image_fd, const struct compile_outcome *outcome)
+{
+    struct stat status;
+    struct image_header header;
+    if (!outcome->keep.path[0] || fstat(image_fd, &status) != 0)
+        return;
+    size_t size = (size_t)status.st_size;
+    const uint8_t *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, image_fd, 0);
+    if (bytes == MAP_FAILED)
+        return;
+    memcpy(&header, bytes, sizeof header);
+    image_digest(bytes, size, header.digest);
+    cache_store_image(image_fd, &header, &outcome->keep);
+    munmap((void *)bytes, size);
 }
 
 /* Read, not mapped: a file that somebody cuts meanwhile is an error then, not a signal. */

@@ -6,12 +6,14 @@
 #ifndef MAYFLY_COMPILE_CLIENT_H
 #define MAYFLY_COMPILE_CLIENT_H
 
-#include "compile/build.h"
+#include "compile/cache.h"
 
 struct compile_outcome {
     bool cached; /* nothing was compiled */
+    enum codegen_tier tier; /* of the image; unknown of one that was given */
     struct codegen_counts counts; /* when something was */
     uint64_t source_bytes, image_bytes;
+    struct cache_name keep; /* of an undigested image: where it will be kept; empty: nowhere */
 };
 
 /* Compile the file open at `source_fd` in a child of its own and return a descriptor of the image (a memfd), or -1. */
@@ -21,5 +23,8 @@ int compile_run(int source_fd, const struct compile_options *options, struct err
  * descriptor, or -1. `ret_outcome` may be NULL. */
 int compile_open(const char *path, const struct compile_options *options, struct compile_outcome *ret_outcome,
                  struct err *err);
+
+/* Put an undigested image into the cache: when there is time. */
+void compile_keep(int image_fd, const struct compile_outcome *outcome);
 
 #endif

@@ -1,9 +1,9 @@
 /* What parent and compiler child say to each other. Both ends are the same build.
  *
  * The child's descriptor 0 is a socket of packets. A job is a struct compile_job with two descriptors, or four when it
- * keeps functions: the source (a file or memfd, mapped), an empty file for the result, a struct compile_result and then
- * the image; the pack of an earlier compile, which may be empty, and an empty file for the new one (codegen/pack.h).
- * While it works the child may say how far it is, a struct codegen_progress each; one byte says that it is done.
+ * keeps functions: the source (a file or memfd, mapped), an empty file for the image, the pack of an earlier compile,
+ * which may be empty, and an empty file for the new one (codegen/pack.h). While it works the child may say how far it
+ * is, a struct codegen_progress each; a struct compile_result says that it is done.
  */
 #ifndef MAYFLY_COMPILE_JOB_H
 #define MAYFLY_COMPILE_JOB_H
@@ -15,19 +15,20 @@
 
 #define COMPILE_RESULT_MAGIC 0x746c7573657266ull
 
-enum compile_fd { COMPILE_SOURCE, COMPILE_RESULT, COMPILE_OLD_PACK, COMPILE_NEW_PACK, COMPILE_FDS };
+enum compile_fd { COMPILE_SOURCE, COMPILE_IMAGE, COMPILE_OLD_PACK, COMPILE_NEW_PACK, COMPILE_FDS };
 
 struct compile_job {
     int32_t tier, opt_level; /* enum codegen_tier */
     uint32_t mix_seed;
     uint32_t open;
+    uint32_t undigested; /* as in struct compile_options */
     uint32_t keeps; /* functions: four descriptors */
     char host[248]; /* as in struct compile_options, terminated */
 };
 
 struct compile_result {
     uint64_t magic;
-    uint64_t done; /* 1: the image follows; 0: err is set */
+    uint64_t done; /* 1: there is an image; 0: err is set */
     struct codegen_counts counts;
     struct err err;
 };

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-bool file_sink_flush(struct file_sink *sink, struct err *err)
+static bool flush(struct file_sink *sink, struct err *err)
 {
     struct iovec *left = sink->parts;
     while (sink->count > 0) {
@@ -30,13 +30,13 @@ bool file_sink_flush(struct file_sink *sink, struct err *err)
 static bool put(void *arg, uint64_t at, const void *bytes, uint64_t size, struct err *err)
 {
     struct file_sink *sink = arg;
-    if ((sink->count == FILE_SINK_PARTS || sink->end != at) && !file_sink_flush(sink, err))
+    if ((sink->count == FILE_SINK_PARTS || sink->end != at) && !flush(sink, err))
         return false;
     if (sink->count == 0)
         sink->at = at;
     sink->parts[sink->count++] = (struct iovec){(void *)bytes, size};
     sink->end = at + size;
-    return true;
+    return at != 0 || flush(sink, err); /* the header: it comes last, and what waits goes with it */
 }
 
 struct image_sink file_sink_open(struct file_sink *sink, int fd, uint64_t start, bool digest)

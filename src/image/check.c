@@ -413,29 +413,43 @@ static const struct {
     {code_tables_ok, "code tables"}, {runs_ok, "template pages"}, {externs_ok, "imports and exports for linking"},
 };
 
-bool image_check_digest(const uint8_t *bytes, uint64_t size, struct err *err)
+void image_digest(const uint8_t *bytes, uint64_t size, uint8_t ret_digest[32])
 {
-    const struct image_header *header = (const struct image_header *)bytes;
-    struct image_header blank;
-    if (size < sizeof blank)
-        return err_set(err, ERR_MALFORMED, "not a mayfly image");
-    if (!image_check_header(header, size, err))
-        return false;
-    uint8_t digest[32];
+    struct image_header blank = *(const struct image_header *)bytes;
     struct sha256 hash;
-    blank = *header;
     memset(blank.digest, 0, sizeof blank.digest);
     sha256_init(&hash);
     sha256_add(&hash, &blank, sizeof blank);
     sha256_add(&hash, bytes + sizeof blank, size - sizeof blank);
-    sha256_finish(&hash, digest);
+    sha256_finish(&hash, ret_digest);
+}
+
+static bool check_header(const uint8_t *bytes, uint64_t size, struct err *err)
+{
+    if (size < sizeof(struct image_header))
+        return err_set(err, ERR_MALFORMED, "not a mayfly image");
+    return image_check_header((const struct image_header *)bytes, size, err);
+}
+
+bool image_check_digest(const uint8_t *bytes, uint64_t size, struct err *err)
+{
+    const struct image_header *header = (const struct image_header *)bytes;
+    uint8_t digest[32];
+    if (!check_header(bytes, size, err))
+        return false;
+    image_digest(bytes, size, digest);
     return memcmp(digest, header->digest, sizeof digest) == 0 || damaged(err, "its digest does not match");
 }
 
 bool image_check(const uint8_t *bytes, uint64_t size, struct err *err)
 {
+    return image_check_digest(bytes, size, err) && image_check_tables(bytes, size, err);
+}
+
+bool image_check_tables(const uint8_t *bytes, uint64_t size, struct err *err)
+{
     const struct image image = {bytes, (const struct image_header *)bytes};
-    if (!image_check_digest(bytes, size, err))
+    if (!check_header(bytes, size, err))
         return false;
     if (!check_geometry(image.header) || !check_heap(image.header) || !check_ranges(&image))
         return damaged(err, "its header is out of range");

@@ -39,7 +39,7 @@
     SECTION(exports, struct image_export)                                                                              \
     SECTION(starts, struct image_start)                                                                                \
     SECTION(funcs, struct image_func)                                                                                  \
-    SECTION(sites, uint8_t)                                                                                           \
+    SECTION(sites, uint8_t)                                                                                            \
     SECTION(pads, struct image_pad)                                                                                    \
     SECTION(runs, struct image_run)                                                                                    \
     SECTION(entries, struct table_entry)                                                                               \
@@ -200,7 +200,7 @@ enum image_func_kind { IMAGE_FUNC, IMAGE_FUNC_THUNK, IMAGE_FUNC_ROUTINE, IMAGE_F
 struct image_func {
     uint32_t code_off, code_size; /* from the image base */
     uint32_t unit, func, kind, frame_size; /* kind: enum image_func_kind, which is code_func_kind of codegen/ */
-    uint32_t sites_first, sites_size;      /* bytes of the sites section: image/sites.h */
+    uint32_t sites_first, sites_size; /* bytes of the sites section: image/sites.h */
     struct image_string name;
 };
 
@@ -240,11 +240,17 @@ static inline struct str image_str(const struct image *image, struct image_strin
 /* What makes an image foreign: version of the engine, layouts, trap and helper tables. */
 void image_engine_id(uint8_t ret_id[32]);
 
+/* The digest that belongs into the header. */
+void image_digest(const uint8_t *bytes, uint64_t size, uint8_t ret_digest[32]);
+
 /* Check the header only: magic, format, engine, size. `size`: of the file. */
 bool image_check_header(const struct image_header *header, uint64_t size, struct err *err);
 
 /* The header and the digest: undamaged, and so as good as when it was checked whole. */
 bool image_check_digest(const uint8_t *bytes, uint64_t size, struct err *err);
+
+/* Check all but the digest: of an image that has none yet. */
+bool image_check_tables(const uint8_t *bytes, uint64_t size, struct err *err);
 
 /* Check a whole image, digest included. */
 bool image_check(const uint8_t *bytes, uint64_t size, struct err *err);

@@ -493,11 +493,13 @@ struct output {
 
 static bool put(struct output *out, const void *bytes, uint64_t size)
 {
+    if (size == 0) /* then there may be no bytes to point at */
+        return true;
     if (out->sink->digest)
         sha256_add(&out->digest, bytes, size);
     uint64_t at = out->at;
     out->at += size;
-    return size == 0 || out->sink->put(out->sink->arg, at, bytes, size, out->err);
+    return out->sink->put(out->sink->arg, at, bytes, size, out->err);
 }
 
 static bool put_zeros(struct output *out, uint64_t end)

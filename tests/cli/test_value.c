@@ -137,7 +137,7 @@ static void any_type(void **state)
     for (unsigned type = 0; type < 256; type++) {
         char text[VALUE_TYPE_BYTES];
         union cell value;
-        value_type((uint8_t)type, text);
+        value_type_name((uint8_t)type, text);
         assert_true(text[0] && written((uint8_t)type, some)[0]);
         (void)!value_parse((uint8_t)type, "null", &value);
     }

@@ -20,12 +20,14 @@ static void want_huge_pages(void *memory, size_t size)
 /* Another block, to which the code of the run at hand moves. */
 bool code_grow(struct gen *g, uint32_t size)
 {
-    uint64_t bytes = BLOCK_BYTES, wanted = 2 * (uint64_t)g->size + size + CODE_SLACK + sizeof(struct code_block);
+    uint64_t bytes = g->block_bytes ? g->block_bytes : BLOCK_BYTES,
+             wanted = 2 * (uint64_t)g->size + size + CODE_SLACK + sizeof(struct code_block);
     while (bytes < wanted)
         bytes *= 2;
     struct code_block *block = bytes <= CODE_MAX ? mem_resize(NULL, bytes, 1) : NULL;
     if (!block) {
         g->failed = true;
+        g->too_large |= bytes > CODE_MAX;
         g->size = 0; /* what follows writes over what was there, and is thrown away */
         if (!g->blocks)
             return false;
@@ -33,7 +35,8 @@ bool code_grow(struct gen *g, uint32_t size)
         g->capacity = g->blocks->size;
         return g->capacity >= size + CODE_SLACK;
     }
-    want_huge_pages(block, bytes);
+    if (bytes >= BLOCK_BYTES)
+        want_huge_pages(block, bytes);
     *block = (struct code_block){g->blocks, (uint32_t)(bytes - sizeof *block), 0};
     if (g->size)
         memcpy(block + 1, g->code, g->size);
@@ -152,26 +155,37 @@ static inline bool is_near(int32_t value)
 
 static inline struct holes unpacked(uint64_t regs, int32_t imm)
 {
-    return (struct holes){.a = (reg)regs,       .b = (reg)(regs >> 8),  .c = (reg)(regs >> 16), .d = (reg)(regs >> 24),
-                          .x = (reg)(regs >> 32), .y = (reg)(regs >> 40), .z = (reg)(regs >> 48), .imm = imm};
+    return (struct holes){.a = (reg)regs,
+                          .b = (reg)(regs >> 8),
+                          .c = (reg)(regs >> 16),
+                          .d = (reg)(regs >> 24),
+                          .x = (reg)(regs >> 32),
+                          .y = (reg)(regs >> 40),
+                          .z = (reg)(regs >> 48),
+                          .imm = imm};
+}
+
+static __attribute__((noinline)) void put_regs_slowly(struct gen *g, const struct stencil_form *form, uint64_t regs,
+                                                      int32_t imm)
+{
+    struct holes holes = unpacked(regs, imm);
+    put_slowly(g, form, &holes);
 }
 
 void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm)
 {
     const struct stencil_form *form = &stencils[name].far + is_near(imm);
-    if (form->imm_at != QUICK_NOT) {
-        put_bytes(g, form, regs, form->imm == 3 ? 0 : imm);
-        return;
-    }
-    struct holes holes = unpacked(regs, imm);
-    put_slowly(g, form, &holes);
+    if (form->imm_at == QUICK_NOT)
+        put_regs_slowly(g, form, regs, imm);
+    else
+        put_bytes(g, form, regs, imm);
 }
 
 void put_branch(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm, struct label *taken)
 {
     const struct stencil_form *form = &stencils[name].far + is_near(imm);
     if (form->distance == HOLE_TAKEN) {
-        put_bytes(g, form, regs, form->imm == 3 ? 0 : imm);
+        put_bytes(g, form, regs, imm);
         code_target(g, g->size - 4, taken);
         return;
     }

@@ -1,8 +1,8 @@
 /* The fast generator: all processors at once, each function in one pass.
  *
- * Functions are cut into runs of about as many bytes; a run's code is made in one buffer, where it stays until the image
- * is written. Calls between runs get their distances when every run has its place. Runs do not depend on each other, so
- * that the result does not depend on threads. */
+ * Functions are cut into runs of about as many bytes; a run's code is made in one buffer, where it stays until the
+ * image is written. Calls between runs get their distances when every run has its place. Runs do not depend on each
+ * other, so that the result does not depend on threads. */
 #include "codegen/codegen.h"
 
 #include "base/alloc.h"
@@ -14,6 +14,7 @@
 
 #define PAGE 4096u
 #define RUN_BYTES (128u << 10) /* of bodies */
+#define BLOCK_BYTES (64u << 10) /* of code, for a module of one run */
 #define RUNS_MAX ((size_t)1 << 20)
 #define ROWS_MAX ((size_t)1 << 28)
 
@@ -36,6 +37,8 @@ struct job {
     uint32_t symbol_count;
     uint64_t size, code_size, exec_size; /* of the text; of the code in it; the same, whole pages */
     _Atomic(struct code_block *) blocks;
+    uint32_t bodies;
+    bool small; /* one run has all bodies: threads and large blocks cost more than they bring */
 };
 
 /* What a thread keeps from one run to the next. */
@@ -77,6 +80,7 @@ static void *open_bench(void *arg, struct err *err)
         return NULL;
     }
     bench->job = job;
+    bench->gen.block_bytes = job->small ? BLOCK_BYTES : 0;
     bench->scratch = wasm_body_scratch_new(err);
     if (bench->scratch && fast_open(&bench->gen, job->units, job->unit_count, job->unit_first, err))
         return bench;
@@ -125,8 +129,8 @@ static bool make(void *arg, void *state, size_t index, struct err *err)
     const struct unit *unit = &job->units[run->first.unit];
     bool done = true;
     for (uint32_t i = 0; done && i < run->count; i++)
-        done = make_one(&bench->gen, unit, (enum code_func_kind)run->first.kind, run->first.func + i, bench->scratch,
-                        err);
+        done =
+            make_one(&bench->gen, unit, (enum code_func_kind)run->first.kind, run->first.func + i, bench->scratch, err);
     hand_over(&bench->gen, &run->made);
     return done;
 }
@@ -161,11 +165,16 @@ static bool list_bodies(struct job *job, const struct unit *unit)
 static bool list_all(struct job *job, struct err *err)
 {
     bool done = true;
+    uint64_t bytes = 0;
     for (uint32_t i = 0; done && i < job->unit_count; i++) {
         const struct unit *unit = &job->units[i];
+        job->bodies += unit->module->func_count - unit->module->imported_funcs;
+        for (uint32_t f = unit->module->imported_funcs; f < unit->module->func_count; f++)
+            bytes += unit->module->funcs[f].size;
         done = list_bodies(job, unit) && (!unit->late.any || add_run(job, CODE_INIT, i, 0, 1)) &&
                (unit->module->imported_funcs == 0 || add_run(job, CODE_THUNK, i, 0, unit->module->imported_funcs));
     }
+    job->small = bytes < RUN_BYTES;
     return done || err_memory(err);
 }
 
@@ -186,10 +195,10 @@ static bool list_routines(struct job *job, struct err *err)
     return true;
 }
 
-static bool make_from(struct job *job, size_t first, unsigned threads, struct err *err)
+static bool make_from(struct job *job, size_t first, struct err *err)
 {
     const struct parallel parallel = {.count = job->runs.count - first,
-                                      .threads = threads,
+                                      .threads = job->small || first ? 1 : job->options->threads,
                                       .open = open_bench,
                                       .run = make,
                                       .close = close_bench,
@@ -244,7 +253,8 @@ static bool relocate(void *arg, void *state, size_t index, struct err *err)
         bool constant = row->symbol == job->symbol_count - 1;
         uint32_t place = constant ? (uint32_t)run->constants : job->place_of[row->symbol], word;
         if (!place)
-            return err_set(err, ERR_SYSTEM, "compiled functions cannot be linked: one refers to another that is missing");
+            return err_set(err, ERR_SYSTEM,
+                           "compiled functions cannot be linked: one refers to another that is missing");
         memcpy(&word, run->made.code + row->at, sizeof word);
         if (!relocate_word(&word, (uint32_t)run->place + row->at, place))
             return err_set(err, ERR_LIMIT, "the code is larger than %" PRIu64 " MiB, which a call reaches",
@@ -319,7 +329,7 @@ static bool add_parts(struct job *job, struct code *code)
 static bool join(struct job *job, struct code *code, struct err *err)
 {
     const struct parallel parallel = {.count = job->runs.count,
-                                      .threads = job->options->threads,
+                                      .threads = job->small ? 1 : job->options->threads,
                                       .open = no_state,
                                       .run = relocate,
                                       .close = leave_state,
@@ -366,8 +376,10 @@ bool codegen_fast(const struct unit *units, uint32_t count, const struct codegen
     *job = (struct job){.units = units, .unit_count = count, .options = options};
     ret_code->owner = job;
     ret_code->close = close_job;
-    if (!count_symbols(job, err) || !list_all(job, err) || !make_from(job, 0, options->threads, err))
+    if (!count_symbols(job, err) || !list_all(job, err) || !make_from(job, 0, err))
         return false;
+    if (options->ret_counts)
+        *options->ret_counts = (struct codegen_counts){job->bodies, 0};
     size_t routines = job->runs.count;
-    return list_routines(job, err) && make_from(job, routines, 1, err) && join(job, ret_code, err);
+    return list_routines(job, err) && make_from(job, routines, err) && join(job, ret_code, err);
 }

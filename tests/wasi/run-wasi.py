@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs programs of the official WASI suite with `mayfly run`.
 
-    run-wasi [-v] [-O LEVEL] [--mayfly PROGRAM] DIR...
+    run-wasi [-v] [-O LEVEL | --tier fast] [--under EMULATOR] [--mayfly PROGRAM] DIR...
 
 Every NAME.wasm of a folder is a test; NAME.json beside it may say `args`, `env`, `dirs`, `exit_code`, `stdout` and
 `stderr`. The folders in `dirs` are granted as fresh copies, because tests write in them. Root may do what tests
@@ -25,6 +25,8 @@ def arguments():
     parser = argparse.ArgumentParser(prog="run-wasi", description="the official WASI suite with `mayfly run`")
     parser.add_argument("-v", action="store_true", help="name every test")
     parser.add_argument("-O", default="0", help="optimization level (0)")
+    parser.add_argument("--tier", choices=["fast"], help="the fast code generator instead of a level")
+    parser.add_argument("--under", help="a program that runs the one under test")
     parser.add_argument("--mayfly", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "mayfly"),
                         help="the program under test (build/mayfly)")
     parser.add_argument("folders", nargs="+", metavar="DIR")
@@ -40,7 +42,8 @@ class Place:
         os.chmod(self.folder, 0o755)
         compilers = [os.path.join(os.path.dirname(mayfly), up, "mayfly-compiler") for up in (".", "..")]
         shutil.copy(mayfly, self.path("mayfly"))
-        shutil.copy(next(filter(os.path.exists, compilers)), self.path("mayfly-compiler"))
+        for compiler in list(filter(os.path.exists, compilers))[:1]:
+            shutil.copy(compiler, self.path("mayfly-compiler"))
         os.mkdir(self.path("cache"))
         self.own("cache")
 
@@ -73,13 +76,14 @@ def difference(case, done):
     return None
 
 
-def run(place, number, file, level):
+def run(place, number, file, options):
     described = file[:-5] + ".json"
     case = json.load(open(described)) if os.path.exists(described) else {}
     here = f"case-{number}"
     os.mkdir(place.path(here))
     shutil.copy(file, place.path(here, "guest.wasm"))
-    command = [place.path("mayfly"), "run", "-O" + level]
+    command = [options.under] if options.under else []
+    command += [place.path("mayfly"), "run"] + (["--tier", options.tier] if options.tier else ["-O" + options.O])
     for name in case.get("dirs", []):
         shutil.copytree(os.path.join(os.path.dirname(file), name), place.path(here, name), symlinks=True)
         os.makedirs(place.path(here, name, "writeable"), exist_ok=True)
@@ -115,7 +119,7 @@ def main():
     place = Place(options.mayfly)
     try:
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            futures = [pool.submit(run, place, number, file, options.O) for number, file in enumerate(files)]
+            futures = [pool.submit(run, place, number, file, options) for number, file in enumerate(files)]
             passed = sum([report(file, future, options.v) for file, future in zip(files, futures)])
     finally:
         place.close()

@@ -184,6 +184,7 @@ struct gen {
     struct sites site; /* the last entry in the stream, or where it begins */
     uint32_t site_off, site_wasm; /* the entry behind it, written once code belongs to it */
 
+    bool suspicious; /* for tests: an i32 that an address is made of must be zero-extended, or the guest traps */
     struct err *err;
     bool failed; /* out of memory, or, if `too_large`, too much code: everything goes on harmlessly until the end */
     bool too_large;

@@ -13,8 +13,7 @@
 uint64_t compile_options_word(const struct compile_options *options)
 {
     uint64_t level = options->tier == TIER_FAST ? 0 : (uint64_t)options->opt_level;
-    return level | (uint64_t)options->open << 8 | (uint64_t)options->tier << 16 |
-           (uint64_t)options->mix_seed << 32;
+    return level | (uint64_t)options->open << 8 | (uint64_t)options->tier << 16 | (uint64_t)options->mix_seed << 32;
 }
 
 /* The layer field behind the version tells components (1) from modules (0): Binary.md, "Component Definitions". */

@@ -31,9 +31,9 @@ struct compile_kept {
     int new_fd; /* set: of this one, the caller's now; -1 after a failure */
 };
 
-/* Compile the file open at `source_fd` and return a descriptor of the image (a sealed memfd), or -1. Starts the child if
- * none runs that can; `dump` and the limits of the options hold from then on for all jobs together. A child that dies
- * fails its job only. `kept` may be NULL. */
+/* Compile the file open at `source_fd` and return a descriptor of the image (a sealed memfd), or -1. Starts the child
+ * if none runs that can; `dump` and the limits of the options hold from then on for all jobs together. A child that
+ * dies fails its job only. `kept` may be NULL. */
 int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options,
                  struct compile_kept *kept, struct err *err);
 void compiler_stop(struct compiler *compiler);

@@ -80,8 +80,8 @@ static int compile_now(const struct source *source, bool keep, struct err *err)
     struct err no_cache;
     struct compiler compiler = {0};
     keep = keep && options->tier == TIER_BEST && cache_functions(source->path, options, &functions, &no_cache);
-    int image_fd = keep ? run_kept(source, &compiler, &functions, err)
-                        : compiler_run(&compiler, source->fd, options, NULL, err);
+    int image_fd =
+        keep ? run_kept(source, &compiler, &functions, err) : compiler_run(&compiler, source->fd, options, NULL, err);
     source->outcome->counts = compiler.counts;
     compiler_stop(&compiler);
     return image_fd;

@@ -79,8 +79,8 @@ static bool generate(const int fds[COMPILE_FDS], struct compile_options *options
         return false;
     if (fds[COMPILE_OLD_PACK] >= 0 && map_file(fds[COMPILE_OLD_PACK], &pack, &ignored))
         options->old_pack = pack;
-    bool done = compile_to(source.len ? (const uint8_t *)source.ptr : nothing, source.len, options, generator, &sink,
-                           err);
+    bool done =
+        compile_to(source.len ? (const uint8_t *)source.ptr : nothing, source.len, options, generator, &sink, err);
     unmap_file(source);
     unmap_file(pack);
     return done;
@@ -110,7 +110,6 @@ static bool run_job(const struct compile_job *job, generator_fn *best, const cha
     buf_free(&pack);
     return done;
 }
-
 
 static bool answer(const struct compile_result *result)
 {

@@ -16,7 +16,8 @@ struct file_sink {
     struct iovec parts[FILE_SINK_PARTS];
 };
 
-/* Parts are gathered and written many at a time, the last of them with the header. `sink` stays where it is as long as the result is used. */
+/* Parts are gathered and written many at a time, the last of them with the header. `sink` stays where it is as long as
+ * the result is used. */
 struct image_sink file_sink_open(struct file_sink *sink, int fd, uint64_t start, bool digest);
 
 #endif

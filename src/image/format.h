@@ -39,7 +39,7 @@
     SECTION(exports, struct image_export)                                                                              \
     SECTION(starts, struct image_start)                                                                                \
     SECTION(funcs, struct image_func)                                                                                  \
-    SECTION(sites, uint8_t)                                                                                           \
+    SECTION(sites, uint8_t)                                                                                            \
     SECTION(pads, struct image_pad)                                                                                    \
     SECTION(runs, struct image_run)                                                                                    \
     SECTION(entries, struct table_entry)                                                                               \
@@ -200,7 +200,7 @@ enum image_func_kind { IMAGE_FUNC, IMAGE_FUNC_THUNK, IMAGE_FUNC_ROUTINE, IMAGE_F
 struct image_func {
     uint32_t code_off, code_size; /* from the image base */
     uint32_t unit, func, kind, frame_size; /* kind: enum image_func_kind, which is code_func_kind of codegen/ */
-    uint32_t sites_first, sites_size;      /* bytes of the sites section: image/sites.h */
+    uint32_t sites_first, sites_size; /* bytes of the sites section: image/sites.h */
     struct image_string name;
 };
 

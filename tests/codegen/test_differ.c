@@ -1,5 +1,5 @@
-/* Generated modules do the same at -O0 and at -O3, and made by the fast generator, alone or with LLVM. Seed N is DIFFER_SEED + N; a module that differs is written to
- * differ-SEED.wasm in the build folder. */
+/* Generated modules do the same at -O0 and at -O3, and made by the fast generator, alone or with LLVM. Seed N is
+ * DIFFER_SEED + N; a module that differs is written to differ-SEED.wasm in the build folder. */
 #include "codegen/codegen.h"
 #include "runtime/trap.h"
 #include "support/differ.h"

@@ -1,5 +1,5 @@
-/* Fuzz target: any bytes become a valid module (support/generate.h), which must do the same whichever generator made its
- * code: LLVM, the fast one, or both by chance. What LLVM does at other levels is fuzz_levels's. Faults of generated
+/* Fuzz target: any bytes become a valid module (support/generate.h), which must do the same whichever generator made
+ * its code: LLVM, the fast one, or both by chance. What LLVM does at other levels is fuzz_levels's. Faults of generated
  * code are signals that libFuzzer does not see: the last input is in the file that FUZZ_LAST names. */
 #include "fuzz/fuzz.h"
 #include "fuzz/last.h"

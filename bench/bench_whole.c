@@ -2,9 +2,10 @@
  *
  *     bench-whole RUNS [--empty FOLDER] COMMAND [ARGS] [-- COMMAND [ARGS]]...
  *
- * Prints the median of each command, in microseconds, and of the ratios to the first one's: round by round, so that what
- * else the machine does falls on all alike; then the same of processor time, children included. FOLDER's files are removed before each run, and XDG_CACHE_HOME is FOLDER.
- * What commands print is thrown away; one that fails ends the bench.
+ * Prints the median of each command, in microseconds, and of the ratios to the first one's: round by round, so that
+ * what else the machine does falls on all alike; then the same of processor time, children included. FOLDER's files are
+ * removed before each run, and XDG_CACHE_HOME is FOLDER. What commands print is thrown away; one that fails ends the
+ * bench.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds for another architecture and runs that build's tests with qemu: tests/cross.sh ARCHITECTURE. Exit code 77:
+# Builds for another architecture and runs that build's tests with qemu: tests/cross/run.sh ARCHITECTURE. Exit code 77:
 # skipped.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 architecture=$1
 
 skip() {

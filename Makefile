@@ -12,8 +12,14 @@ debug: ## build into build-debug/
 asan: ## build into build-asan/ with AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/build.sh build-asan -DCMAKE_BUILD_TYPE=Debug -DMAYFLY_SANITIZE=ON
 
+aarch64: deps-aarch64 ## build for aarch64 into build-aarch64/, with the fast code generator only
+	@scripts/build.sh build-aarch64 -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake -DCMAKE_BUILD_TYPE=Release
+
 deps: ## install what building and testing need (Debian 12)
 	@scripts/deps.sh
+
+deps-aarch64: ## install what building for aarch64 and running that needs
+	@scripts/deps.sh scripts/deps-aarch64.txt
 
 deps-bench: deps ## install what the benchmarks measure against
 	@scripts/deps.sh scripts/deps-bench.txt
@@ -30,7 +36,7 @@ uninstall: ## remove what `make install` installed
 test: deps release asan ## every test, in the release and in the sanitizer build
 	@scripts/test.sh build build-asan
 
-test-full: deps release asan ## the same with the long versions of the long tests
+test-full: deps deps-aarch64 release asan ## the same with the long versions of the long tests
 	@MAYFLY_TEST_FULL=1 scripts/test.sh build build-asan
 
 MUTATE := test-wasm-mutate test-component-hostile test-codegen-hostile
@@ -67,11 +73,11 @@ format: ## put every C file in form
 	@python3 tests/tidy/tidy.py --list-c | xargs clang-format-19 -i
 
 clean: ## remove all builds
-	@rm -rf build build-debug build-asan build-fuzz build-mutate
+	@rm -rf build build-debug build-asan build-aarch64 build-fuzz build-mutate
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-.PHONY: release debug asan install uninstall deps deps-bench serve test test-full mutate fuzz bench bench-start bench-serve \
+.PHONY: release debug asan aarch64 install uninstall deps deps-aarch64 deps-bench serve test test-full mutate fuzz bench bench-start bench-serve \
 	bindings lint format clean help

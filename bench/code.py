@@ -7,7 +7,7 @@ of the same side: the cost of a start is not in it, page faults are. Every side 
 does not fails the run. Two real programs, Lua and SQLite, are fetched as source packages into a cache folder outside
 of the tree; offline their rows are left out by name.
 
-    code.py [--rounds N] [--only NAME,...] [--no-peers] [--no-real] [--json]
+    code.py [--rounds N] [--only NAME,...] [--no-peers] [--no-real] [--module FILE] [--json]
 """
 import argparse
 import json
@@ -75,6 +75,8 @@ class Program:
         self.image = os.path.join(folder, name + ".image")
         self.compile_seconds = compile_image(wasm, self.image)
         self.sides["mayfly"] = [os.path.join(peers.BUILD, "bench-run"), self.image]
+        compile_image(wasm, self.image + ".fast", "--tier", "fast")
+        self.sides["fast"] = [os.path.join(peers.BUILD, "bench-run"), self.image + ".fast"]
 
     def add_wasmtime(self, side, program, options):
         made = os.path.join(self.folder, f"{self.name}.{side}.cwasm")
@@ -98,12 +100,12 @@ class Program:
         return seconds
 
 
-def compile_image(wasm, image):
+def compile_image(wasm, image, *options):
     """Processor seconds of the compiler; the cache must not answer."""
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
         before = os.times()
-        quiet([os.path.join(peers.BUILD, "mayfly"), "compile", wasm, "-o", image], env=environment)
+        quiet([os.path.join(peers.BUILD, "mayfly"), "compile", *options, wasm, "-o", image], env=environment)
         after = os.times()
         return after.children_user + after.children_system - before.children_user - before.children_system
 
@@ -123,6 +125,56 @@ def compile_again(wasm, folder):
         with open(file, "ab") as out:
             out.write(b"\0\2\1a")  # an empty custom section
     return {"first_cpu_seconds": seconds[0], "again_cpu_seconds": seconds[1], "functions_kept": kept}
+
+
+def code_section(path):
+    """Bytes of the code section of a core module."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at = 8
+    while at < len(data):
+        kind, size, at, shift = data[at], 0, at + 1, 0
+        while True:
+            size |= (data[at] & 0x7f) << shift
+            at, shift = at + 1, shift + 7
+            if data[at - 1] < 0x80:
+                break
+        if kind == 10:
+            return size
+        at += size
+    return 0
+
+
+def whole_compile(command, environment):
+    """Processor seconds and seconds of one compiler process, and the most memory it had, in MB."""
+    with tempfile.TemporaryFile() as out:
+        start = time.perf_counter()
+        child = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+        _, status, usage = os.wait4(child.pid, 0)
+        taken = time.perf_counter() - start
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            out.seek(0)
+            sys.exit(f"failed: {' '.join(command)}\n{out.read().decode(errors='replace')[-2000:]}")
+        return usage.ru_utime + usage.ru_stime, taken, usage.ru_maxrss / 1024
+
+
+def generation(wasm, folder, wasmtime, rounds):
+    """How fast compilers make code of one module: processor time of the whole process, on all processors."""
+    made, size, rows = os.path.join(folder, "made"), code_section(wasm), {}
+    commands = {"mayfly fast": [os.path.join(peers.BUILD, "mayfly"), "compile", "--tier", "fast", wasm, "-o", made]}
+    if wasmtime:
+        commands["wasmtime"] = [wasmtime, "compile", wasm, "-o", made]
+        commands["winch"] = [wasmtime, "compile", "-C", "compiler=winch", wasm, "-o", made]
+    runs = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            with tempfile.TemporaryDirectory() as cache:
+                runs[name].append(whole_compile(command, {**os.environ, "XDG_CACHE_HOME": cache}))
+    for name, values in runs.items():
+        cpu, taken, memory = (statistics.median(column) for column in zip(*values))
+        rows[name] = {"cpu_seconds": cpu, "seconds": taken, "memory_mb": memory, "mb_per_second": size / 1e6 / cpu}
+    return {"code_bytes": size, "file_bytes": os.path.getsize(wasm), "rows": rows}
 
 
 def build_small(name, folder):
@@ -235,6 +287,14 @@ def print_others(results):
             print(f"compile speed, {row['name']}: {rate:.3f} MB of Wasm per second and core")
 
 
+def print_generation(name, result):
+    print(f"\n{name}: {result['code_bytes'] / 1e6:.2f} MB of code in {result['file_bytes'] / 1e6:.2f} MB")
+    rows = [["compiler", "MB of code per second of processor time", "whole process, s", "memory, MB"]]
+    for side, row in result["rows"].items():
+        rows.append([side, f"{row['mb_per_second']:.1f}", f"{row['seconds']:.3f}", f"{row['memory_mb']:.0f}"])
+    peers.table(rows)
+
+
 def print_again(again):
     print(f"compiled again after a change outside of the functions, {again['program']}: "
           f"{again['again_cpu_seconds']:.2f} s of processor time, not {again['first_cpu_seconds']:.2f}; "
@@ -264,13 +324,15 @@ def main():
     parser.add_argument("--only", help="names, separated by commas")
     parser.add_argument("--no-peers", action="store_true", help="mayfly and native only")
     parser.add_argument("--no-real", action="store_true", help="without the programs that are fetched")
+    parser.add_argument("--module", action="append", default=[], metavar="FILE",
+                        help="a core module to measure the compilers with, besides the largest program")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     os.sched_setaffinity(0, {int(peers.SERVER_CORE)})
     wasmtime = None if options.no_peers else peers.wasmtime_program()
     folder = tempfile.mkdtemp()
     results = {"machine": peers.machine(), "versions": versions(wasmtime), "rounds": options.rounds,
-               "guest": [*BOTH, *GUEST], "native": [*BOTH, *NATIVE], "programs": [], "left_out": {}}
+               "guest": [*BOTH, *GUEST], "native": [*BOTH, *NATIVE], "programs": [], "generation": {}, "left_out": {}}
     if not options.json:
         print(f"{results['machine']}; {'; '.join(results['versions'].values())}\n"
               f"guest: {' '.join(results['guest'])}; native: {' '.join(results['native'])}; images for {LEVEL}\n"
@@ -282,13 +344,18 @@ def main():
                 program.add_wasmtime("winch", wasmtime, ["-C", "compiler=winch"])
             results["programs"].append(result_of(program, program.measure(options.rounds)))
             print(f"{program.name} done", file=sys.stderr, flush=True)
-        sides = ["mayfly"] + (["wasmtime", "winch"] if wasmtime else [])
+        sides = ["mayfly", "fast"] + (["wasmtime", "winch"] if wasmtime else [])
         results["geometric_mean"] = {
             side: geometric_mean([row["ratio"][side] for row in results["programs"] if side in row["ratio"]])
             for side in sides}
         results["calls"] = border_calls(folder, options.rounds)
         largest = max(results["programs"], key=lambda row: row["wasm_bytes"])["name"]
         results["again"] = {"program": largest, **compile_again(os.path.join(folder, largest + ".wasm"), folder)}
+        for path in [os.path.join(folder, largest + ".wasm"), *options.module]:
+            everywhere = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, range(os.cpu_count()))
+            results["generation"][os.path.basename(path)] = generation(path, folder, wasmtime, options.rounds)
+            os.sched_setaffinity(0, everywhere)
         results["hello_ms"] = whole_process(folder, wasmtime, options.rounds)
     finally:
         shutil.rmtree(folder)
@@ -298,6 +365,8 @@ def main():
         print_results(results, sides)
         print_others(results)
         print_again(results["again"])
+        for name, result in results["generation"].items():
+            print_generation(name, result)
 
 
 if __name__ == "__main__":

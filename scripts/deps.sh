@@ -17,11 +17,17 @@ for package in $packages; do
 done
 [ -n "$missing" ] || exit 0
 
+# Libraries of another architecture, NAME:ARCHITECTURE, need to be known of first.
+architectures=$(printf '%s\n' $missing | sed -n 's/.*:\(.*\)/\1/p' | sort -u)
+
 root=
 if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || { echo "error: not root and no sudo; install as root:$missing" >&2; exit 1; }
     root=sudo
 fi
 echo "installing:$missing"
+for architecture in $architectures; do
+    $root dpkg --add-architecture "$architecture"
+done
 $root apt-get update -q
 $root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing

@@ -48,6 +48,6 @@ const char *cpu_level(void)
 #else
 const char *cpu_level(void)
 {
-    return "unknown";
+    return CODEGEN_CPU;
 }
 #endif

@@ -1,5 +1,5 @@
-/* Which Wasm instruction machine code belongs to: a stream of bytes per function, because there are a great many and few
- * are ever asked for.
+/* Which Wasm instruction machine code belongs to: a stream of bytes per function, because there are a great many and
+ * few are ever asked for.
  *
  * An entry says that the code from an offset on, up to the next entry's, belongs to a Wasm byte offset (0: unknown). It
  * is two numbers in LEB128: the code offset less the last one (at first, the function's), unsigned, and the Wasm offset

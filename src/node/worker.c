@@ -3,13 +3,13 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "io/ticks.h"
 #include "node/histogram.h"
 #include "runtime/backtrace.h"
 #include "runtime/call.h"
 #include "wasi/host.h"
 
 #include <time.h>
-#include <x86intrin.h>
 
 #define INSTANCES_MAX 1000u /* of the function at once; beyond: 503 */
 
@@ -84,9 +84,9 @@ static void run_handler(struct task *task)
         return;
     params[0] = request;
     params[1] = outparam;
-    activity->entered = __rdtsc();
+    activity->entered = ticks_now();
     activity->returned = guest_call_ints(store, handler->funcref, params, 2, &result);
-    activity->left = __rdtsc();
+    activity->left = ticks_now();
 }
 
 static void log_trap(const struct activity *activity)
@@ -104,7 +104,7 @@ static void log_trap(const struct activity *activity)
 static void record(struct activity *activity, uint32_t pages)
 {
     struct worker *worker = activity->worker;
-    uint64_t before = activity->entered - activity->dispatched, after = __rdtsc() - activity->left;
+    uint64_t before = activity->entered - activity->dispatched, after = ticks_now() - activity->left;
     histogram_add(&worker->starts, before + after);
     histogram_add(&worker->pages, pages);
 }
@@ -155,7 +155,7 @@ static bool serve(void *arg, struct http_exchange *x)
 {
     struct worker *worker = arg;
     struct err err = {0};
-    uint64_t dispatched = __rdtsc();
+    uint64_t dispatched = ticks_now();
     struct activity *activity = take_activity(worker);
     if (!activity)
         return refuse(worker, x, &err);
@@ -221,7 +221,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     worker->program = program;
     worker->config.name = options->name;
     worker->stats = options->stats;
-    worker->began_tsc = __rdtsc();
+    worker->began_tsc = ticks_now();
     worker->began_ns = now_ns();
     const struct http_service service = {serve, drained, gone, worker};
     bool done = find_handler(worker, err) && (worker->hosts = host_pool_new(loop, &runtime, err)) &&
@@ -254,7 +254,7 @@ void worker_free(struct worker *worker)
 
 void worker_stats(const struct worker *worker, struct buf *ret_text)
 {
-    double ns_per_tick = (double)(now_ns() - worker->began_ns) / (double)(__rdtsc() - worker->began_tsc);
+    double ns_per_tick = (double)(now_ns() - worker->began_ns) / (double)(ticks_now() - worker->began_tsc);
     const struct histogram *starts = &worker->starts, *pages = &worker->pages;
     buf_printf(
         ret_text,

@@ -1,14 +1,10 @@
 /* See backtrace.h. Guest frames always keep a frame pointer: [fp] is the caller's, [fp + 8] the return address. */
 #include "runtime/backtrace.h"
 
+#include "runtime/machine.h"
+
 #include <stdio.h>
 #include <string.h>
-
-/* x86-64: `push rbp` is one byte long. */
-#define PUSH_SIZE 1
-#define POP_RBP 0x5d
-#define LEAVE 0xc9
-#define RET 0xc3
 
 bool frame_outer(const struct stack *stack, struct frame *frame)
 {
@@ -74,30 +70,25 @@ void trap_report_here(struct task *task, enum trap trap, uint64_t pc, uint64_t f
         add_all_frames(task, (struct frame){pc, fp});
 }
 
-/* Functions begin with `push rbp; mov rbp, rsp` and end with `pop rbp` or `leave`, then a return or jump. Where the
- * frame pointer is the caller's, this is where the return address lies; 0: it is the function's own. */
-static uint64_t return_slot(uint64_t pc, uint64_t sp)
+/* Where the frame pointer is the caller's, the return address; 0: it is the function's own. */
+static uint64_t return_address(const struct task *task, const ucontext_t *context)
 {
+    uint64_t pc = machine_pc(context);
     const struct program *program = program_of(pc);
-    const uint8_t *code = (const uint8_t *)pc;
-    uint32_t code_off = (uint32_t)(pc - (uint64_t)program->image.base);
-    const struct image_func *func = image_find_func(&program->image, code_off);
-    if (!func)
-        return 0;
-    if (code_off - func->code_off == PUSH_SIZE)
-        return sp + 8;
-    bool outside = code_off == func->code_off || code[0] == RET || code[-1] == POP_RBP || code[-1] == LEAVE;
-    return outside ? sp : 0;
+    uint64_t base = (uint64_t)program->image.base;
+    const struct image_func *func = image_find_func(&program->image, (uint32_t)(pc - base));
+    return func ? machine_return_address(context, task->stack, base + func->code_off) : 0;
 }
 
-void trap_report_interrupted(struct task *task, enum trap trap, struct frame frame, uint64_t sp)
+void trap_report_interrupted(struct task *task, enum trap trap, const ucontext_t *context)
 {
+    struct frame frame = {machine_pc(context), machine_fp(context)};
     if (!open_report(task, trap))
         return;
-    uint64_t at = return_slot(frame.pc, sp);
-    if (at >= task->stack->low && at + 8 <= task->stack->high && at % 8 == 0 && program_of(*(const uint64_t *)at)) {
+    uint64_t caller = return_address(task, context);
+    if (caller && program_of(caller)) {
         add_frame(&task->report, frame.pc);
-        frame.pc = *(const uint64_t *)at;
+        frame.pc = caller;
     }
     add_all_frames(task, frame);
 }

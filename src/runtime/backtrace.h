@@ -17,9 +17,8 @@ bool frame_outer(const struct stack *stack, struct frame *frame);
  * of a task stays. */
 void trap_report_here(struct task *task, enum trap trap, uint64_t pc, uint64_t fp);
 
-/* The same for code that was interrupted anywhere: `frame` is its position, but its function may not have begun or have
- * given up its own frame. */
-void trap_report_interrupted(struct task *task, enum trap trap, struct frame frame, uint64_t sp);
+/* The same for code that was interrupted anywhere: its function may not have begun or have given up its own frame. */
+void trap_report_interrupted(struct task *task, enum trap trap, const ucontext_t *context);
 
 /* One line per frame, "  0: NAME (core instance 1, wasm offset 0x1234)", into `text` (size bytes, always
  * terminated). Returns what snprintf would. */

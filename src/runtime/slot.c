@@ -131,6 +131,11 @@ static bool fill_hot(struct slot *slot, struct err *err)
     return true;
 }
 
+static bool open_range(char *at, uint64_t size)
+{
+    return size == 0 || mprotect(at, size, PROT_READ | PROT_WRITE) == 0;
+}
+
 /* Too many pages to follow, or too many mappings for one more (the fault may be the host's own write, which
  * cannot trap): make everything writable at once, which also keeps the number of mappings that a
  * guest can cause bounded. The slot is dropped at its release. */
@@ -139,14 +144,14 @@ static bool open_all(struct slot *slot)
     const struct image *image = &slot->program->image;
     const struct image_header *header = image->header;
     slot->overflowed = true;
-    bool done = mprotect(base_of(slot) + header->fixed_size, header->mutable_size, PROT_READ | PROT_WRITE) == 0;
+    bool done = open_range(base_of(slot) + header->fixed_size, header->mutable_size);
     if (done && header->heap_off)
-        done = mprotect(base_of(slot) + header->heap_off + header->heap_objects,
-                        slot->program->heap_open - header->heap_objects, PROT_READ | PROT_WRITE) == 0;
+        done = open_range(base_of(slot) + header->heap_off + header->heap_objects,
+                          slot->program->heap_open - header->heap_objects);
     for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
         const struct image_memory *memory = &image_memories(image)[i];
-        if (memory->owner && memory->min_bytes)
-            done = mprotect(base_of(slot) + memory->base_off, memory->min_bytes, PROT_READ | PROT_WRITE) == 0;
+        if (memory->owner)
+            done = open_range(base_of(slot) + memory->base_off, memory->min_bytes);
     }
     return done;
 }

@@ -1,9 +1,10 @@
 /* An ELF object that tells a debugger of a program's functions: symbols, how to leave a frame, and which Wasm offset
  * each instruction belongs to. It has no contents but that: .text stands for memory that is there already.
  *
- * Unwinding is the same everywhere, because every function begins with `push rbp; mov rbp, rsp` (codegen/prologue.c
- * checks it). DWARF 3 and 4 suffice; numbers in the tables below are theirs. */
+ * Unwinding is the same everywhere, because every function begins with the same two instructions (machine_frames;
+ * codegen/prologue.c checks those of LLVM). DWARF 3 and 4 suffice; numbers in the tables below are theirs. */
 #include "image/sites.h"
+#include "runtime/machine.h"
 #include "runtime/symbols.h"
 
 #include <elf.h>
@@ -119,23 +120,14 @@ static void add_symbols(struct elf *elf)
     }
 }
 
-enum { RBP = 6, RSP = 7, RETURN_ADDRESS = 16 };
-enum {
-    CFA_ADVANCE = 0x40,
-    CFA_OFFSET = 0x80,
-    CFA_DEF = 0x0c,
-    CFA_DEF_REGISTER = 0x0d,
-    CFA_DEF_OFFSET = 0x0e,
-};
-
-/* Offsets of saved registers are in units of -8. */
 static void add_frames(struct elf *elf)
 {
     const struct image *image = &elf->program->image;
     struct buf *frame = &elf->parts[PART_FRAME];
     size_t start = begin(frame);
     u32(frame, UINT32_MAX);
-    BYTES(frame, 1, 0, 1, 0x78, RETURN_ADDRESS, CFA_DEF, RSP, 8, CFA_OFFSET | RETURN_ADDRESS, 1);
+    BYTES(frame, 1, 0, machine_frames.code_unit, 0x78, machine_frames.return_register);
+    buf_append(frame, machine_frames.begin, machine_frames.begin_size);
     buf_align(frame, 8);
     finish(frame, start);
     for (uint64_t i = 0; i < image_funcs_count(image); i++) {
@@ -144,8 +136,7 @@ static void add_frames(struct elf *elf)
         u32(frame, 0);
         u64(frame, (uint64_t)image->base + func->code_off);
         u64(frame, func->code_size);
-        BYTES(frame, CFA_ADVANCE | 1, CFA_DEF_OFFSET, 16, CFA_OFFSET | RBP, 2); /* push rbp */
-        BYTES(frame, CFA_ADVANCE | 3, CFA_DEF_REGISTER, RBP);                   /* mov rbp, rsp */
+        buf_append(frame, machine_frames.body, machine_frames.body_size);
         buf_align(frame, 8);
         finish(frame, start);
     }
@@ -242,7 +233,7 @@ static bool assemble(struct elf *elf, struct buf *out)
 {
     Elf64_Ehdr header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
                          .e_type = ET_REL,
-                         .e_machine = EM_X86_64,
+                         .e_machine = machine_frames.elf_machine,
                          .e_version = EV_CURRENT,
                          .e_shoff = sizeof header,
                          .e_ehsize = sizeof header,

@@ -2,6 +2,7 @@
 #include "runtime/task.h"
 
 #include "runtime/call.h"
+#include "runtime/machine.h"
 
 #include <string.h>
 
@@ -36,8 +37,9 @@ static void leave(struct task *task, enum task_state state)
     arrived(task->fiber, &loop_bottom, &loop_size);
 }
 
-static void begin(struct task *task)
+static void begin(void *arg)
 {
+    struct task *task = arg;
     arrived(NULL, &loop_bottom, &loop_size);
     task->body(task);
     leave(task, TASK_DONE);
@@ -75,15 +77,6 @@ static void run(struct task *task)
     }
 }
 
-/* The frame that stack_switch pops first: r15, r14, r13 = begin, r12 = task, rbx, rbp, return address. */
-static uint64_t first_frame(const struct stack *stack, struct task *task)
-{
-    uint64_t *top = (uint64_t *)(stack->high - 72); /* aligned so that begin sees what a call leaves */
-    const uint64_t frame[8] = {0, 0, (uint64_t)begin, (uint64_t)task, 0, 0, (uint64_t)stack_begin, 0};
-    memcpy(top, frame, sizeof frame);
-    return (uint64_t)top;
-}
-
 bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, void *host,
                 struct err *err)
 {
@@ -107,7 +100,7 @@ bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *
     task->arg = arg;
     task->report.trap = TRAP_NONE;
     task->report.frame_count = 0;
-    task->sp = first_frame(stack, task);
+    task->sp = machine_first_frame(stack, begin, task);
     join_slot(task);
     run(task);
     return true;
@@ -144,17 +137,9 @@ void task_preempted(void)
 bool task_preempt_at(ucontext_t *context)
 {
     struct task *task = task_current;
-    greg_t *regs = context->uc_mcontext.gregs;
-    uint64_t pc = (uint64_t)regs[REG_RIP], sp = (uint64_t)regs[REG_RSP];
-    if (!task || !task->activation || !guest_xsave_size || !program_of(pc))
+    if (!task || !task->activation || !program_of(machine_pc(context)))
         return false;
-    if (sp < task->stack->low + PREEMPT_RESERVE || sp > task->stack->high)
-        return false;
-    sp -= 8; /* guest code has no red zone */
-    *(uint64_t *)sp = pc;
-    regs[REG_RSP] = (greg_t)sp;
-    regs[REG_RIP] = (greg_t)(uintptr_t)guest_preempt;
-    return true;
+    return machine_preempt(context, task->stack);
 }
 
 /* Where the next parameter or result of a type goes. */

@@ -5,25 +5,22 @@
 
 #include "base/alloc.h"
 #include "runtime/backtrace.h"
+#include "runtime/machine.h"
 
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/platform/x86.h>
 #include <unistd.h>
 
 #define SIGNAL_STACK_SIZE ((size_t)128 << 10)
-#define FAULT_IS_WRITE 2 /* x86 page-fault error code, bit 1 */
 
 static const char *const trap_texts[] = {
 #define TRAP(name, message) [TRAP_##name] = message,
 #include "image/traps.def"
 #undef TRAP
 };
-
-uint64_t guest_xsave_mask, guest_xsave_size;
 
 const char *trap_text(enum trap trap)
 {
@@ -45,32 +42,11 @@ bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
     return false;
 }
 
-static uint64_t reg(const ucontext_t *context, int which)
-{
-    return (uint64_t)context->uc_mcontext.gregs[which];
-}
-
-/* End the innermost activation: continue in guest_exit. */
-static void leave_guest(struct task *task, ucontext_t *context)
-{
-    context->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)guest_exit;
-    context->uc_mcontext.gregs[REG_RDI] = (greg_t)(uintptr_t)task->activation;
-    context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)0x400; /* direction flag */
-}
-
-/* `ud1l NUMBER(%eax), %eax`: 67 0f b9 40 NUMBER; a plain ud2 is what no generator emits on purpose. */
-static enum trap trap_of_instruction(const uint8_t *pc)
-{
-    static const uint8_t ud1[] = {0x67, 0x0f, 0xb9, 0x40};
-    bool ours = memcmp(pc, ud1, sizeof ud1) == 0 && pc[4] < TRAP_COUNT;
-    return ours ? (enum trap)pc[4] : TRAP_UNREACHABLE;
-}
-
 /* What a fault of guest code at `address` means, or TRAP_NONE when it is none of the guest's. */
 static enum trap trap_of_fault(const struct task *task, int signal_number, uint64_t address, uint64_t pc)
 {
     if (signal_number == SIGILL)
-        return trap_of_instruction((const uint8_t *)pc);
+        return machine_trap((const uint8_t *)pc);
     if (signal_number != SIGSEGV)
         return TRAP_NONE;
     const struct slot *slot = slot_of(task->slot, address);
@@ -97,9 +73,9 @@ static void on_fault(int signal_number, siginfo_t *info, void *raw)
 {
     ucontext_t *context = raw;
     struct task *task = task_current;
-    uint64_t address = (uint64_t)info->si_addr, pc = reg(context, REG_RIP);
+    uint64_t address = (uint64_t)info->si_addr, pc = machine_pc(context);
     struct slot *slot = task && signal_number == SIGSEGV ? slot_of(task->slot, address) : NULL;
-    if (slot && (reg(context, REG_ERR) & FAULT_IS_WRITE) && slot_first_write(slot, address))
+    if (slot && machine_may_write(context) && slot_first_write(slot, address))
         return;
     enum trap trap = TRAP_NONE;
     if (task && task->activation && program_of(pc))
@@ -108,21 +84,21 @@ static void on_fault(int signal_number, siginfo_t *info, void *raw)
         die(signal_number, address, pc);
         return;
     }
-    trap_report_here(task, trap, pc, reg(context, REG_RBP));
-    leave_guest(task, context);
+    trap_report_here(task, trap, pc, machine_fp(context));
+    machine_leave(context, task->activation);
 }
 
 void trap_interrupt(ucontext_t *context, enum trap trap)
 {
     struct task *task = task_current;
-    uint64_t pc = reg(context, REG_RIP);
+    uint64_t pc = machine_pc(context);
     if (!task)
         return;
     __atomic_store_n(&task->slot->store->interrupt, trap, __ATOMIC_RELAXED);
     if (!task->activation || !program_of(pc))
         return;
-    trap_report_interrupted(task, trap, (struct frame){pc, reg(context, REG_RBP)}, reg(context, REG_RSP));
-    leave_guest(task, context);
+    trap_report_interrupted(task, trap, context);
+    machine_leave(context, task->activation);
 }
 
 void trap_leave(struct store *store, enum trap trap, uint64_t return_address)
@@ -130,18 +106,6 @@ void trap_leave(struct store *store, enum trap trap, uint64_t return_address)
     struct task *task = task_current;
     trap_report_here(task, trap, return_address, store->guest_fp);
     guest_exit(task->activation);
-}
-
-/* Which vector state a preempted guest may hold: x87, SSE, AVX, AVX-512 as far as the system enables them. The room
- * that signal frames take is more than that state's. No CPUID here: it costs a virtual machine tens of microseconds. */
-static void find_xsave(size_t signal_frame)
-{
-    uint32_t low, high;
-    if (!CPU_FEATURE_PRESENT(OSXSAVE))
-        return;
-    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    guest_xsave_mask = ((uint64_t)high << 32 | low) & 0xe7;
-    guest_xsave_size = signal_frame;
 }
 
 static bool install_handlers(struct err *err)
@@ -167,7 +131,7 @@ bool trap_install(struct err *err)
     stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) != 0)
         return err_errno(err, "cannot make a stack for signals");
-    find_xsave(minimum);
+    machine_open(minimum);
     has_stack = true;
     return install_handlers(err);
 }

@@ -200,7 +200,9 @@ static enum quick_kind quick_kind_of(enum wasm_opcode code)
     default:
         if (*signatures[code] == '*')
             return QUICK_NO;
-        return shape == SHAPE_NONE ? QUICK_PLAIN : shape >= SHAPE_MEM_0 && shape <= SHAPE_MEM_3 ? QUICK_ACCESS : QUICK_NO;
+        return shape == SHAPE_NONE                            ? QUICK_PLAIN
+               : shape >= SHAPE_MEM_0 && shape <= SHAPE_MEM_3 ? QUICK_ACCESS
+                                                              : QUICK_NO;
     }
 }
 
@@ -265,8 +267,7 @@ static inline bool quick_local(checker *s, const struct quick *row, const struct
     return true;
 }
 
-static inline bool quick_access(checker *s, const struct quick *row, const struct wasm_frame *frame,
-                                const uint8_t **at)
+static inline bool quick_access(checker *s, const struct quick *row, const struct wasm_frame *frame, const uint8_t **at)
 {
     uint32_t offset;
     uint8_t align = *(*at)++;

@@ -112,7 +112,8 @@ static void fill(const struct stencil_field *field, const struct holes *holes)
     case HOLE_TAKEN: add_distance(field->at, EXITS_AT + EXIT_SIZE * EXIT_TAKEN); break;
     case HOLE_TRAP: add_distance(field->at, EXITS_AT + EXIT_SIZE * (EXIT_TRAP + field->arg)); break;
     case HOLE_POOL: add_distance(field->at, POOL_AT); break;
-    case HOLE_CALLEE: fail(); break;
+    case HOLE_CALLEE:
+    case HOLE_IMM16: fail(); break;
     }
 }
 

@@ -30,12 +30,18 @@ struct combination {
 };
 
 static const struct combination combinations[] = {
+#if MAYFLY_LLVM
     {"one image, LLVM", true, {codegen_llvm, codegen_llvm}},
     {"one image, second generator", true, {standin_generate, standin_generate}},
     {"two images, LLVM calls LLVM", false, {codegen_llvm, codegen_llvm}},
     {"two images, LLVM calls second generator", false, {standin_generate, codegen_llvm}},
     {"two images, second generator calls LLVM", false, {codegen_llvm, standin_generate}},
     {"two images, second generator calls itself", false, {standin_generate, standin_generate}},
+    {"two images, LLVM calls the fast generator", false, {codegen_fast, codegen_llvm}},
+    {"two images, the fast generator calls LLVM", false, {codegen_llvm, codegen_fast}},
+#endif
+    {"one image, the fast generator", true, {codegen_fast, codegen_fast}},
+    {"two images, the fast generator calls itself", false, {codegen_fast, codegen_fast}},
 };
 
 struct world {
@@ -407,6 +413,26 @@ static void memory_bounds(void **state)
     ASSERT_TRAPS(TRAP_MEMORY_BOUNDS, CALLER, "peek", -1, 0);
 }
 
+static int32_t work_without_interruption(int32_t rounds)
+{
+    struct run run = call(CALLER, "work", rounds, 0);
+    assert_true(run.returned);
+    return run.v[0].i32;
+}
+
+/* The backtrace goes out to the function that was called, wherever it begins. */
+static void assert_outermost(const char *name, uint64_t where)
+{
+    assert_true(task.report.frame_count > 0);
+    const struct image *image = &world.programs[CALLER]->image;
+    uint64_t pc = task.report.frames[task.report.frame_count - 1];
+    const struct image_func *func = image_find_func(image, (uint32_t)(pc - (uint64_t)image->base));
+    if (!func || func->code_off != FUNCREF_CODE(find(CALLER, name)->funcref))
+        fail_msg("the backtrace does not go out to %s when it ends at instruction %llu", name,
+                 (unsigned long long)where);
+}
+
+#if defined(__x86_64__)
 /* ---- preemption at every instruction: the trap flag raises SIGTRAP behind each ---- */
 
 static uint64_t interruptions;
@@ -436,13 +462,6 @@ static void trap_flag_on(void)
 static void trap_flag_off(void)
 {
     __asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
-}
-
-static int32_t work_without_interruption(int32_t rounds)
-{
-    struct run run = call(CALLER, "work", rounds, 0);
-    assert_true(run.returned);
-    return run.v[0].i32;
 }
 
 static int32_t work_interrupted(int32_t rounds)
@@ -496,18 +515,6 @@ static void on_step_end(int number, siginfo_t *info, void *raw)
         trap_interrupt(context, TRAP_DEADLINE);
 }
 
-/* The backtrace goes out to the function that was called, wherever it begins. */
-static void assert_outermost(const char *name)
-{
-    assert_true(task.report.frame_count > 0);
-    const struct image *image = &world.programs[CALLER]->image;
-    uint64_t pc = task.report.frames[task.report.frame_count - 1];
-    const struct image_func *func = image_find_func(image, (uint32_t)(pc - (uint64_t)image->base));
-    if (!func || func->code_off != FUNCREF_CODE(find(CALLER, name)->funcref))
-        fail_msg("the backtrace does not go out to %s when it ends behind instruction %llu", name,
-                 (unsigned long long)end_at);
-}
-
 /* End the function behind its n-th instruction: for all n where the guest's own count, for fewer and fewer where the
  * host's count as well. */
 static void end_everywhere(const char *name, int32_t argument, bool text_only)
@@ -523,7 +530,7 @@ static void end_everywhere(const char *name, int32_t argument, bool text_only)
         if (run.returned)
             break;
         assert_int_equal(task.report.trap, TRAP_DEADLINE);
-        assert_outermost(name);
+        assert_outermost(name, end_at);
     }
     assert_true(end_at > 4);
 }
@@ -539,6 +546,131 @@ static void interruption(void **state)
     sigaction(SIGTRAP, &old, NULL);
     ASSERT_RETURNS(2 * 21 + 1, CALLER, "host", 21, 0);
 }
+
+#else
+/* ---- preemption, and the end of the guest's time, at every instruction: a breakpoint there raises SIGTRAP once ----
+ */
+
+#define BREAKPOINT 0xd4200000u /* brk #0 */
+#define FIRST_INSTRUCTION 0xa9bf7bfdu
+
+static uint32_t *breakpoint, below;
+static bool hit, ends_there;
+
+static void write_instruction(uint32_t *at, uint32_t instruction)
+{
+    *at = instruction;
+    __builtin___clear_cache((char *)at, (char *)(at + 1));
+}
+
+static void on_breakpoint(int number, siginfo_t *info, void *raw)
+{
+    ucontext_t *context = raw;
+    (void)number, (void)info;
+    assert_true(context->uc_mcontext.pc == (uint64_t)breakpoint);
+    write_instruction(breakpoint, below);
+    hit = true;
+    if (ends_there)
+        trap_interrupt(context, TRAP_DEADLINE);
+    else
+        assert_true(task_preempt_at(context));
+}
+
+typedef void try_fn(const char *name);
+
+/* Try with a breakpoint at an instruction; false: it was not reached. */
+static bool try_at(uint32_t *at, try_fn *try, const char *name)
+{
+    breakpoint = at;
+    below = *at;
+    hit = false;
+    write_instruction(at, BREAKPOINT);
+    try(name);
+    if (!hit)
+        write_instruction(at, below);
+    return hit;
+}
+
+static unsigned try_function(uint32_t *code, uint32_t size, try_fn *try, const char *name)
+{
+    unsigned hits = 0;
+    for (uint32_t i = 0; i < size / sizeof *code && *code == FIRST_INSTRUCTION; i++)
+        hits += try_at(code + i, try, name);
+    return hits;
+}
+
+/* At each instruction of all programs; how many were reached. */
+static unsigned try_everywhere(try_fn *try, const char *name)
+{
+    struct sigaction action = {.sa_sigaction = on_breakpoint, .sa_flags = SA_SIGINFO | SA_ONSTACK}, old;
+    unsigned hits = 0;
+    assert_int_equal(sigaction(SIGTRAP, &action, &old), 0);
+    for (int side = 0; side < (world.how->one_image ? 1 : SIDES); side++) {
+        const struct image *image = &world.programs[side]->image;
+        uint8_t *base = (uint8_t *)(uintptr_t)image->base, *text = base + image->header->code_offset;
+        assert_int_equal(mprotect(text, image->header->exec_size, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
+        for (uint64_t i = 0; i < image_funcs_count(image); i++)
+            hits += try_function((uint32_t *)(base + image_funcs(image)[i].code_off), image_funcs(image)[i].code_size,
+                                 try, name);
+        assert_int_equal(mprotect(text, image->header->exec_size, PROT_READ | PROT_EXEC), 0);
+    }
+    sigaction(SIGTRAP, &old, NULL);
+    return hits;
+}
+
+#define ROUNDS 3
+static int32_t works;
+
+/* The counter in memory goes on between calls of the same instance, so each run adds the same sum. */
+static void work_preempted(const char *name)
+{
+    struct run run = {.side = CALLER, .name = name};
+    run.v[0].i32 = ROUNDS;
+    begin(&run);
+    while (task.state == TASK_PREEMPTED) {
+        /* What the loop and other tasks do to registers meanwhile. */
+        __asm__ volatile("movi v0.16b, #255; movi v15.16b, #255; movi v31.16b, #255; cmp xzr, xzr" ::
+                             : "v0", "v15", "v31", "cc");
+        task_resume(&task);
+    }
+    assert_int_equal(task.state, TASK_DONE);
+    assert_true(run.returned);
+    assert_int_equal(run.v[0].i32, ++works * (ROUNDS * (ROUNDS + 1) / 2) + ROUNDS / 2);
+}
+
+static void preemption(void **state)
+{
+    (void)state;
+    works = 0;
+    work_preempted("work");
+    ends_there = false;
+    unsigned hits = try_everywhere(work_preempted, "work");
+    assert_true(hits > 50);
+    works++;
+    assert_int_equal(work_without_interruption(ROUNDS), works * (ROUNDS * (ROUNDS + 1) / 2) + ROUNDS / 2);
+    printf("           preempted %u times\n", hits);
+}
+
+static void end_once(const char *name)
+{
+    struct run run = call(CALLER, name, 1, 0);
+    if (!hit)
+        return;
+    assert_false(run.returned);
+    assert_int_equal(task.report.trap, TRAP_DEADLINE);
+    assert_outermost(name, (uint64_t)breakpoint);
+}
+
+static void interruption(void **state)
+{
+    static const char *const names[] = {"work", "fault", "host"};
+    (void)state;
+    ends_there = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_true(try_everywhere(end_once, names[i]) > 10);
+    ASSERT_RETURNS(2 * 21 + 1, CALLER, "host", 21, 0);
+}
+#endif
 
 #define CLASSES(CLASS)                                                                                                 \
     CLASS(calls_with_registers_and_spills)                                                                             \

@@ -297,6 +297,31 @@ static void building(void **state)
         sweep_input(read_file("tests/runtime/fixtures/consumer.wasm"), &step);
 }
 
+static bool generate_fast(const struct unit *units, uint32_t count, const struct codegen_options *options,
+                          struct code *ret_code, struct err *err)
+{
+    struct codegen_options alone = *options;
+    alone.threads = 1;
+    return codegen_fast(units, count, &alone, ret_code, err);
+}
+
+static bool build_fast(struct err *err)
+{
+    const struct compile_options options = {.tier = TIER_FAST, .open = true};
+    return compile_build(input.data, input.size, &options, generate_fast, &image, err);
+}
+
+static void building_fast(void **state)
+{
+    static const struct step step = {"build fast", build_fast, clean_image};
+    static const char *const files[] = {"tests/runtime/fixtures/consumer.wasm", "tests/e2e/guests/process.wasm",
+                                        "tests/codegen/fixtures/mixed.wasm"};
+    image = build_new();
+    sweep_input(build_rich(), &step);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        sweep_input(read_file(files[i]), &step);
+}
+
 static struct buf compile(struct buf source, bool open)
 {
     struct err err = {0};
@@ -573,14 +598,9 @@ static void handlers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handlers),
-        cmocka_unit_test(modules),
-        cmocka_unit_test(components),
-        cmocka_unit_test(building),
-        cmocka_unit_test(checking_allocates_nothing),
-        cmocka_unit_test(programs),
-        cmocka_unit_test(instances),
-        cmocka_unit_test(directories),
+        cmocka_unit_test(handlers), cmocka_unit_test(modules),       cmocka_unit_test(components),
+        cmocka_unit_test(building), cmocka_unit_test(building_fast), cmocka_unit_test(checking_allocates_nothing),
+        cmocka_unit_test(programs), cmocka_unit_test(instances),     cmocka_unit_test(directories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

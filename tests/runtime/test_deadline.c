@@ -7,7 +7,9 @@
 #include "runtime/backtrace.h"
 #include "runtime/bulk.h"
 #include "runtime/call.h"
+#include "runtime/machine.h"
 #include "runtime/task.h"
+#include "support/generator.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -70,7 +72,7 @@ static int load(void **state)
     fclose(file);
     struct buf image;
     buf_init(&image, (size_t)1 << 24);
-    OK(compile_build(bytes, size, &options, codegen_llvm, &image, &err), err);
+    OK(compile_build(bytes, size, &options, test_generator, &image, &err), err);
     int fd = memfd_create("deadline", MFD_CLOEXEC);
     assert_int_equal(write(fd, image.data, image.size), (ssize_t)image.size);
     buf_free(&image);
@@ -169,7 +171,7 @@ static void names_the_guest(void **state)
 static void on_tick_in_host(int number, siginfo_t *info, void *raw)
 {
     const ucontext_t *context = raw;
-    if (!program_of((uint64_t)context->uc_mcontext.gregs[REG_RIP]))
+    if (!program_of(machine_pc(context)))
         slot->store->interrupt = TRAP_DEADLINE;
 }
 

@@ -8,6 +8,7 @@
 #include "compile/build.h"
 #include "runtime/match.h"
 #include "runtime/task.h"
+#include "support/generator.h"
 #include "wasm/build.h"
 
 #include <sys/mman.h>
@@ -35,7 +36,7 @@ static struct buf compile(const void *bytes, size_t size)
     struct err err = {0};
     struct buf image = build_new();
     const struct compile_options options = {.open = true};
-    OK(compile_build(bytes, size, &options, codegen_llvm, &image, &err), err);
+    OK(compile_build(bytes, size, &options, test_generator, &image, &err), err);
     OK(image_check(image.data, image.size, &err), err);
     return image;
 }

@@ -2,7 +2,6 @@
 #include "compile/build.h"
 #include "runtime/symbols.h"
 #include "runtime/task.h"
-#include "support/standin.h"
 
 #include <elf.h>
 #include <setjmp.h>
@@ -40,7 +39,7 @@ static int load(void **state)
     struct buf image;
     const struct compile_options options = {0};
     buf_init(&image, 1 << 24);
-    if (!compile_build(module, sizeof module, &options, standin_generate, &image, &err))
+    if (!compile_build(module, sizeof module, &options, codegen_fast, &image, &err))
         fail_msg("%s", err.message);
     int fd = memfd_create("symbols", MFD_CLOEXEC);
     assert_int_equal(write(fd, image.data, image.size), (ssize_t)image.size);

@@ -33,6 +33,7 @@ struct definition {
 struct world {
     struct compiler compiler;
     struct compile_options options;
+    bool in_process;
     struct slot *first; /* spectest */
     struct instance *instances;
     struct registration *registered;

@@ -94,7 +94,7 @@ static void param_in_register(struct gen *g, uint32_t number, reg from)
 static void pin_params(struct gen *g, const struct wasm_functype *type)
 {
     struct dealt dealt = deal_params();
-    int32_t off;
+    int32_t off = 0;
     for (uint32_t i = 0; i < type->param_count; i++) {
         reg r = deal(&dealt, value_type(type->params[i]), &off);
         if (r != NO_REG)
@@ -106,7 +106,7 @@ void params_enter(struct gen *g)
 {
     struct dealt dealt = deal_params();
     bool based = false;
-    int32_t off;
+    int32_t off = 0;
     pin_params(g, g->func_type);
     for (uint32_t i = 0; i < g->func_type->param_count; i++) {
         enum type type = g->locals[i].type;
@@ -130,7 +130,7 @@ void params_enter(struct gen *g)
 static void spill_values(struct gen *g, struct dealt dealt, const struct value *values, uint32_t count)
 {
     bool based = false;
-    int32_t off;
+    int32_t off = 0;
     for (uint32_t i = 0; i < count; i++) {
         enum type type = values[i].type;
         if (deal(&dealt, type, &off) != NO_REG)
@@ -153,7 +153,7 @@ static reg register_of(const struct gen *g, const struct value *value)
 /* From cells and constants into registers, vectors or integers. */
 static void load_values(struct gen *g, struct dealt dealt, const struct value *values, uint32_t count, bool vecs)
 {
-    int32_t off;
+    int32_t off = 0;
     for (uint32_t i = 0; i < count; i++) {
         reg to = deal(&dealt, values[i].type, &off);
         if (to != NO_REG && register_of(g, &values[i]) == NO_REG && is_vec(values[i].type) == vecs)
@@ -168,7 +168,7 @@ static void place_values(struct gen *g, struct dealt dealt, const struct value *
                          reg extra_from)
 {
     struct moves moves = {0};
-    int32_t off;
+    int32_t off = 0;
     reg scratch = NO_REG;
     code_room(g, 1024);
     struct dealt begin = dealt;
@@ -226,7 +226,7 @@ static void push_result(struct gen *g, enum type type, reg from)
 static void pin_results(struct gen *g, const struct wasm_functype *type)
 {
     struct dealt dealt = deal_results();
-    int32_t off;
+    int32_t off = 0;
     for (uint32_t i = 0; i < type->result_count; i++)
         reg_pin(g, deal(&dealt, value_type(type->results[i]), &off));
 }
@@ -234,7 +234,7 @@ static void pin_results(struct gen *g, const struct wasm_functype *type)
 static void push_results(struct gen *g, const struct wasm_functype *type)
 {
     struct dealt dealt = deal_results();
-    int32_t off;
+    int32_t off = 0;
     pin_results(g, type);
     for (uint32_t i = 0; i < type->result_count; i++) {
         enum type kind = value_type(type->results[i]);
@@ -247,7 +247,7 @@ static void push_results(struct gen *g, const struct wasm_functype *type)
 static void push_many_results(struct gen *g, const struct wasm_functype *type)
 {
     struct dealt dealt = deal_results();
-    int32_t off;
+    int32_t off = 0;
     for (uint32_t i = 0; i < type->result_count; i++) {
         enum type kind = value_type(type->results[i]);
         reg from = deal(&dealt, kind, &off);
@@ -272,7 +272,7 @@ static void push_many_results(struct gen *g, const struct wasm_functype *type)
 static bool all_in_registers(const struct wasm_functype *type)
 {
     struct dealt dealt = deal_results();
-    int32_t off;
+    int32_t off = 0;
     for (uint32_t i = 0; i < type->result_count; i++)
         if (deal(&dealt, value_type(type->results[i]), &off) == NO_REG)
             return false;
@@ -311,7 +311,7 @@ void context_reload(struct gen *g)
 struct callee {
     enum { CALL_SYMBOL, CALL_WORDS, CALL_REFERENCE } how;
     uint32_t symbol;
-    int64_t off;   /* what to add to the context; or where the words are from it */
+    int64_t off; /* what to add to the context; or where the words are from it */
     reg reference; /* a function reference, not null */
 };
 
@@ -353,7 +353,7 @@ static void call_any(struct gen *g, const struct callee *callee, const struct wa
     bool reference = callee->how == CALL_REFERENCE;
     struct value *args = pop_many(g, type->param_count);
     if (callee->off != (int32_t)callee->off)
-        g->failed = true;
+        g->failed = g->too_large = true;
     code_room(g, 2048);
     if (!tail)
         write_back(g);

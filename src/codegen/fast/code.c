@@ -5,7 +5,7 @@
 
 #define BLOCK_BYTES (4u << 20)
 #define HUGE_BYTES ((uintptr_t)2 << 20)
-#define CODE_MAX (1u << 30)
+#define CODE_MAX (CODE_REACH / 2)
 #define ROWS_MAX ((size_t)1 << 26)
 
 /* Pages of two megabytes, where they can be had: fewer faults, and every byte is written anyway. */
@@ -20,12 +20,14 @@ static void want_huge_pages(void *memory, size_t size)
 /* Another block, to which the code of the run at hand moves. */
 bool code_grow(struct gen *g, uint32_t size)
 {
-    uint64_t bytes = g->block_bytes ? g->block_bytes : BLOCK_BYTES, wanted = 2 * (uint64_t)g->size + size + CODE_SLACK + sizeof(struct code_block);
+    uint64_t bytes = g->block_bytes ? g->block_bytes : BLOCK_BYTES,
+             wanted = 2 * (uint64_t)g->size + size + CODE_SLACK + sizeof(struct code_block);
     while (bytes < wanted)
         bytes *= 2;
     struct code_block *block = bytes <= CODE_MAX ? mem_resize(NULL, bytes, 1) : NULL;
     if (!block) {
         g->failed = true;
+        g->too_large |= bytes > CODE_MAX;
         g->size = 0; /* what follows writes over what was there, and is thrown away */
         if (!g->blocks)
             return false;
@@ -95,7 +97,7 @@ static void add_trap(struct gen *g, uint32_t at, uint32_t trap)
 void code_target(struct gen *g, uint32_t at, struct label *label)
 {
     if (label->at) {
-        write_32(g, at, label->at - 1 - (at + 4));
+        write_32(g, at, branch_word(at, label->at - 1));
         return;
     }
     write_32(g, at, label->fixups);
@@ -106,20 +108,13 @@ static void fill(struct gen *g, const struct stencil_field *field, uint32_t star
 {
     uint8_t *code = g->code + start;
     uint32_t at = start + field->at;
-    reg r;
     switch (field->hole) {
-    case HOLE_REG:
-        r = (&holes->a)[field->arg];
-        code[field->at] |= (uint8_t)((r & 7) << field->shift);
-        code[field->rex] |= (uint8_t)((r >> 3 & 1) << field->rex_shift);
-        break;
-    case HOLE_IMM8: code[field->at] = (uint8_t)(&holes->imm)[field->arg]; break;
-    case HOLE_IMM32: write_32(g, at, (uint32_t)(&holes->imm)[field->arg]); break;
-    case HOLE_IMM64: memcpy(code + field->at, &holes->imm64, 8); break;
+    case HOLE_REG: fill_register(code, field, (&holes->a)[field->arg]); break;
     case HOLE_TAKEN: code_target(g, at, holes->taken); break;
     case HOLE_TRAP: add_trap(g, at, field->arg); break;
     case HOLE_POOL: add_relocation(g, at, symbol_of_routine(g, ROUTINE_stencil_pool)); break;
     case HOLE_CALLEE: add_relocation(g, at, holes->callee); break;
+    default: fill_number(code, field, field->arg == 3 ? holes->imm64 : (uint64_t)(&holes->imm)[field->arg]); break;
     }
 }
 
@@ -160,26 +155,37 @@ static inline bool is_near(int32_t value)
 
 static inline struct holes unpacked(uint64_t regs, int32_t imm)
 {
-    return (struct holes){.a = (reg)regs,       .b = (reg)(regs >> 8),  .c = (reg)(regs >> 16), .d = (reg)(regs >> 24),
-                          .x = (reg)(regs >> 32), .y = (reg)(regs >> 40), .z = (reg)(regs >> 48), .imm = imm};
+    return (struct holes){.a = (reg)regs,
+                          .b = (reg)(regs >> 8),
+                          .c = (reg)(regs >> 16),
+                          .d = (reg)(regs >> 24),
+                          .x = (reg)(regs >> 32),
+                          .y = (reg)(regs >> 40),
+                          .z = (reg)(regs >> 48),
+                          .imm = imm};
+}
+
+static __attribute__((noinline)) void put_regs_slowly(struct gen *g, const struct stencil_form *form, uint64_t regs,
+                                                      int32_t imm)
+{
+    struct holes holes = unpacked(regs, imm);
+    put_slowly(g, form, &holes);
 }
 
 void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm)
 {
     const struct stencil_form *form = &stencils[name].far + is_near(imm);
-    if (form->imm_at != QUICK_NOT) {
-        put_bytes(g, form, regs, form->imm == 3 ? 0 : imm);
-        return;
-    }
-    struct holes holes = unpacked(regs, imm);
-    put_slowly(g, form, &holes);
+    if (form->imm_at == QUICK_NOT)
+        put_regs_slowly(g, form, regs, imm);
+    else
+        put_bytes(g, form, regs, imm);
 }
 
 void put_branch(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm, struct label *taken)
 {
     const struct stencil_form *form = &stencils[name].far + is_near(imm);
     if (form->distance == HOLE_TAKEN) {
-        put_bytes(g, form, regs, form->imm == 3 ? 0 : imm);
+        put_bytes(g, form, regs, imm);
         code_target(g, g->size - 4, taken);
         return;
     }
@@ -212,18 +218,17 @@ void put(struct gen *g, enum stencil_name name, const struct holes *holes)
 void put_constant(struct gen *g, enum stencil_name name, reg to, uint32_t at)
 {
     const struct stencil_form *form = &stencils[name].near;
-    struct holes holes = {.x = to, .callee = symbol_of_constants(g)};
+    struct holes holes = {.x = to, .imm = (int32_t)at, .callee = symbol_of_constants(g)};
     uint32_t start = g->size;
     put(g, name, &holes);
-    const struct stencil_field *field = &stencil_fields[form->fields + form->field_count - 1];
-    write_32(g, start + field->at, at);
+    fill_offset(g->code + start, &stencil_fields[form->fields + form->field_count - 1], at);
 }
 
 void label_bind(struct gen *g, struct label *label)
 {
     for (uint32_t at = label->fixups; at;) {
         uint32_t next = read_32(g, at);
-        write_32(g, at, g->size - (at + 4));
+        write_32(g, at, branch_word(at, g->size));
         at = next;
     }
     label->fixups = 0;
@@ -241,7 +246,7 @@ void label_trap(struct gen *g, struct label *label, enum trap trap)
 
 void code_fill(struct gen *g, const struct stencil_field *field, uint32_t start, int32_t imm)
 {
-    write_32(g, start + field->at, (uint32_t)imm);
+    fill(g, field, start, &(struct holes){.imm = imm});
 }
 
 void put_site(struct gen *g)
@@ -284,7 +289,7 @@ void put_traps(struct gen *g)
         const struct trap_stub *before = i ? stub - 1 : NULL;
         bool same = before && before->trap == stub->trap && before->wasm_off == stub->wasm_off;
         uint32_t at = same ? g->size - stencils[STENCIL_trap].near.size : g->size;
-        write_32(g, stub->fixup, at - (stub->fixup + 4));
+        write_32(g, stub->fixup, branch_word(stub->fixup, at));
         if (same)
             continue;
         code_room(g, CODE_SLACK);

@@ -86,8 +86,8 @@ EMIT(loop)
     }
     unalias_all(g);
     settle(g, op->block.type.param_count, true);
-    loop_prepare(g, op);
     struct control *control = control_open(g, WASM_FRAME_LOOP, &op->block.type);
+    loop_prepare(g, op, control);
     control->state = g->regs;
     control->joined = true;
     control->label.at = g->size + 1;
@@ -256,7 +256,8 @@ EMIT(br_on_non_null)
     stack_drop(g, g->depth - 1);
 }
 
-/* Fill in one row of the table, as a jump would be filled in. Work that a target needs first stands behind the table. */
+/* Fill in one row of the table, as a jump would be filled in. Work that a target needs first stands behind the table.
+ */
 static void fill_row(struct gen *g, uint32_t at, struct control *to)
 {
     if (branch_is_plain(g, to)) {

@@ -1,5 +1,5 @@
-/* Exceptions (docs/architecture.md, "Calling convention"): calls inside a try_table have pads, where the runtime goes on
- * with nothing but the frame and the exception in the first result register. All values are in their cells then, as
+/* Exceptions (docs/architecture.md, "Calling convention"): calls inside a try_table have pads, where the runtime goes
+ * on with nothing but the frame and the exception in the first result register. All values are in their cells then, as
  * behind any call. An exnref is the address of {u64 tag address, cells}: runtime/exception.h. */
 #include "codegen/fast/emit.h"
 

@@ -1,18 +1,18 @@
 /* The fast generator: all processors at once, each function in one pass.
  *
- * Functions are cut into runs of about as many bytes; a run's code is made in one buffer, where it stays until the image
- * is written. Calls between runs get their distances when every run has its place. Runs do not depend on each other, so
- * that the result does not depend on threads. */
+ * Functions are cut into runs of about as many bytes; a run's code is made in one buffer, where it stays until the
+ * image is written. Calls between runs get their distances when every run has its place. Runs do not depend on each
+ * other, so that the result does not depend on threads. */
 #include "codegen/codegen.h"
 
 #include "base/alloc.h"
 #include "codegen/fast/gen.h"
 #include "codegen/parallel.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 
 #define PAGE 4096u
-#define FILLER 0xcc /* int3 */
 #define RUN_BYTES (128u << 10) /* of bodies */
 #define BLOCK_BYTES (64u << 10) /* of code, for a module of one run */
 #define RUNS_MAX ((size_t)1 << 20)
@@ -129,8 +129,8 @@ static bool make(void *arg, void *state, size_t index, struct err *err)
     const struct unit *unit = &job->units[run->first.unit];
     bool done = true;
     for (uint32_t i = 0; done && i < run->count; i++)
-        done = make_one(&bench->gen, unit, (enum code_func_kind)run->first.kind, run->first.func + i, bench->scratch,
-                        err);
+        done =
+            make_one(&bench->gen, unit, (enum code_func_kind)run->first.kind, run->first.func + i, bench->scratch, err);
     hand_over(&bench->gen, &run->made);
     return done;
 }
@@ -253,9 +253,12 @@ static bool relocate(void *arg, void *state, size_t index, struct err *err)
         bool constant = row->symbol == job->symbol_count - 1;
         uint32_t place = constant ? (uint32_t)run->constants : job->place_of[row->symbol], word;
         if (!place)
-            return err_set(err, ERR_SYSTEM, "compiled functions cannot be linked: one refers to another that is missing");
+            return err_set(err, ERR_SYSTEM,
+                           "compiled functions cannot be linked: one refers to another that is missing");
         memcpy(&word, run->made.code + row->at, sizeof word);
-        word += place - (uint32_t)(run->place + row->at + 4);
+        if (!relocate_word(&word, (uint32_t)run->place + row->at, place))
+            return err_set(err, ERR_LIMIT, "the code is larger than %" PRIu64 " MiB, which a call reaches",
+                           (uint64_t)CODE_REACH >> 20);
         memcpy(run->made.code + row->at, &word, sizeof word);
     }
     return true;
@@ -306,7 +309,7 @@ static bool add_parts(struct job *job, struct code *code)
 {
     for (size_t i = 0; i < job->runs.count; i++) {
         const struct gen *made = &job->runs.items[i].made;
-        memset(made->code + made->size, FILLER, -made->size & 15);
+        memset(made->code + made->size, CODE_FILLER, -made->size & 15);
         if (!add_part(code, made->code, (made->size + 15) & ~15u) || !add_rows(code, &job->runs.items[i]))
             return false;
     }
@@ -315,7 +318,7 @@ static bool add_parts(struct job *job, struct code *code)
     if (gap && !filler)
         return false;
     if (gap)
-        memset(filler, FILLER, gap);
+        memset(filler, CODE_FILLER, gap);
     bool done = add_part(code, filler, gap);
     for (size_t i = 0; i < job->runs.count && done; i++)
         done = add_part(code, job->runs.items[i].made.constants.data, job->runs.items[i].made.constants.size);

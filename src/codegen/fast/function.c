@@ -7,7 +7,6 @@
 #define FRAME_MAX (1 << 26)
 #define ROOM 4096u /* for what one instruction makes; those that make more ask for it */
 #define ALIGN 16u
-#define FILLER 0xcc /* int3 */
 #define FUNCS_MAX ((size_t)1 << 22)
 #define SITE_BYTES ((size_t)1 << 30)
 
@@ -31,7 +30,11 @@ bool fast_open(struct gen *g, const struct unit *units, uint32_t unit_count, con
     g->unit_first = unit_first;
     buf_init(&g->sites, SITE_BYTES);
     buf_init(&g->constants, SITE_BYTES);
-    return code_room(g, ROOM) || err_memory(err);
+    /* There is always something to write to, also when it cannot grow. */
+    bool stored = code_room(g, ROOM) && reserve((void **)&g->stack, &g->stack_capacity, 64, sizeof *g->stack) &&
+                  VEC_PUSH(&g->controls, 1);
+    g->controls.count = 0;
+    return stored || err_memory(err);
 }
 
 static void close_controls(struct gen *g)
@@ -61,6 +64,7 @@ void fast_free(struct gen *g)
     VEC_FREE(&g->funcs);
     VEC_FREE(&g->relocations);
     VEC_FREE(&g->pads);
+    instr_lists_free(&g->lists);
 }
 
 /* ---- beginning and end ---- */
@@ -70,7 +74,7 @@ static void put_head(struct gen *g, uint64_t hash)
 {
     code_room(g, ROOM);
     uint32_t start = (g->size + (uint32_t)sizeof hash + ALIGN - 1) & ~(ALIGN - 1);
-    memset(g->code + g->size, FILLER, start - g->size);
+    memset(g->code + g->size, CODE_FILLER, start - g->size);
     memcpy(g->code + start - sizeof hash, &hash, sizeof hash);
     g->start = g->size = start;
 }
@@ -87,7 +91,7 @@ static struct code_func *begin_function(struct gen *g, const struct unit *unit, 
     g->pinned = g->hot = g->clock = 0;
     g->depth = g->alias_count = g->tables = g->local_count = 0;
     g->locals_end = g->frame_end = CONTEXT_CELL;
-    g->condition.pending = g->dead = g->failed = false;
+    g->condition.pending = g->dead = g->failed = g->too_large = false;
     g->innermost_try = NO_TRY;
     g->traps.count = 0;
     put_head(g, hash);
@@ -106,9 +110,9 @@ static struct code_func *begin_function(struct gen *g, const struct unit *unit, 
     return row;
 }
 
-static bool too_much(struct err *err)
+static bool fail(const struct gen *g, struct err *err)
 {
-    return err_set(err, ERR_LIMIT, "the code of a function is too large, or there is no memory for it");
+    return g->too_large ? err_set(err, ERR_LIMIT, "the code or the frame of a function is too large") : err_memory(err);
 }
 
 /* ---- the frame ---- */
@@ -125,8 +129,7 @@ static void patch_prologue(struct gen *g, uint32_t size)
     const struct stencil *stencil = &stencils[g->large_frame ? STENCIL_enter_large : STENCIL_enter];
     const struct stencil_field *field = stencil_fields + stencil->far.fields;
     for (unsigned i = 0; i < stencil->far.field_count; i++)
-        if (field[i].hole == HOLE_IMM32)
-            code_fill(g, &field[i], g->frame_patch - stencil->far.size, (int32_t)(g->large_frame ? -size : size));
+        code_fill(g, &field[i], g->frame_patch - stencil->far.size, (int32_t)(g->large_frame ? -size : size));
 }
 
 static uint32_t frame_size(const struct gen *g)
@@ -205,15 +208,16 @@ static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_st
         g->pinned = 0;
     code_room(g, ROOM);
     row->emit(g, op, row);
-    return !g->failed || too_much(err);
+    return !g->failed || fail(g, err);
 }
 
 static bool finish(struct gen *g, struct err *err)
 {
     put_traps(g);
     put_site(g);
-    if (g->failed || frame_size(g) > FRAME_MAX)
-        return too_much(err);
+    g->too_large |= frame_size(g) > FRAME_MAX;
+    if (g->failed || g->too_large)
+        return fail(g, err);
     struct code_func *row = &g->funcs.items[g->funcs.count - 1];
     if (g->frame_patch)
         patch_prologue(g, frame_size(g));

@@ -3,8 +3,8 @@
  * Code is made in one pass over the validated body, from stencils (stencil.h). Every local and every operand has a home
  * cell in the frame; what is in use also has a register. Three rules keep this simple:
  *
- * - `owner` says whose value each register holds, and `dirty` whether the home cell is behind. A local is in one register
- *   or none. What is in no register is in its cell, or a constant, or another name for a local.
+ * - `owner` says whose value each register holds, and `dirty` whether the home cell is behind. A local is in one
+ * register or none. What is in no register is in its cell, or a constant, or another name for a local.
  * - A label has a state: which register holds what. The first branch to it decides; every other conforms (merge.c).
  * - At a call nothing stays in registers.
  *
@@ -19,6 +19,7 @@
 #include "codegen/piece.h"
 #include "image/sites.h"
 #include "wasm/body.h"
+#include "wasm/instr.h"
 
 #define NO_REG 0xffu
 #define REGS 32u
@@ -55,10 +56,11 @@ struct local {
     uint8_t type;
     reg reg;
     int32_t cell;
+    uint32_t seen; /* loops.c */
 };
 
-/* Whose value a register holds: a local's number or a position on the operand stack (struct state tells which), or that of
- * the instruction at hand. */
+/* Whose value a register holds: a local's number or a position on the operand stack (struct state tells which), or that
+ * of the instruction at hand. */
 #define OWNER_NOBODY UINT32_MAX
 
 /* What is in registers at some point. */
@@ -73,23 +75,27 @@ struct label {
     uint32_t at; /* of a loop: where it begins */
 };
 
+#define KILLED_MAX 24u
+
 /* A block, loop, if, try_table or the function itself. */
 struct control {
     enum wasm_frame_kind kind;
-    bool dead;          /* its beginning cannot be reached */
-    bool joined;        /* something branches to its end, and `state` says how; of a loop: always */
-    uint32_t height;    /* operands below the parameters */
+    bool dead; /* its beginning cannot be reached */
+    bool joined; /* something branches to its end, and `state` says how; of a loop: always */
+    uint32_t height; /* operands below the parameters */
     struct wasm_functype type;
     struct label label;
-    struct label otherwise;      /* of an if */
-    struct state state;          /* at the label */
+    struct label otherwise; /* of an if */
+    struct state state; /* at the label */
     struct state else_state;
-    uint32_t hot;                /* g->hot outside */
-    uint32_t table, table_stub;  /* the last br_table that needed work before it goes here, and where that is, + 1 */
-    uint32_t outer_try;          /* g->innermost_try outside */
-    uint32_t first_pad;          /* row of g->pads */
-    bool has_pads;               /* of a try_table: calls inside unwind to it */
-    struct wasm_catch *catches;  /* owned */
+    uint32_t hot; /* g->hot outside */
+    uint32_t killed[KILLED_MAX]; /* of a loop: locals whose values nobody asks for when it begins again */
+    unsigned killed_count;
+    uint32_t table, table_stub; /* the last br_table that needed work before it goes here, and where that is, + 1 */
+    uint32_t outer_try; /* g->innermost_try outside */
+    uint32_t first_pad; /* row of g->pads */
+    bool has_pads; /* of a try_table: calls inside unwind to it */
+    struct wasm_catch *catches; /* owned */
     uint32_t catch_count;
 };
 #define NO_TRY UINT32_MAX
@@ -143,15 +149,15 @@ struct gen {
 
     struct state regs;
     uint32_t pinned; /* registers that the current instruction needs */
-    uint32_t hot;    /* registers that the innermost loop began with */
-    uint32_t clock;  /* where the search for a register to give up begins */
+    uint32_t hot; /* registers that the innermost loop began with */
+    uint32_t clock; /* where the search for a register to give up begins */
 
     struct local *locals;
     uint32_t local_count, local_capacity;
     int32_t locals_end; /* lowest cell of the locals */
-    int32_t frame_end;  /* lowest cell that was used */
+    int32_t frame_end; /* lowest cell that was used */
     uint32_t frame_patch; /* where the prologue's frame size is */
-    bool large_frame;   /* the prologue touches every page */
+    bool large_frame; /* the prologue touches every page */
 
     struct value *stack;
     uint32_t depth, stack_capacity;
@@ -159,8 +165,10 @@ struct gen {
     uint32_t alias_count;
     struct condition condition;
     uint32_t innermost_try; /* of g->controls, or NO_TRY */
-    uint32_t tables;        /* br_tables so far */
-    bool dead;              /* the code here cannot be reached */
+    uint32_t tables; /* br_tables so far */
+    uint32_t look; /* of loops.c: how many so far */
+    struct instr_lists lists;
+    bool dead; /* the code here cannot be reached */
 
     VEC(struct control) controls;
     VEC(struct trap_stub) traps;
@@ -172,12 +180,14 @@ struct gen {
     VEC(struct fast_relocation) relocations;
     VEC(struct code_pad) pads;
     struct buf constants; /* sixteen bytes each */
-    struct buf sites;    /* streams of image/sites.h */
-    struct sites site;   /* the last entry in the stream, or where it begins */
+    struct buf sites; /* streams of image/sites.h */
+    struct sites site; /* the last entry in the stream, or where it begins */
     uint32_t site_off, site_wasm; /* the entry behind it, written once code belongs to it */
 
+    bool suspicious; /* for tests: an i32 that an address is made of must be zero-extended, or the guest traps */
     struct err *err;
-    bool failed; /* out of memory, or too much code: everything goes on harmlessly until the end */
+    bool failed; /* out of memory, or, if `too_large`, too much code: everything goes on harmlessly until the end */
+    bool too_large;
 };
 
 /* ---- code.c: bytes, holes, fixups ---- */
@@ -194,7 +204,8 @@ void code_begin_run(struct gen *g);
 void code_blocks_free(struct code_block *block);
 void put(struct gen *g, enum stencil_name name, const struct holes *holes);
 #define PUT(g, name, ...) put((g), STENCIL_##name, &(struct holes){__VA_ARGS__})
-/* The quick way for stencils with registers and IMM only: the registers as AT(a, r) | AT(b, r2) ... */
+/* The quick way for stencils with registers and IMM only, which is 0 where there is none: the registers as
+ * AT(a, r) | AT(b, r2) ... */
 #define AT(operand, r) ((uint64_t)(r) << OPERAND_##operand)
 enum { OPERAND_a = 0, OPERAND_b = 8, OPERAND_c = 16, OPERAND_d = 24, OPERAND_x = 32, OPERAND_y = 40, OPERAND_z = 48 };
 void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm);
@@ -306,7 +317,7 @@ void settle(struct gen *g, uint32_t count, bool in_place);
 /* What a label wants, before a branch to it. */
 void settle_for(struct gen *g, const struct control *to);
 int32_t next_cell(struct gen *g, enum type type);
-void local_write(struct gen *g, uint32_t local, struct value value);
+void local_write(struct gen *g, uint32_t number, struct value value);
 
 /* The local that the next instruction sets with the current one's result, or WASM_NO_INDEX. */
 uint32_t next_set(struct gen *g);
@@ -373,7 +384,9 @@ void put_entry(struct gen *g, uint32_t table, reg index, reg to, enum trap trap)
 
 /* ---- loops.c ---- */
 /* Put into registers what the loop that begins here wants there, and nothing else. */
-void loop_prepare(struct gen *g, const struct wasm_op *op);
+void loop_prepare(struct gen *g, const struct wasm_op *op, struct control *loop);
+/* Is the local written before it is read when the loop begins again? */
+bool loop_kills(const struct control *loop, uint32_t local);
 
 /* ---- function.c ---- */
 bool fast_open(struct gen *g, const struct unit *units, uint32_t unit_count, const uint32_t *unit_first,

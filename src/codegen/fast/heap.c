@@ -1,6 +1,6 @@
 /* Objects: structures, arrays, i31, casts (image/heap.h). The address of a field or element is computed in 32 bits
- * before the base is added, so that whatever a reference is taken for, also where the processor runs ahead of a test, the
- * access stays in the heap's reservation. A null reference faults in the inaccessible beginning of the heap.
+ * before the base is added, so that whatever a reference is taken for, also where the processor runs ahead of a test,
+ * the access stays in the heap's reservation. A null reference faults in the inaccessible beginning of the heap.
  *
  * The collector looks for references in frames and saved registers; every value that lives across an allocation is in
  * its cell there. */
@@ -284,7 +284,8 @@ static void load_array_length(struct gen *g, reg reference, reg to)
     load_at(g, T_I32, to, to, offsetof(struct heap_header, length));
 }
 
-/* Where the element at an index lies, but for HEAP_ELEMENTS_OFF, once it is known to exist; in a register of its own. */
+/* Where the element at an index lies, but for HEAP_ELEMENTS_OFF, once it is known to exist; in a register of its own.
+ */
 static reg element_address(struct gen *g, uint32_t type, reg reference, reg index)
 {
     reg to = reg_alloc(g, false);
@@ -359,7 +360,8 @@ EMIT(array_fill)
 
 EMIT(array_copy)
 {
-    struct value length = value_pop(g), from_index = value_pop(g), from = value_pop(g), to_index = value_pop(g), to = value_pop(g);
+    struct value length = value_pop(g), from_index = value_pop(g), from = value_pop(g), to_index = value_pop(g),
+                 to = value_pop(g);
     struct value args[] = {to, to_index, from, from_index, length};
     call_helper(g, HELPER_array_copy, args, 5);
 }
@@ -451,8 +453,8 @@ static void func_is(struct gen *g, reg reference, uint32_t type, reg spare, stru
     PUT(g, br_i32_zero, .a = REG_SCRATCH_2, .taken = no);
 }
 
-/* Is the reference in `r`, the topmost operand, of the type that the instruction names? Goes on if so, or jumps to `yes`;
- * else jumps to `no`. What can be told from the static type is not tested. Nothing changes but `spare`. */
+/* Is the reference in `r`, the topmost operand, of the type that the instruction names? Goes on if so, or jumps to
+ * `yes`; else jumps to `no`. What can be told from the static type is not tested. Nothing changes but `spare`. */
 static void test(struct gen *g, const struct wasm_op *op, reg r, reg spare, struct label *yes, struct label *no)
 {
     wasm_valtype from = op->cast.from, to = op->cast.to;

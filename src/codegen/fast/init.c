@@ -88,7 +88,8 @@ static bool init_items(struct gen *g, uint32_t index, struct wasm_body_scratch *
 static void copy_segment(struct gen *g, enum helper copy, enum helper drop, uint32_t to, uint32_t segment,
                          uint64_t size)
 {
-    struct value args[] = {number(T_I32, to), number(T_I32, segment), value_pop(g), number(T_I64, 0), number(T_I64, size)};
+    struct value args[] = {number(T_I32, to), number(T_I32, segment), value_pop(g), number(T_I64, 0),
+                           number(T_I64, size)};
     struct value dropped[] = {number(T_I32, segment)};
     call_helper(g, copy, args, 5);
     call_helper(g, drop, dropped, 1);

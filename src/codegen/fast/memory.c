@@ -1,5 +1,5 @@
-/* Linear memory (docs/architecture.md, "Linear memory"): where the guard region catches what is out of bounds, an access
- * is one instruction relative to the context; elsewhere the address is checked and computed first. */
+/* Linear memory (docs/architecture.md, "Linear memory"): where the guard region catches what is out of bounds, an
+ * access is one instruction relative to the context; elsewhere the address is checked and computed first. */
 #include "codegen/fast/emit.h"
 
 /* Where an access goes. */
@@ -85,6 +85,8 @@ static struct address pop_address(struct gen *g, const struct wasm_op *op, uint3
     } else {
         address.how = AT_INDEX;
         address.base = value_reg(g, &address.index);
+        if (g->suspicious)
+            put_regs(g, STENCIL_check_i32, AT(b, address.base), 0);
         address.imm = (int32_t)off;
     }
     mark_site(g);
@@ -258,8 +260,7 @@ EMIT(atomic_wait)
     push_reg(g, T_I32, answer);
     code_room(g, 4096);
     write_back(g);
-    put(g, wide ? STENCIL_br_i64_ne_rr : STENCIL_br_i32_ne_rr,
-        &(struct holes){.a = now, .b = same, .taken = &other});
+    put(g, wide ? STENCIL_br_i64_ne_rr : STENCIL_br_i32_ne_rr, &(struct holes){.a = now, .b = same, .taken = &other});
     struct value args[] = {{.kind = VALUE_REG, .type = T_I64, .reg = time}};
     helper_within(g, HELPER_memory_wait, args, 1, REG_SCRATCH);
     load_const(g, T_I32, answer, 2);

@@ -75,13 +75,14 @@ void move_all(struct gen *g, struct moves *moves)
 
 /* A branch as seen from its label: the operands from `first` on are handed over, `down` positions below. */
 struct view {
+    const struct control *to;
     uint32_t height, first, down, count;
     const wasm_valtype *types;
 };
 
 static struct view view_of(const struct gen *g, const struct control *to)
 {
-    struct view view = {.height = to->height};
+    struct view view = {.to = to, .height = to->height};
     view.types = branch_types(to, &view.count);
     view.first = g->depth - view.count;
     view.down = view.first - to->height;
@@ -181,6 +182,8 @@ static void store_home(struct gen *g, const struct view *view, const struct stat
 {
     bool operand = state->operands & bit(r);
     uint32_t owner = state->owner[r];
+    if (!operand && loop_kills(view->to, owner))
+        return;
     store_cell(g, type_there(g, view, operand, owner), r, home_there(g, view, operand, owner));
 }
 
@@ -250,7 +253,7 @@ void branch_conform(struct gen *g, struct control *to)
 
 void state_conform(struct gen *g, struct control *to, const struct state *from)
 {
-    struct view view = {.height = to->height};
+    struct view view = {.to = to, .height = to->height};
     view.types = branch_types(to, &view.count);
     code_room(g, 2048);
     conform(g, &view, from, &to->state);

@@ -24,10 +24,10 @@ static bool is_number(const struct value *value)
 /* As an immediate: 32 bits that stand for the value, sign-extended where it has 64. */
 static bool fits(const struct value *value, int32_t *ret)
 {
-    if (value->kind != VALUE_CONST)
-        return false;
-    *ret = (int32_t)value->bits;
-    return value->type == T_I32 || (int64_t)value->bits == (int32_t)value->bits;
+    bool fit = value->kind == VALUE_CONST && (value->type == T_I32 || (int64_t)value->bits == (int32_t)value->bits);
+    if (fit)
+        *ret = (int32_t)value->bits;
+    return fit;
 }
 
 static void swap(struct value *left, struct value *right)
@@ -341,8 +341,7 @@ EMIT(select)
     bool vec = is_vec(left.type);
     reg c = value_reg(g, &condition), from = value_reg(g, &right);
     reg to = value_own(g, &left);
-    put(g, vec ? STENCIL_select_v : STENCIL_select_r,
-        &(struct holes){.a = to, .b = from, .c = c, .x = to, .y = from});
+    put(g, vec ? STENCIL_select_v : STENCIL_select_r, &(struct holes){.a = to, .b = from, .c = c, .x = to, .y = from});
     value_free(g, &condition);
     finish(g, left.type, to, &right);
 }

@@ -115,7 +115,8 @@ void store_cell(struct gen *g, enum type type, reg from, int32_t cell)
 static uint32_t constant_at(struct gen *g, const uint64_t words[2])
 {
     size_t count = g->constants.size / CONSTANT_BYTES;
-    for (size_t i = count; i-- > 0 && count - i <= CONSTANTS_SEARCHED;)
+    size_t first = count > CONSTANTS_SEARCHED ? count - CONSTANTS_SEARCHED : 0;
+    for (size_t i = count; i-- > first;)
         if (memcmp(g->constants.data + i * CONSTANT_BYTES, words, CONSTANT_BYTES) == 0)
             return (uint32_t)(i * CONSTANT_BYTES);
     if (!buf_append(&g->constants, words, CONSTANT_BYTES))

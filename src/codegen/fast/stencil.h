@@ -15,15 +15,18 @@
 
 /* What a hole wants. Operands: A, B, C, D, X, Y, Z, W in this order. */
 enum stencil_hole {
-    /* x86-64: the lower three bits of operand `arg` go into the byte at `at`, shifted by `shift`; the fourth into the byte
-     * at `rex`, shifted by `rex_shift`. */
-    HOLE_REG,
-    HOLE_IMM8,   /* `arg`: 0 IMM, 1 IMM2, 2 SHIFT; a byte */
-    HOLE_IMM32,  /* likewise, four bytes */
-    HOLE_IMM64,  /* IMM64, eight bytes */
-    HOLE_TAKEN,  /* x86-64: distance to the label from the end of these four bytes */
-    HOLE_TRAP,   /* likewise, to the place that traps with number `arg` */
-    HOLE_POOL,   /* likewise, to the constant pool; the four bytes hold the offset there */
+    /* x86-64: the lower three bits of operand `arg` go into the byte at `at`, shifted by `shift`; the fourth into the
+     * byte at `rex`, shifted by `rex_shift`. */
+    HOLE_REG, /* aarch64: the number's five bits go into the word at `at`, shifted by `shift` */
+    HOLE_IMM8, /* `arg`: 0 IMM, 1 IMM2, 2 SHIFT; a byte */
+    HOLE_IMM16, /* aarch64: 3 is IMM64; sixteen bits from `shift` on go into the word at `at`, shifted by `rex` */
+    HOLE_IMM32, /* likewise, four bytes */
+    HOLE_IMM64, /* IMM64, eight bytes */
+    /* x86-64: distance to the label from the end of these four bytes. aarch64: a branch, or one of the two instructions
+     * that make an address. */
+    HOLE_TAKEN,
+    HOLE_TRAP, /* likewise, to the place that traps with number `arg` */
+    HOLE_POOL, /* likewise, to the constant pool; the hole holds the offset there */
     HOLE_CALLEE, /* likewise, to the function that is called */
 };
 
@@ -32,19 +35,19 @@ struct stencil_field {
     uint8_t shift, rex, rex_shift;
 };
 
-/* Most stencils are filled in without a look at their fields: no more than sixteen bytes, registers are bits of the first
- * eight, there is one immediate at most, and there may be a distance at the end. */
+/* Most stencils are filled in without a look at their fields: no more than sixteen bytes, registers are bits of the
+ * first eight, there is one immediate at most, and there may be a distance at the end. */
 #define QUICK_REGS 3
-#define QUICK_NOT 0xff     /* in imm_at: another kind */
+#define QUICK_NOT 0xff /* in imm_at: another kind */
 struct stencil_form {
-    uint64_t words[2];     /* the first sixteen bytes */
-    uint16_t code;         /* offset in the bytes, in units of eight */
-    uint16_t fields;       /* first one's row; those of registers come first */
+    uint64_t words[2]; /* the first sixteen bytes */
+    uint16_t code; /* offset in the bytes, in units of eight */
+    uint16_t fields; /* first one's row; those of registers come first */
     uint8_t size, field_count;
-    uint8_t imm_at;        /* four bytes there, if `wide`, else a byte of the first eight */
+    uint8_t imm_at; /* four bytes there, if `wide`, else a byte of the first eight */
     uint8_t imm : 2, wide : 1, distance : 4; /* which immediate, 3: 0; HOLE_TAKEN, HOLE_CALLEE, or 0 */
     uint8_t arg_shift[QUICK_REGS]; /* which operands, times eight */
-    uint8_t spread[QUICK_REGS];    /* rows of stencil_spread: what their numbers become */
+    uint8_t spread[QUICK_REGS]; /* rows of stencil_spread: what their numbers become */
 };
 
 struct stencil {

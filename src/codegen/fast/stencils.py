@@ -11,7 +11,8 @@ Y, Z and W are operands, by their sample registers in small letters; every other
   and numbers, and then every form of every stencil, filled in with each register in each role and with several numbers,
   must be what the assembler makes of it.
 - No code depends on a placeholder: three compilations with other numbers, of both signs, give the same text but for
-  these numbers.
+  these numbers. (On aarch64 clang sees no numbers: each is put together by instructions of ours, 16 bits at a time,
+  which say IMM_0, IMM_1 and so on in the text.)
 - A filled-in register never changes a size: instructions are told to have every prefix and displacement that some
   register needs.
 - A stencil that cannot be had that way fails the build, by name. None is left out.
@@ -83,6 +84,10 @@ class X86_64:
              # Tuning for old machines: a division that looks first whether 32 bits would do, shld for rotations.
              "-Xclang=-target-feature", "-Xclang=-idivq-to-divl",
              "-Xclang=-target-feature", "-Xclang=-fast-shld-rotate"]
+    compilations = COMPILATIONS
+    register_text = re.compile(r"%\w+")
+    has_short_forms = is_quick = True
+    pool_max = 1 << 30
     comment = re.compile(r"#.*")
     ends = ("jmp", "jmpq", "ret", "retq", "ud2", "ud1l")
     INVERSE = dict(zip("e ne l ge le g b ae be a s ns p np o no".split(),
@@ -98,7 +103,7 @@ class X86_64:
 
     def __init__(self):
         self.registers = [Register(*names) for names in x86_64_registers()]
-        self.parts = {name: (register, part) for register in self.registers
+        self.names = {name: (register, part) for register in self.registers
                       for part, name in register._asdict().items() if part != "number"}
         self.integers = [self.registers[n] for n in (13, 14, 15, 7, 6, 3, 8, 9, 10, 11)]
         self.vectors = [Vector(n, f"%xmm{n}") for n in range(1, 13)]
@@ -131,7 +136,7 @@ class X86_64:
             return token
         if match := re.fullmatch(r"%xmm(\d+)", token):
             return self.vector(int(match.group(1)), renamed, scratch)
-        register, part = self.parts.get(token, (None, None))
+        register, part = self.names.get(token, (None, None))
         if register and register.number in self.FIXED:
             return getattr(self.registers[self.FIXED[register.number]], part)
         if register and register.number in self.OPERANDS:
@@ -164,8 +169,17 @@ class X86_64:
         return [Field(at, "HOLE_REG", ROLES.index(role), shift, rex, rex_shift)
                 for (at, shift), (rex, rex_shift) in zip(low, high)]
 
-    def number_fields(self, name, code, probe):
+    def parts(self, name, number):
+        """What stands in templates for a number beside itself."""
+        return {name + "_U": number & 0xFFFFFFFF}
+
+    def number_probes(self, name, values):
+        """Numbers by which the holes of a placeholder are found."""
+        return values[1:2]
+
+    def number_fields(self, name, code, probes):
         """The holes for a placeholder: the bytes that differ, for all of its bits do."""
+        (probe,) = probes
         different = sorted({at for at, _ in bits_that_differ(code, probe)})
         starts = [at for at in different if at - 1 not in different]
         ends = [at + 1 for at in different if at + 1 not in different]
@@ -183,14 +197,155 @@ class X86_64:
             size = {"HOLE_IMM8": 1, "HOLE_IMM64": 8}.get(field.hole, 4)
             code[field.at:field.at + size] = (number % (1 << 8 * size)).to_bytes(size, "little")
 
-    def distance(self, kind, symbol, addend):
-        """What a distance that is counted from the end of its hole needs added."""
+    def distance(self, field, kind, symbol, addend):
+        """The hole of a distance, and what must be added where that is counted from its end."""
         if kind not in (2, 4):  # R_X86_64_PC32, R_X86_64_PLT32
             raise Problem(f"needs the address of {symbol}")
-        return addend + 4
+        return field, addend + 4
+
+    def finished(self, lines):
+        """The lines of a stencil, after all else."""
+        return lines
 
 
-ARCHITECTURES = {"x86_64": X86_64}
+Vector64 = collections.namedtuple("Vector64", "number v q d s h b")
+Register64 = collections.namedtuple("Register64", "number x w")
+
+
+class Aarch64:
+    """Fixed are x20, the context, and x29, the frame (x21 in the sources). Operands may be all other registers up to x26
+    and v15 but x8 to x19, of which stencils have x8 to x15 for themselves, beside v16 and those that follow."""
+    target = "aarch64-linux-gnu"
+    flags = ["-march=armv8-a", "-mno-outline-atomics", "-ffixed-x18", "-fno-integrated-as"]
+    compilations = ({},)
+    register_text = re.compile(r"\b([xw]([12]?[0-9]|30|zr)|w?sp|[vqdshb]([12]?[0-9]|3[01]))\b")
+    has_short_forms = is_quick = False
+    pool_max = 0xFFF
+    comment = re.compile(r"//.*")
+    ends = ("b", "br", "ret", "udf", "brk")
+    INVERSE = dict(zip("eq ne hs lo cs cc mi pl vs vc hi ls ge lt gt le".split(),
+                       "ne eq lo hs cc cs pl mi vc vs ls hi lt ge le gt".split()))
+    REFUSED = re.compile(r"(blr?|ret|br|svc|mrs)\b")
+    FIXED = {20: 20, 21: 29}  # in the sources: in the code
+    OPERANDS = {22: "A", 23: "B", 24: "C", 25: "D"}
+    VECTOR_OPERANDS = {1: "X", 2: "Y", 3: "Z", 4: "W"}
+    SCRATCH = range(8, 16)
+    RAW_OPERANDS = re.compile(r"[xw]2[23]|[vqdshb][1-4]")
+    LO12 = re.compile(r"\[(x\d+), :lo12:([\w.+]+)\]")
+    # The relocations of distances: R_AARCH64_ADR_PREL_PG_HI21, ADD_ABS_LO12_NC, JUMP26, CALL26. Where the lowest bit goes.
+    DISTANCES = {275: 5, 277: 10, 282: 0, 283: 0}
+
+    def __init__(self):
+        self.integers = [Register64(n, f"x{n}", f"w{n}") for n in (*range(0, 8), *range(21, 27))]
+        self.vectors = [Vector64(n, *(f"{kind}{n}" for kind in "vqdshb")) for n in range(16)]
+
+    def allowed(self, role):
+        return self.integers if role in "ABCD" else self.vectors
+
+    def probes(self, role):
+        """A register of its own, and one whose number differs in the lowest bit."""
+        first = dict(zip(ROLES, (22, 24, 2, 4, 2, 4, 6, 8)))[role]
+        return [register for register in self.allowed(role) if register.number in (first, first + 1)]
+
+    def scratch(self, text):
+        return list(range(16, 32))
+
+    def vector(self, kind, number, renamed, scratch):
+        if number in self.VECTOR_OPERANDS:
+            return "{%s.%s}" % (self.VECTOR_OPERANDS[number], kind)
+        if number not in renamed:
+            if not scratch:
+                raise Problem("uses too many vector registers")
+            renamed[number] = scratch.pop(0)
+        return f"{kind}{renamed[number]}"
+
+    def register(self, token, raw, renamed, scratch):
+        """What stands in the template for a register of the text. What was renamed is the same for a whole stencil."""
+        if token in ("xzr", "wzr") or raw and not self.RAW_OPERANDS.fullmatch(token):
+            return token
+        kind, number = token[0], int(token[1:]) if token[1:].isdigit() else -1
+        if kind in "vqdshb":
+            return self.vector(kind, number, renamed, scratch)
+        if number in self.FIXED:
+            return kind + str(self.FIXED[number])
+        if number in self.OPERANDS:
+            return "{%s.%s}" % (self.OPERANDS[number], kind)
+        if number in self.SCRATCH:
+            return token
+        raise Problem(f"uses {token}, which is not set aside")
+
+    def inverse(self, op):
+        """The opposite of a conditional jump with its operands, or "" for an unconditional one; None if it is no jump."""
+        if op == "b":
+            return ""
+        if op[:2] == "b." and op[2:] in self.INVERSE:
+            return "b." + self.INVERSE[op[2:]]
+        match = re.match(r"(cb|tb)(n?)(z .*)", op)
+        return match and match[1] + ("" if match[2] else "n") + match[3]
+
+    def finished(self, lines):
+        """With jumps out of the stencil that reach as far as unconditional ones do, and constants by their addresses, so
+        that neither the size of an access nor its place matters."""
+        done = []
+        for index, line in enumerate(lines):
+            op, target = jump(self, line)
+            if op and self.inverse(op) and not target.startswith(".L"):
+                done += [f"{self.inverse(op)} .Lover{index}", f"b {target}", f".Lover{index}:"]
+            elif match := self.LO12.search(line):
+                done += [f"add {match[1]}, {match[1]}, :lo12:{match[2]}", self.LO12.sub(r"[\1]", line)]
+            else:
+                done.append(line)
+        pages = sum(line.startswith("adrp") for line in done)
+        if pages != sum(line.startswith("add") and ":lo12:" in line for line in done):
+            raise Problem("a constant's page serves twice")
+        return done
+
+    def force(self, line, form):
+        return line
+
+    def parts(self, name, number):
+        """What stands in templates for a number beside itself."""
+        return {f"{name}_{piece}": number >> 16 * piece & 0xFFFF for piece in range(4)}
+
+    def number_probes(self, name, values):
+        return [values[0] ^ 0xFFFF << 16 * piece for piece in range(4 if name == "IMM64" else 2)]
+
+    def register_fields(self, role, code, probes):
+        return [Field(at // 4 * 4, "HOLE_REG", ROLES.index(role), at % 4 * 8 + bit)
+                for at, bit in bits_that_differ(code, probes[0])]
+
+    def number_fields(self, name, code, probes):
+        """Each 16 bits of a number have holes of their own."""
+        for piece, probe in enumerate(probes):
+            places = [at * 8 + bit for at, bit in bits_that_differ(code, probe)]
+            if any(place != places[i // 16 * 16] + i % 16 for i, place in enumerate(places)) or len(places) % 16:
+                raise Problem(f"{name} is not in one piece")
+            for place in places[::16]:
+                yield Field(place // 32 * 4, "HOLE_IMM16", PLACEHOLDERS.index(name), 16 * piece, place % 32)
+
+    def put(self, code, field, number):
+        """Fills in a hole, where there are zeros; all ones mark it."""
+        if field.hole == "HOLE_REG":
+            word = (number & 0x1F) << field.shift
+        elif field.hole == "HOLE_IMM16":
+            word = (number >> field.shift & 0xFFFF) << field.rex
+        elif field.shift == 5:
+            word = (number & 3) << 29 | (number >> 2 & 0x7FFFF) << 5
+        elif field.shift == 10:
+            word = (number & 0xFFF) << 10
+        else:
+            word = number & 0x3FFFFFF
+        for i in range(4):
+            code[field.at + i] |= word >> 8 * i & 0xFF
+
+    def distance(self, field, kind, symbol, addend):
+        """The hole of a distance, and what must be added."""
+        if kind not in self.DISTANCES or (field.hole != "HOLE_POOL" and field.hole != "HOLE_CALLEE" and kind < 282):
+            raise Problem(f"needs the address of {symbol}")
+        return field._replace(shift=self.DISTANCES[kind]), addend
+
+
+ARCHITECTURES = {"x86_64": X86_64, "aarch64": Aarch64}
 
 
 # From the sources to text.
@@ -207,7 +362,8 @@ def compile_source(arch, clang, source, placeholders):
     """The assembly text of a source."""
     if source.endswith(".s"):
         with open(source, encoding="utf-8") as file:
-            return re.sub(r"\b(IMM|IMM2|SHIFT|IMM64)\b", lambda match: str(placeholders[match.group()]), file.read())
+            return re.sub(r"\b(IMM|IMM2|SHIFT|IMM64)\b",
+                          lambda match: str(placeholders.get(match.group(), match.group())), file.read())
     defines = [f"-D{name}=({value})" for name, value in placeholders.items()]
     return run([clang, f"--target={arch.target}", "-S", "-O2", "-std=gnu17", "-ffreestanding", "-fomit-frame-pointer",
                 "-fno-asynchronous-unwind-tables", "-fno-pic", "-fno-strict-aliasing", "-fno-stack-protector",
@@ -245,7 +401,8 @@ def read_assembly(arch, text):
 
 def constant_symbol(alignment, directives):
     """A symbol that says what the constant is: the same one is the same constant."""
-    sizes = {".byte": 1, ".short": 2, ".value": 2, ".long": 4, ".quad": 8}
+    sizes = {".byte": 1, ".short": 2, ".value": 2, ".long": 4, ".quad": 8,
+             ".hword": 2, ".word": 4, ".xword": 8}
     value = b""
     for line in directives:
         what, _, rest = line.partition(" ")
@@ -312,10 +469,13 @@ def merge(texts, sets):
     return lines
 
 
-def merge_all(name, texts):
-    lines = merge(texts[:2], COMPILATIONS[:2])
+def merge_all(arch, name, texts):
+    if len(texts) == 1:
+        lines = [line.replace("{", "{{").replace("}", "}}") for line in texts[0]]
+        return [re.sub(r"\b(%s)_\d\b" % "|".join(PLACEHOLDERS), r"{\g<0>}", line) for line in lines]
+    lines = merge(texts[:2], arch.compilations[:2])
     try:
-        same = merge(texts[::2], COMPILATIONS[::2]) == lines
+        same = merge(texts[::2], arch.compilations[::2]) == lines
     except Problem:
         same = False
     if not same and name not in SIGN_MATTERS:
@@ -328,12 +488,12 @@ def cleaned(arch, lines):
     lines = [re.sub(r"\bCONT\b", END, line) for line in lines] + [END + ":"]
     for _ in range(len(lines)):
         lines = straightened(arch, trimmed(arch, threaded(arch, lines)))
-    return lines
+    return arch.finished(lines)
 
 
 def jump(arch, line):
-    """The operation and the target of a jump."""
-    op, _, target = line.partition(" ")
+    """The operation, with all operands but the last, and the target of a jump."""
+    op, _, target = line.rpartition(" ")
     is_jump = arch.inverse(op) is not None and not line.endswith(":") and target[:1] != "*"
     return (op, target) if is_jump else (None, None)
 
@@ -388,15 +548,17 @@ class Form:
     """One form of a stencil: its template, and how it is looked at and tried."""
 
     def __init__(self, arch, lines, kind):
+        self.arch = arch
         self.template = "\n".join(re.sub(r"(\.L\w+)", r"\1_{serial}", arch.force(line, kind)) for line in lines)
         self.values = {name: FORMS[kind][name] for name in PLACEHOLDERS
-                       if re.search(r"\{%s(_U)?\}" % name, self.template)}
+                       if re.search(r"\{%s(_\w)?\}" % name, self.template)}
         self.roles = [role for role in ROLES if "{%s." % role in self.template]
         first = {role: arch.probes(role)[0] for role in self.roles}
         first |= {name: values[0] for name, values in self.values.items()}
         self.looks = [first]
         self.looks += [first | {role: other} for role in self.roles for other in arch.probes(role)[1:]]
-        self.looks += [first | {name: values[1]} for name, values in self.values.items()]
+        self.looks += [first | {name: other} for name, values in self.values.items()
+                       for other in arch.number_probes(name, values)]
         self.tries = [self.trial(arch, k) for k in range(max(len(arch.integers), len(arch.vectors)))]
 
     def trial(self, arch, k):
@@ -406,9 +568,9 @@ class Form:
 
     def texts(self):
         for chosen in self.looks + self.tries:
-            unsigned = {name + "_U": chosen[name] & 0xFFFFFFFF for name in self.values}
+            parts = {key: part for name in self.values for key, part in self.arch.parts(name, chosen[name]).items()}
             self.serial = Form.serial = Form.serial + 1
-            yield self.template.format(serial=self.serial, **chosen, **unsigned)
+            yield self.template.format(serial=self.serial, **chosen, **parts)
 
     serial = 0
 
@@ -420,25 +582,25 @@ class Stencil:
             raise Problem(f"uses {refused[0]}")
         renamed, scratch = {}, arch.scratch(" ".join(lines))
         place = lambda match: arch.register(match.group(), raw, renamed, scratch)
-        self.lines = [re.sub(r"%\w+", place, line) for line in cleaned(arch, lines)]
+        self.lines = [arch.register_text.sub(place, line) for line in cleaned(arch, lines)]
         self.forms = [Form(arch, self.lines, "far")]
-        if {"IMM", "IMM2"} & set(self.forms[0].values):
+        if arch.has_short_forms and {"IMM", "IMM2"} & set(self.forms[0].values):
             self.forms.append(Form(arch, self.lines, "near"))
 
 
 def read_stencils(arch, clang, sources, problems):
     """All stencils, in the order of the sources."""
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        tasks = [(source, placeholders) for source in sources for placeholders in COMPILATIONS]
+        tasks = [(source, placeholders) for source in sources for placeholders in arch.compilations]
         texts = list(pool.map(lambda task: read_assembly(arch, compile_source(arch, clang, *task)), tasks))
     stencils = {}
     for index, source in enumerate(sources):
-        variants = texts[index * len(COMPILATIONS):(index + 1) * len(COMPILATIONS)]
+        variants = texts[index * len(arch.compilations):(index + 1) * len(arch.compilations)]
         for name in variants[0][0]:
             try:
                 if name in stencils:
                     raise Problem(f"stands in {stencils[name].source} too")
-                lines = merge_all(name, [with_constants(*variant, name) for variant in variants])
+                lines = merge_all(arch, name, [with_constants(*variant, name) for variant in variants])
                 stencils[name] = Stencil(arch, name, source, lines)
             except Problem as problem:
                 problems.append(f"{os.path.basename(source)}: {name}: {problem}")
@@ -525,16 +687,18 @@ def find_holes(arch, form, pieces, traps, pool):
         count = len(arch.probes(role)) - 1
         fields += arch.register_fields(role, looks[0], looks[index:index + count])
         index += count
-    for name in form.values:
-        fields += arch.number_fields(name, looks[0], looks[index])
-        index += 1
-    distances = [symbol_field(at, symbol, traps) for at, _, symbol, _ in pieces[0][1]]
-    code = bytearray(looks[0])
-    for field in fields + distances:
+    for name, values in form.values.items():
+        count = len(arch.number_probes(name, values))
+        fields += arch.number_fields(name, looks[0], looks[index:index + count])
+        index += count
+    distances, code = [], bytearray(looks[0])
+    for field in fields:
         clear(arch, code, field)
-    for field, (_, kind, symbol, addend) in zip(distances, pieces[0][1]):
-        offset = pool.offset(symbol) if field.hole == "HOLE_POOL" else 0
-        arch.put(code, field, offset + arch.distance(kind, symbol, addend))
+    for at, kind, symbol, addend in pieces[0][1]:
+        field, more = arch.distance(symbol_field(at, symbol, traps), kind, symbol, addend)
+        clear(arch, code, field)
+        arch.put(code, field, more + (pool.offset(symbol) if field.hole == "HOLE_POOL" else 0))
+        distances.append(field)
     return bytes(code), sorted(fields + distances, key=lambda field: (field.hole != "HOLE_REG", field.at))
 
 
@@ -600,14 +764,14 @@ def numbers(values):
 QUICK_REGS = 3
 
 
-def quick(code, fields, spreads):
+def quick(arch, code, fields, spreads):
     """How all holes are filled at once, where eight bytes hold the registers and there is one number or none."""
     regs = [f for f in fields if f.hole == "HOLE_REG"]
     others = [f for f in fields if f.hole != "HOLE_REG"]
     last = [f for f in others if f.hole in ("HOLE_TAKEN", "HOLE_CALLEE") and f.at == len(code) - 4]
     others = [f for f in others if f not in last]
     number = others[0] if others else None
-    if (len(code) > 16 or any(code[-4:]) and last or len(regs) > QUICK_REGS or len(others) > 1 or
+    if (not arch.is_quick or len(code) > 16 or any(code[-4:]) and last or len(regs) > QUICK_REGS or len(others) > 1 or
             any(max(f.at, f.rex) > 7 for f in regs) or
             number and not (number.hole == "HOLE_IMM32" or number.hole == "HOLE_IMM8" and number.at < 8)):
         return "QUICK_NOT, 0, 0, 0, {0}, {0}"
@@ -631,8 +795,8 @@ def spread_rows(spreads):
 class Tables:
     """Code and fields of all forms, each once."""
 
-    def __init__(self):
-        self.code, self.fields, self.known, self.spreads = bytearray(), [], {}, {None: 0}
+    def __init__(self, arch):
+        self.arch, self.code, self.fields, self.known, self.spreads = arch, bytearray(), [], {}, {None: 0}
 
     def row(self, code, fields):
         if code not in self.known:
@@ -643,14 +807,16 @@ class Tables:
             self.fields += fields
         words = [int.from_bytes(code[at:at + 8].ljust(8, b"\0"), "little") for at in (0, 8)]
         return (f"{{{{{words[0]:#x}, {words[1]:#x}}}, {self.known[code]}, {self.known[tuple(fields)]}, {len(code)}, "
-                f"{len(fields)}, {quick(code, fields, self.spreads)}}}")
+                f"{len(fields)}, {quick(self.arch, code, fields, self.spreads)}}}")
 
 
-def tables_in_c(stencils, made, pool):
-    tables = Tables()
+def tables_in_c(arch, stencils, made, pool):
+    tables = Tables(arch)
     rows = "".join(f"    {{{tables.row(*made[s.name][0])}, {tables.row(*made[s.name][1])}}}, /* {s.name} */\n"
                    for s in stencils)
     fields = "".join("    {%d, %s, %d, %d, %d, %d},\n" % field for field in tables.fields)
+    if len(pool.data) > arch.pool_max:
+        sys.exit("stencils.py: more constants than holes for their offsets can count")
     if max(len(tables.code) // 8, len(tables.fields)) > 0xFFFF:
         sys.exit("stencils.py: more code or fields than struct stencil_form can count")
     constants = bytes(pool.data) or bytes(16)
@@ -699,7 +865,7 @@ def main():
         sys.exit("".join(f"stencils.py: {problem}\n" for problem in problems))
     os.makedirs(options.out, exist_ok=True)
     write(options.out, "stencils.def", "".join(f"STENCIL_ROW({stencil.name})\n" for stencil in stencils))
-    write(options.out, "stencils.c", tables_in_c(stencils, made, pool))
+    write(options.out, "stencils.c", tables_in_c(arch, stencils, made, pool))
     write(options.out, "stencils.txt", "\n".join(listing(stencils, made)) + "\n")
 
 

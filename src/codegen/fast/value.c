@@ -30,19 +30,23 @@ int32_t next_cell(struct gen *g, enum type type)
     return top - cell_size(type);
 }
 
-static struct value *push(struct gen *g, enum value_kind kind, enum type type)
+static __attribute__((noinline)) void grow(struct gen *g)
 {
-    if (g->depth == g->stack_capacity) {
-        uint32_t capacity = g->stack_capacity ? g->stack_capacity * 2 : 64;
-        struct value *stack = mem_resize(g->stack, capacity, sizeof *stack);
-        if (!stack) {
-            g->failed = true;
-            g->depth = 0;
-        } else {
-            g->stack = stack;
-            g->stack_capacity = capacity;
-        }
+    uint32_t capacity = g->stack_capacity ? g->stack_capacity * 2 : 64;
+    struct value *stack = mem_resize(g->stack, capacity, sizeof *stack);
+    if (!stack) {
+        g->failed = true;
+        g->depth = 0;
+    } else {
+        g->stack = stack;
+        g->stack_capacity = capacity;
     }
+}
+
+static inline struct value *push(struct gen *g, enum value_kind kind, enum type type)
+{
+    if (g->depth == g->stack_capacity)
+        grow(g);
     struct value *value = &g->stack[g->depth];
     *value = (struct value){.kind = kind, .type = type, .reg = NO_REG, .cell = next_cell(g, type)};
     g->depth++;

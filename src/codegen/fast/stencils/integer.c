@@ -167,12 +167,14 @@ UNARY(i64_extend32_s, (s32)B)
 UNARY(i32_wrap_i64, (u32)B)
 UNARY(i64_extend_i32_s, (s32)B)
 
-/* Comparisons: A = B op C, A = B op IMM, and the branches on A op B, A op frame cell and A op IMM. The condition comes out
- * of the flags where there is an immediate, because clang compares with the number next to it otherwise. */
+/* Comparisons: A = B op C, A = B op IMM, and the branches on A op B, A op frame cell and A op IMM. The condition comes
+ * out of the flags where there is an immediate, because clang compares with the number next to it otherwise. */
 #if defined(__x86_64__)
-#define AGAINST_IMM(condition, suffix, width, value) __asm__("cmp" suffix " %2, %" width "1" : "=@cc" condition(holds) : "r"(value), "i"(IMM))
+#define AGAINST_IMM(condition, suffix, width, value)                                                                   \
+    __asm__("cmp" suffix " %2, %" width "1" : "=@cc" condition(holds) : "r"(value), "i"(IMM))
 #else
-#define AGAINST_IMM(condition, suffix, width, value) __asm__("cmp %" width "1, %" width "2" : "=@cc" condition(holds) : "r"(value), "r"((s64)IMM))
+#define AGAINST_IMM(condition, suffix, width, value)                                                                   \
+    __asm__("cmp %" width "1, %" width "2" : "=@cc" condition(holds) : "r"(value), "r"((s64)IMM))
 #endif
 #define COMPARE(name, type, operator, condition, suffix, width)                                                        \
     STENCIL(name##_rr)                                                                                                 \

@@ -57,7 +57,12 @@ STENCIL(const_f64)
 }
 
 /* Lane 0 of X as a T. */
-#define LANE(T) (((union { v128 v; T t; }){.v = X}).t)
+#define LANE(T)                                                                                                        \
+    (((union {                                                                                                         \
+         v128 v;                                                                                                       \
+         T t;                                                                                                          \
+     }){.v = X})                                                                                                       \
+         .t)
 
 #define ACCESS(name, T, to)                                                                                            \
     STENCIL(name##_rx)                                                                                                 \
@@ -92,8 +97,18 @@ STENCIL(const_f64)
     } while (0)
 #define TO_S64(value) A = (u64)(s64)(value)
 /* X = the value, other lanes zero. */
-#define TO_F32(value) X = ((union { f32 f[4]; v128 v; }){.f = {(value), 0, 0, 0}}).v
-#define TO_F64(value) X = ((union { f64 f[2]; v128 v; }){.f = {(value), 0}}).v
+#define TO_F32(value)                                                                                                  \
+    X = ((union {                                                                                                      \
+            f32 f[4];                                                                                                  \
+            v128 v;                                                                                                    \
+        }){.f = {(value), 0, 0, 0}})                                                                                   \
+            .v
+#define TO_F64(value)                                                                                                  \
+    X = ((union {                                                                                                      \
+            f64 f[2];                                                                                                  \
+            v128 v;                                                                                                    \
+        }){.f = {(value), 0}})                                                                                         \
+            .v
 #define TO_V(value) X = (value)
 #define FROM_A(value) (value) = (__typeof__(value))A
 #define FROM_F32(value) (value) = LANE(f32)

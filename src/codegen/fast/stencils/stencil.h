@@ -12,7 +12,8 @@
  * - No stencil calls, spills or has a frame; all scratch registers that it needs are among the few that the
  *   architecture sets aside (stencils.py refuses others).
  * - Placeholders are plain numbers, compiled twice with different values: no code may depend on them. IMM and IMM2 have
- *   32 bits, signed; SHIFT is below 32; IMM64 has 64.
+ *   32 bits, signed; SHIFT is below 32; IMM64 has 64. On aarch64, where no instruction has so many, they are values
+ * that clang knows nothing about.
  *
  * Names: operation, then where operands come from: r register, i immediate, f frame cell at FRAME + IMM, x linear
  * memory at CONTEXT + B + IMM, c at CONTEXT + IMM, a at the address B + IMM.
@@ -31,6 +32,22 @@ typedef long s64;
 typedef float f32;
 typedef double f64;
 typedef u64 v128 __attribute__((vector_size(16)));
+
+#if defined(__aarch64__)
+#define NUMBER(type, assembly)                                                                                         \
+    ({                                                                                                                 \
+        type number_;                                                                                                  \
+        __asm__(assembly : "=r"(number_));                                                                             \
+        number_;                                                                                                       \
+    })
+#define NUMBER_32(name) NUMBER(s32, "movz %w0, #" name "_0\n\tmovk %w0, #" name "_1, lsl #16")
+#define IMM NUMBER_32("IMM")
+#define IMM2 NUMBER_32("IMM2")
+#define SHIFT NUMBER(s32, "movz %w0, #SHIFT_0")
+#define IMM64                                                                                                          \
+    NUMBER(u64, "movz %x0, #IMM64_0\n\tmovk %x0, #IMM64_1, lsl #16\n\t"                                                \
+                "movk %x0, #IMM64_2, lsl #32\n\tmovk %x0, #IMM64_3, lsl #48")
+#endif
 
 #define GUEST __attribute__((preserve_none))
 
@@ -53,17 +70,14 @@ GUEST void TAKEN(STENCIL_PARAMS);
         char *p;                                                                                                       \
         u64 i;                                                                                                         \
         v128 v; /* undefined: nothing need be kept */                                                                  \
-        if (__builtin_expect((condition), 0))                                                                          \
-            __attribute__((musttail)) return TRAP_##name(p, p, i, i, i, i, v, v, v, v, v);                             \
+        if (__builtin_expect((condition), 0)) __attribute__                                                            \
+            ((musttail)) return TRAP_##name(p, p, i, i, i, i, v, v, v, v, v);                                          \
     } while (0)
 
 /* Keep clang from looking through a value: it stays what it is, in its width. */
 #define OPAQUE(value) __asm__("" : "+r"(value))
 
 /* Unaligned, and aliasing anything. */
-#define CELL(type, address)                                                                                            \
-    (((struct {                                                                                                        \
-         type value;                                                                                                   \
-     } __attribute__((packed, may_alias)) *)(address))->value)
+#define CELL(type, address) (((struct { type value; } __attribute__((packed, may_alias)) *)(address))->value)
 
 #endif

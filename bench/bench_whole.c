@@ -111,7 +111,7 @@ int main(int argc, char **argv)
     char **commands[COMMANDS_MAX];
     struct sample *times[COMMANDS_MAX];
     const char *folder = NULL;
-    int count = 0, runs = argc > 2 ? atoi(argv[1]) : 0, at = 2;
+    int count = 0, runs = argc > 2 ? (int)strtol(argv[1], NULL, 10) : 0, at = 2;
     if (argc > 4 && strcmp(argv[2], "--empty") == 0) {
         folder = argv[3];
         at = 4;

@@ -2,9 +2,10 @@
  *
  *     bench-whole RUNS [--empty FOLDER] COMMAND [ARGS] [-- COMMAND [ARGS]]...
  *
- * Prints the median of each command, in microseconds, and of the ratios to the first one's: round by round, so that what
- * else the machine does falls on all alike; then the same of processor time, children included. FOLDER's files are removed before each run, and XDG_CACHE_HOME is FOLDER.
- * What commands print is thrown away; one that fails ends the bench.
+ * Prints the median of each command, in microseconds, and of the ratios to the first one's: round by round, so that
+ * what else the machine does falls on all alike; then the same of processor time, children included. FOLDER's files are
+ * removed before each run, and XDG_CACHE_HOME is FOLDER. What commands print is thrown away; one that fails ends the
+ * bench.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -110,7 +111,7 @@ int main(int argc, char **argv)
     char **commands[COMMANDS_MAX];
     struct sample *times[COMMANDS_MAX];
     const char *folder = NULL;
-    int count = 0, runs = argc > 2 ? atoi(argv[1]) : 0, at = 2;
+    int count = 0, runs = argc > 2 ? (int)strtol(argv[1], NULL, 10) : 0, at = 2;
     if (argc > 4 && strcmp(argv[2], "--empty") == 0) {
         folder = argv[3];
         at = 4;

@@ -19,7 +19,8 @@ struct cli_list {
 
 struct cli_options {
     const char *file; /* the command's argument, or NULL */
-    const char *listen, *output, *tier, *opt, *dump, *stats, *quiet, *perf, *gdb, *json; /* flags: non-NULL when given */
+    const char *listen, *output, *tier, *opt, *dump, *stats, *quiet, *perf, *gdb,
+        *json; /* flags: non-NULL when given */
     const char *wit, *invoke, *max_memory, *timeout;
     struct cli_list env, dir, preload;
     char **args; /* what follows the file of a command that takes ARGS, ended by NULL */

@@ -126,12 +126,26 @@ static uint64_t limit(const struct gc *gc)
     return least(most, held + least(room, most)) & ~(PAGE - 1);
 }
 
+/* Out of the current hole; 0: it is too small. Code of the optimizing generator has looked there itself. */
+static uint32_t bump(struct gc *gc, uint64_t size)
+{
+    struct heap_words *words = gc->words;
+    uint32_t at = words->next;
+    if (size > words->end - at)
+        return 0;
+    words->next += (uint32_t)size;
+    return at;
+}
+
 uint32_t gc_allocate(struct gc *gc, uint64_t size)
 {
     size = (size + HEAP_ALIGN - 1) & ~(uint64_t)(HEAP_ALIGN - 1);
-    uint64_t most = limit(gc);
     gc->touched = true;
-    uint32_t at = size <= most && !gc->stress ? obtain(gc, size, least(gc->budget, most)) : 0;
+    uint32_t at = bump(gc, size);
+    if (at)
+        return at;
+    uint64_t most = limit(gc);
+    at = size <= most && !gc->stress ? obtain(gc, size, least(gc->budget, most)) : 0;
     if (at || size > most)
         return at;
     bool collected = gc_collect(gc, task_current->slot);

@@ -27,6 +27,7 @@ struct combination {
     const char *name;
     bool one_image;
     generator_fn *generate[SIDES];
+    uint32_t mix_seed;
 };
 
 static const struct combination combinations[] = {
@@ -39,6 +40,11 @@ static const struct combination combinations[] = {
     {"two images, second generator calls itself", false, {standin_generate, standin_generate}},
     {"two images, LLVM calls the fast generator", false, {codegen_fast, codegen_llvm}},
     {"two images, the fast generator calls LLVM", false, {codegen_llvm, codegen_fast}},
+    {"two images, second generator calls the fast one", false, {codegen_fast, standin_generate}},
+    {"two images, the fast generator calls the second one", false, {standin_generate, codegen_fast}},
+    {"one image, LLVM and the fast generator by chance", true, {codegen_llvm, codegen_llvm}, 1},
+    {"one image, LLVM and the fast generator by another chance", true, {codegen_llvm, codegen_llvm}, 2},
+    {"two images, both by chance", false, {codegen_llvm, codegen_llvm}, 3},
 #endif
     {"one image, the fast generator", true, {codegen_fast, codegen_fast}},
     {"two images, the fast generator calls itself", false, {codegen_fast, codegen_fast}},
@@ -158,7 +164,7 @@ static struct program *build(struct unit *units, uint32_t count, generator_fn *g
     struct geometry geometry;
     struct code code;
     struct buf image;
-    struct codegen_options options = {.opt_level = 2};
+    struct codegen_options options = {.opt_level = 2, .mix_seed = world.how->mix_seed};
     const uint8_t source[32] = {0};
     struct plan *plan = make_plan(units, count);
     OK(layout_compute(units, count, 0, &world.arena, &geometry, &err), err);

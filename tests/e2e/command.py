@@ -18,7 +18,8 @@ GUEST = guest("process")
 
 def mayfly(*arguments, env=None, text="", guest_file=GUEST, deed=()):
     """Exit code, output and errors of `mayfly run ARGUMENTS GUEST DEED`."""
-    done = subprocess.run([run.PROGRAM, "run", *arguments, guest_file, *deed], input=text.encode(),
+    start = [run.PROGRAM, "run"] if "-O0" in arguments else run.command("run")
+    done = subprocess.run([*start, *arguments, guest_file, *deed], input=text.encode(),
                           capture_output=True, timeout=run.START_SECONDS, env={**os.environ, **(env or {})})
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
@@ -56,7 +57,7 @@ def case_command_closed_streams():
     """A stream that the caller closed is none of the guest's, and no other file gets its number."""
     for stream in range(3):
         with tempfile.TemporaryDirectory() as folder, subprocess.Popen(
-                [run.PROGRAM, "run", "--dir", folder, GUEST, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [*run.command("run"), "--dir", folder, GUEST, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, preexec_fn=lambda: os.close(stream)) as process:
             if stream == 0:
                 check(process.wait(run.START_SECONDS) == 0, "a guest without input ends")
@@ -70,7 +71,7 @@ def case_command_closed_streams():
             process.stdin.close()
             check(process.wait(run.START_SECONDS) == 0, "a guest without output ends")
     for closed in ((2,), (0, 1, 2)):
-        done = subprocess.run([run.PROGRAM, "run", GUEST], preexec_fn=lambda: [os.close(fd) for fd in closed])
+        done = subprocess.run([*run.command("run"), GUEST], preexec_fn=lambda: [os.close(fd) for fd in closed])
         check(done.returncode == 9, f"the guest ends as it would, with {done.returncode}")
 
 
@@ -79,7 +80,7 @@ def case_command_file_limit():
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     expect(mayfly(deed=("exit", "0")), 0)  # compiled and cached without a limit
     with tempfile.TemporaryFile() as out:
-        done = subprocess.run([run.PROGRAM, "run", GUEST, "cat"], input=bytes(2 << 20), stdout=out, preexec_fn=limit,
+        done = subprocess.run([*run.command("run"), GUEST, "cat"], input=bytes(2 << 20), stdout=out, preexec_fn=limit,
                               timeout=run.START_SECONDS)
         check(done.returncode == 0, f"the guest ends, with {done.returncode}")
         check(os.fstat(out.fileno()).st_size == 1 << 20, "all that the limit leaves room for is written")
@@ -92,7 +93,7 @@ def case_command_poll():
         for size, place, output in ((3 << 30, 0, 3 << 30), (3 << 30, 5, (3 << 30) - 5), (10, 20, 0)):
             file.truncate(size)
             os.lseek(file.fileno(), place, os.SEEK_SET)
-            done = subprocess.run([run.PROGRAM, "run", "--invoke", "bytes", guest("poll")], stdin=file,
+            done = subprocess.run([*run.command("run"), "--invoke", "bytes", guest("poll")], stdin=file,
                                   capture_output=True, timeout=run.START_SECONDS)
             check(done.stdout == b"0\n%d\n" % output, f"{output} bytes at {place} of {size}, not {done.stdout}")
 
@@ -248,7 +249,7 @@ def case_command_timeout():
         expect(answer, 134, "", OVER)
         check(name == "throw" or f" {name}_forever " in answer[2], f"{name}_forever in {answer[2]!r}")
     for name in ("poll_input", "read", "write"):
-        with subprocess.Popen([run.PROGRAM, "run", *soon, "--invoke", name, file], stdin=subprocess.PIPE,
+        with subprocess.Popen([*run.command("run"), *soon, "--invoke", name, file], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             code = process.wait(run.START_SECONDS)
             errors = process.stderr.read().decode()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """End to end: real components, a real server, real sockets.
 
-    run.py PROGRAM [CASE...]        PROGRAM is build/mayfly; all cases without names
+    run.py [--tier TIER] PROGRAM [CASE...]    PROGRAM is build/mayfly; all cases without names
 
 Every case starts its own server on a free port. A case prints what it skipped by name and fails
 with one line that says what was expected. MAYFLY_TEST_FULL=1 makes the long ones longer.
@@ -26,6 +26,7 @@ FULL = os.environ.get("MAYFLY_TEST_FULL") == "1"
 START_SECONDS = 240
 PROGRAM = None
 PLANTED = None
+TIER = []
 
 
 class Failure(Exception):
@@ -41,6 +42,11 @@ def check(condition, what):
         raise Failure(what)
 
 
+def command(name, program=None):
+    """What runs a guest, with the compiler that the caller of the tests asked for."""
+    return [program or PROGRAM, name, *TIER]
+
+
 def guest(name):
     return os.path.join(HERE, "guests", name + ".wasm")
 
@@ -50,7 +56,7 @@ class Server:
 
     def __init__(self, file, *options, program=None):
         self.errors = tempfile.TemporaryFile(mode="w+", errors="replace")
-        self.process = subprocess.Popen([program or PROGRAM, "up", file, "--listen", "127.0.0.1:0", *options],
+        self.process = subprocess.Popen([*command("up", program), file, "--listen", "127.0.0.1:0", *options],
                                         stdout=subprocess.PIPE, stderr=self.errors, text=True)
         timer = threading.Timer(START_SECONDS, self.process.kill)
         timer.start()
@@ -525,8 +531,11 @@ CASES = {name[5:]: function for name, function in list(globals().items()) if nam
 
 def main(arguments, cases=CASES):
     global PROGRAM, PLANTED
+    if arguments[:1] == ["--tier"]:
+        TIER.extend(arguments[:2])
+        arguments = arguments[2:]
     if not arguments:
-        sys.exit(f"usage: run.py PROGRAM [CASE...]; cases: {' '.join(cases)}")
+        sys.exit(f"usage: run.py [--tier TIER] PROGRAM [CASE...]; cases: {' '.join(cases)}")
     PROGRAM = os.path.abspath(arguments[0])
     PLANTED = os.path.join(os.path.dirname(PROGRAM), "tests", "mayfly-leaky")
     os.environ.setdefault("XDG_CACHE_HOME", os.path.join(os.path.dirname(PROGRAM), "tests", "cache"))

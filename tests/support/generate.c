@@ -50,7 +50,7 @@ void put_s(struct generator *g, int64_t value)
 
 uint8_t type_byte(char type)
 {
-    static const uint8_t bytes[] = {0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f, 0x69};
+    static const uint8_t bytes[] = {0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f, 0x6e, 0x69};
     return bytes[strchr(VALUE_TYPES, type) - VALUE_TYPES];
 }
 
@@ -88,7 +88,10 @@ void put_const(struct generator *g, char type)
         put_byte(g, 0xfd), put_byte(g, 0x0c);
         put_bits(g, choose_bits(g), 8), put_bits(g, choose_bits(g), 8);
         break;
-    default: put_byte(g, 0xd0), put_byte(g, type_byte(type)); break;
+    default:
+        if (!generate_gc_const(g, type))
+            put_byte(g, 0xd0), put_byte(g, type_byte(type));
+        break;
     }
 }
 
@@ -121,7 +124,7 @@ static void put_types(struct generator *g, const char *types)
 static void choose_types(struct generator *g, char *ret_types, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        ret_types[i] = VALUE_TYPES[choose(g, 7)];
+        ret_types[i] = VALUE_TYPES[choose(g, PARAM_TYPES)];
     ret_types[count] = '\0';
 }
 
@@ -137,16 +140,24 @@ static void make_types(struct generator *g)
         choose_types(g, g->types[i].params, choose(g, 8) ? choose(g, 4) : choose(g, TYPE_LIST_MAX));
         choose_types(g, g->types[i].results, choose(g, 8) ? choose(g, 3) : choose(g, 6));
     }
+    g->has_subtype = g->type_count > TYPE_FIXED + 1 && choose(g, 2);
+    if (g->has_subtype)
+        g->types[g->type_count - 1] = g->types[TYPE_FIXED];
 }
 
 static void put_type_section(struct generator *g)
 {
-    put_u(g, g->type_count);
+    put_u(g, g->type_count + generate_gc_types(g, false));
     for (uint32_t i = 0; i < g->type_count; i++) {
+        if (i == TYPE_FIXED) /* open, and the last one may be below it */
+            put_byte(g, 0x50), put_byte(g, 0);
+        else if (g->has_subtype && i + 1 == g->type_count)
+            put_byte(g, 0x50), put_byte(g, 1), put_u(g, TYPE_FIXED);
         put_byte(g, 0x60);
         put_types(g, g->types[i].params);
         put_types(g, g->types[i].results);
     }
+    generate_gc_types(g, true);
 }
 
 static void make_funcs(struct generator *g)
@@ -320,7 +331,7 @@ static void choose_calls(struct generator *g, struct generated *ret_generated)
         const char *params = g->types[g->funcs[i]].params;
         func_name(i, call->name);
         for (uint32_t k = 0; params[k]; k++) {
-            if (params[k] == 'F' || params[k] == 'X')
+            if (strchr("FXA", params[k]))
                 continue;
             bool is_float = params[k] == 'f' || params[k] == 'd';
             call->args[k].u64 = is_float ? choose_float(g, params[k] == 'd') : choose_bits(g);

@@ -5,8 +5,8 @@
  * levels of one, must agree on results, on the kind of trap and on what is left in memory.
  *
  * The instructions come from wasm/opcodes.def: those with a plain signature by table, the others (control,
- * calls, references, bulk operations, exceptions) each from a function of its own. Not among them: relaxed
- * instructions, which have several right answers.
+ * calls, references, objects, bulk operations, exceptions) each from a function of its own. Relaxed instructions get
+ * operands for which they have one right answer.
  */
 #ifndef MAYFLY_TESTS_SUPPORT_GENERATE_H
 #define MAYFLY_TESTS_SUPPORT_GENERATE_H

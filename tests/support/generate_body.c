@@ -70,12 +70,11 @@ static const struct plain_list *plains_with(char result)
     return list;
 }
 
-static void expr(struct generator *g, char type);
 static void statement(struct generator *g);
 
 /* ---- small pieces ---- */
 
-static void put_code(struct generator *g, uint8_t prefix, uint32_t code)
+void put_code(struct generator *g, uint8_t prefix, uint32_t code)
 {
     if (prefix)
         put_byte(g, prefix), put_u(g, code);
@@ -94,9 +93,9 @@ static void put_i32(struct generator *g, int32_t value)
 }
 
 /* An i32 or i64 expression, almost always below a power of two. */
-static void masked(struct generator *g, char type, uint64_t mask)
+void generate_masked(struct generator *g, char type, uint64_t mask)
 {
-    expr(g, type);
+    generate_expr(g, type);
     if (choose(g, RARELY) == RARELY - 1)
         return;
     put_byte(g, type == 'i' ? 0x41 : 0x42), put_s(g, (int64_t)mask);
@@ -205,12 +204,12 @@ static void operand(struct generator *g, const struct plain *plain, char type, u
     bool converts = strstr(plain->text, ".trunc_f") && plain->prefix == 0 && choose(g, RARELY) != RARELY - 1;
     if (type == 'p') {
         bool atomic = plain->shape >= SHAPE_ATOMIC_0;
-        masked(g, memory == MEMORY_64 ? 'l' : 'i', masks[memory] & ~(uint64_t)(atomic ? 7 : 0));
+        generate_masked(g, memory == MEMORY_64 ? 'l' : 'i', masks[memory] & ~(uint64_t)(atomic ? 7 : 0));
     } else if (converts) {
-        masked(g, 'i', 0xffff);
+        generate_masked(g, 'i', 0xffff);
         put_byte(g, type == 'f' ? 0xb2 : 0xb7);
     } else {
-        expr(g, type);
+        generate_expr(g, type);
         tame(g, plain, type);
     }
 }
@@ -267,7 +266,7 @@ static bool local_expr(struct generator *g, char type)
     if (local < 0)
         return false;
     if (choose(g, 8) == 7) {
-        expr(g, type);
+        generate_expr(g, type);
         put_index(g, 0x22, (uint32_t)local);
     } else {
         put_index(g, 0x20, (uint32_t)local);
@@ -285,7 +284,7 @@ static bool global_expr(struct generator *g, char type)
 }
 
 /* What is on the stack goes to a variable of its type, or away. */
-static void consume(struct generator *g, char type)
+void generate_consume(struct generator *g, char type)
 {
     int local = find_local(g, type);
     int global = find_type(g, GLOBAL_TYPES, GLOBAL_FIXED, strlen(GLOBAL_TYPES), type);
@@ -300,20 +299,20 @@ static void consume(struct generator *g, char type)
 static void consume_all(struct generator *g, const char *types)
 {
     for (size_t i = strlen(types); i-- > 0;)
-        consume(g, types[i]);
+        generate_consume(g, types[i]);
 }
 
 static void exprs(struct generator *g, const char *types)
 {
     for (; *types; types++)
-        expr(g, *types);
+        generate_expr(g, *types);
 }
 
 static bool set_statement(struct generator *g)
 {
-    char type = VALUE_TYPES[choose(g, 7)];
-    expr(g, type);
-    consume(g, type);
+    char type = VALUE_TYPES[choose(g, PARAM_TYPES)];
+    generate_expr(g, type);
+    generate_consume(g, type);
     return true;
 }
 
@@ -325,7 +324,7 @@ static void statements(struct generator *g, uint32_t count)
         statement(g);
 }
 
-static bool label_push(struct generator *g, const char *types)
+bool generate_label_push(struct generator *g, const char *types)
 {
     if (g->label_count == LABELS_MAX)
         return false;
@@ -333,7 +332,7 @@ static bool label_push(struct generator *g, const char *types)
     return true;
 }
 
-static void label_end(struct generator *g)
+void generate_label_end(struct generator *g)
 {
     g->label_count--;
     put_byte(g, 0x0b);
@@ -349,49 +348,49 @@ static void burn_fuel(struct generator *g)
 static bool block_expr(struct generator *g, char type)
 {
     const char types[2] = {type, '\0'};
-    if (!label_push(g, types))
+    if (!generate_label_push(g, types))
         return false;
     put_byte(g, 0x02), put_byte(g, type_byte(type));
     statements(g, choose(g, 3));
-    expr(g, type);
-    label_end(g);
+    generate_expr(g, type);
+    generate_label_end(g);
     return true;
 }
 
 static bool if_expr(struct generator *g, char type)
 {
     const char types[2] = {type, '\0'};
-    expr(g, 'i');
-    if (!label_push(g, types)) {
+    generate_expr(g, 'i');
+    if (!generate_label_push(g, types)) {
         put_byte(g, 0x1a);
         put_const(g, type);
         return true;
     }
     put_byte(g, 0x04), put_byte(g, type_byte(type));
     statements(g, choose(g, 2));
-    expr(g, type);
+    generate_expr(g, type);
     put_byte(g, 0x05);
-    expr(g, type);
-    label_end(g);
+    generate_expr(g, type);
+    generate_label_end(g);
     return true;
 }
 
 static bool loop_expr(struct generator *g, char type)
 {
-    if (!label_push(g, ""))
+    if (!generate_label_push(g, ""))
         return false;
     put_byte(g, 0x03), put_byte(g, type_byte(type));
     burn_fuel(g);
     statements(g, choose(g, 3));
-    expr(g, type);
-    label_end(g);
+    generate_expr(g, type);
+    generate_label_end(g);
     return true;
 }
 
 static bool select_expr(struct generator *g, char type)
 {
-    bool reference = strchr("FXE", type) != NULL;
-    expr(g, type), expr(g, type), expr(g, 'i');
+    bool reference = strchr("FXAE", type) != NULL;
+    generate_expr(g, type), generate_expr(g, type), generate_expr(g, 'i');
     put_byte(g, reference ? 0x1c : 0x1b);
     if (reference)
         put_byte(g, 1), put_byte(g, type_byte(type));
@@ -400,8 +399,8 @@ static bool select_expr(struct generator *g, char type)
 
 static bool if_statement(struct generator *g)
 {
-    expr(g, 'i');
-    if (!label_push(g, "")) {
+    generate_expr(g, 'i');
+    if (!generate_label_push(g, "")) {
         put_byte(g, 0x1a);
         return true;
     }
@@ -411,27 +410,40 @@ static bool if_statement(struct generator *g)
         put_byte(g, 0x05);
         statements(g, choose(g, 3));
     }
-    label_end(g);
+    generate_label_end(g);
     return true;
 }
 
-/* A block with parameters and results of a random function type. */
-static bool block_statement(struct generator *g)
+/* Both arms of an if take the parameters and leave the results. */
+static void arm(struct generator *g, const struct signature *signature)
 {
-    uint32_t type = choose(g, g->type_count);
-    const struct signature *signature = &g->types[type];
-    bool loop = choose(g, 3) == 2;
-    if (g->label_count == LABELS_MAX)
-        return false;
-    exprs(g, signature->params);
-    label_push(g, loop ? signature->params : signature->results);
-    put_byte(g, loop ? 0x03 : 0x02), put_s(g, type);
-    if (loop)
-        burn_fuel(g);
     consume_all(g, signature->params);
     statements(g, choose(g, 4));
     exprs(g, signature->results);
-    label_end(g);
+}
+
+/* A block, loop or if with parameters and results of a random function type. */
+static bool block_statement(struct generator *g)
+{
+    static const uint8_t codes[] = {0x02, 0x02, 0x03, 0x04};
+    uint32_t type = choose(g, g->type_count);
+    const struct signature *signature = &g->types[type];
+    uint8_t code = codes[choose(g, sizeof codes)];
+    if (g->label_count == LABELS_MAX)
+        return false;
+    exprs(g, signature->params);
+    if (code == 0x04)
+        generate_expr(g, 'i');
+    generate_label_push(g, code == 0x03 ? signature->params : signature->results);
+    put_byte(g, code), put_s(g, type);
+    if (code == 0x03)
+        burn_fuel(g);
+    arm(g, signature);
+    if (code == 0x04) {
+        put_byte(g, 0x05);
+        arm(g, signature);
+    }
+    generate_label_end(g);
     consume_all(g, signature->results);
     return true;
 }
@@ -440,7 +452,7 @@ static bool block_statement(struct generator *g)
 static bool count_statement(struct generator *g)
 {
     int local = find_local(g, 'i');
-    if (local < 0 || !label_push(g, ""))
+    if (local < 0 || !generate_label_push(g, ""))
         return false;
     put_byte(g, 0x03), put_byte(g, 0x40);
     burn_fuel(g);
@@ -448,7 +460,7 @@ static bool count_statement(struct generator *g)
     put_index(g, 0x20, (uint32_t)local), put_i32(g, 1 + (int32_t)choose(g, 4)), put_byte(g, 0x6a);
     put_index(g, 0x22, (uint32_t)local), put_i32(g, (int32_t)choose(g, 100)), put_byte(g, choose(g, 2) ? 0x48 : 0x49);
     put_index(g, 0x0d, 0);
-    label_end(g);
+    generate_label_end(g);
     return true;
 }
 
@@ -464,7 +476,7 @@ static bool branch_statement(struct generator *g)
     bool conditional = choose(g, 4) != 3;
     exprs(g, types);
     if (conditional)
-        expr(g, 'i');
+        generate_expr(g, 'i');
     put_index(g, conditional ? 0x0d : 0x0c, depth);
     if (conditional)
         consume_all(g, types);
@@ -475,7 +487,7 @@ static bool branch_statement(struct generator *g)
 static bool table_branch_statement(struct generator *g)
 {
     uint32_t depths[8], count = choose(g, 8);
-    if (!label_push(g, ""))
+    if (!generate_label_push(g, ""))
         return false;
     put_byte(g, 0x02), put_byte(g, 0x40);
     uint32_t otherwise = choose(g, g->label_count + 1);
@@ -486,12 +498,12 @@ static bool table_branch_statement(struct generator *g)
             depths[i] = otherwise;
     }
     exprs(g, types);
-    masked(g, 'i', 15);
+    generate_masked(g, 'i', 15);
     put_index(g, 0x0e, count);
     for (uint32_t i = 0; i < count; i++)
         put_u(g, depths[i]);
     put_u(g, otherwise);
-    label_end(g);
+    generate_label_end(g);
     return true;
 }
 
@@ -515,9 +527,11 @@ static void put_call(struct generator *g, uint32_t func, bool tail)
     case 1: put_index(g, tail ? 0x12 : 0x10, func); break;
     case 2:
         if (choose(g, 8) == 7)
-            masked(g, 'i', 15);
+            generate_masked(g, 'i', 15);
         else
             put_i32(g, (int32_t)func);
+        if (g->has_subtype && type + 1 == g->type_count && choose(g, 2))
+            type = TYPE_FIXED;
         put_index(g, tail ? 0x13 : 0x11, type), put_u(g, TABLE_FUNCS);
         break;
     default: put_index(g, 0xd2, func), put_index(g, tail ? 0x15 : 0x14, type); break;
@@ -562,12 +576,12 @@ static bool tail_call_statement(struct generator *g)
     int func = find_func(g, g->results);
     if (func < 0 || g->label_count == LABELS_MAX)
         return false;
-    expr(g, 'i');
+    generate_expr(g, 'i');
     put_byte(g, 0x04), put_byte(g, 0x40);
-    label_push(g, "");
+    generate_label_push(g, "");
     exprs(g, g->types[g->funcs[func]].params);
     put_call(g, (uint32_t)func, true);
-    label_end(g);
+    generate_label_end(g);
     return true;
 }
 
@@ -577,14 +591,14 @@ static bool bulk_statement(struct generator *g)
 {
     uint32_t to = choose(g, MEMORY_COUNT), from = choose(g, MEMORY_COUNT);
     char to_type = to == MEMORY_64 ? 'l' : 'i', from_type = from == MEMORY_64 ? 'l' : 'i';
-    masked(g, to_type, 0x3fff);
+    generate_masked(g, to_type, 0x3fff);
     switch (choose(g, 4)) {
     case 0:
-        expr(g, 'i'), masked(g, to_type, 0xff);
+        generate_expr(g, 'i'), generate_masked(g, to_type, 0xff);
         put_code(g, 0xfc, 0x0b), put_u(g, to);
         break;
     case 1:
-        masked(g, 'i', 31), masked(g, 'i', 15);
+        generate_masked(g, 'i', 31), generate_masked(g, 'i', 15);
         put_code(g, 0xfc, 0x08), put_u(g, choose(g, DATA_COUNT)), put_u(g, to);
         break;
     case 2:
@@ -592,7 +606,7 @@ static bool bulk_statement(struct generator *g)
         put_code(g, 0xfc, 0x09), put_u(g, choose(g, RARELY) == RARELY - 1 ? DATA_PASSIVE : DATA_ACTIVE);
         break;
     default:
-        masked(g, from_type, 0x3fff), masked(g, to_type == 'l' && from_type == 'l' ? 'l' : 'i', 0xff);
+        generate_masked(g, from_type, 0x3fff), generate_masked(g, to_type == 'l' && from_type == 'l' ? 'l' : 'i', 0xff);
         put_code(g, 0xfc, 0x0a), put_u(g, to), put_u(g, from);
         break;
     }
@@ -605,7 +619,7 @@ static bool size_expr(struct generator *g, char type)
     if (type != 'i' && type != 'l')
         return false;
     if (choose(g, 4) == 3) {
-        masked(g, type, 1);
+        generate_masked(g, type, 1);
         put_index(g, 0x40, memory);
     } else if (type == 'l' || choose(g, 2)) {
         put_index(g, 0x3f, memory);
@@ -618,14 +632,14 @@ static bool size_expr(struct generator *g, char type)
 static bool table_expr(struct generator *g, char type)
 {
     if (type == 'F' || type == 'X') {
-        masked(g, 'i', 7);
+        generate_masked(g, 'i', 7);
         put_index(g, 0x25, type == 'F' ? TABLE_FUNCS : TABLE_EXTERNS);
         return true;
     }
     if (type != 'i')
         return false;
     uint32_t table = choose(g, TABLE_COUNT);
-    expr(g, table == TABLE_FUNCS ? 'F' : 'X'), masked(g, 'i', 1);
+    generate_expr(g, table == TABLE_FUNCS ? 'F' : 'X'), generate_masked(g, 'i', 1);
     put_code(g, 0xfc, 0x0f), put_u(g, table);
     return true;
 }
@@ -634,16 +648,16 @@ static bool table_statement(struct generator *g)
 {
     uint32_t table = choose(g, TABLE_COUNT);
     char type = table == TABLE_FUNCS ? 'F' : 'X';
-    masked(g, 'i', 15);
+    generate_masked(g, 'i', 15);
     switch (choose(g, 5)) {
-    case 0: expr(g, type), put_index(g, 0x26, table); break;
-    case 1: expr(g, type), masked(g, 'i', 3), put_code(g, 0xfc, 0x11), put_u(g, table); break;
+    case 0: generate_expr(g, type), put_index(g, 0x26, table); break;
+    case 1: generate_expr(g, type), generate_masked(g, 'i', 3), put_code(g, 0xfc, 0x11), put_u(g, table); break;
     case 2:
-        masked(g, 'i', 7), masked(g, 'i', 3);
+        generate_masked(g, 'i', 7), generate_masked(g, 'i', 3);
         put_code(g, 0xfc, 0x0e), put_u(g, table), put_u(g, table);
         break;
     case 3:
-        masked(g, 'i', 1), masked(g, 'i', 1);
+        generate_masked(g, 'i', 1), generate_masked(g, 'i', 1);
         put_code(g, 0xfc, 0x0c), put_u(g, choose(g, ELEM_COUNT)), put_u(g, TABLE_FUNCS);
         break;
     default: put_byte(g, 0x1a), put_code(g, 0xfc, 0x0d), put_u(g, ELEM_ACTIVE); break;
@@ -656,7 +670,7 @@ static bool reference_expr(struct generator *g, char type)
     if (type == 'F')
         put_index(g, 0xd2, choose_func(g));
     else if (type == 'i')
-        expr(g, VALUE_TYPES[5 + choose(g, 3)]), put_byte(g, 0xd1);
+        generate_expr(g, VALUE_TYPES[5 + choose(g, 4)]), put_byte(g, 0xd1);
     return type == 'F' || type == 'i';
 }
 
@@ -667,9 +681,9 @@ static bool throw_statement(struct generator *g)
     int kept = find_local(g, 'E');
     if (choose(g, 3) == 0 || g->label_count == LABELS_MAX)
         return false;
-    expr(g, 'i');
+    generate_expr(g, 'i');
     put_byte(g, 0x04), put_byte(g, 0x40);
-    label_push(g, "");
+    generate_label_push(g, "");
     if (kept >= 0 && choose(g, 4) == 3) {
         put_index(g, 0x20, (uint32_t)kept), put_byte(g, 0x0a);
     } else if (choose(g, 2)) {
@@ -677,7 +691,7 @@ static bool throw_statement(struct generator *g)
     } else {
         put_index(g, 0x08, TAG_PLAIN);
     }
-    label_end(g);
+    generate_label_end(g);
     return true;
 }
 
@@ -698,17 +712,17 @@ static bool try_statement(struct generator *g)
     const struct handler *handler = &handlers[choose(g, 5)];
     if (g->label_count + 2 > LABELS_MAX)
         return false;
-    label_push(g, handler->types), label_push(g, "");
+    generate_label_push(g, handler->types), generate_label_push(g, "");
     put_byte(g, 0x02), put_byte(g, handler->block[0]);
     put_byte(g, 0x1f), put_byte(g, 0x40), put_byte(g, 1), put_byte(g, handler->kind);
     if (handler->tag >= 0)
         put_u(g, (uint32_t)handler->tag);
     put_u(g, 0);
     statements(g, 1 + choose(g, 4));
-    label_end(g);
+    generate_label_end(g);
     for (const char *type = handler->types; *type; type++)
         put_const(g, *type);
-    label_end(g);
+    generate_label_end(g);
     consume_all(g, handler->types);
     return true;
 }
@@ -733,18 +747,20 @@ static bool trap_statement(struct generator *g)
 static const struct {
     uint32_t weight;
     bool (*write)(struct generator *g, char type);
-} expr_table[] = {{5, const_expr}, {8, local_expr}, {12, plain_expr}, {2, global_expr},
-                  {1, block_expr}, {1, if_expr},    {1, loop_expr},   {2, select_expr},
-                  {2, call_expr},  {1, size_expr},  {1, table_expr},  {1, reference_expr}};
+} expr_table[] = {{5, const_expr},       {8, local_expr},           {12, plain_expr},
+                  {2, global_expr},      {1, block_expr},           {1, if_expr},
+                  {1, loop_expr},        {2, select_expr},          {2, call_expr},
+                  {1, size_expr},        {1, table_expr},           {1, reference_expr},
+                  {2, generate_gc_expr}, {1, generate_relaxed_expr}};
 
 static const struct {
     uint32_t weight;
     bool (*write)(struct generator *g);
-} statement_table[] = {{6, set_statement},       {4, plain_statement},        {2, if_statement},
-                       {2, block_statement},     {2, count_statement},        {2, branch_statement},
-                       {1, return_statement},    {1, table_branch_statement}, {2, call_statement},
-                       {1, tail_call_statement}, {2, bulk_statement},         {2, table_statement},
-                       {1, throw_statement},     {2, try_statement},          {1, trap_statement}};
+} statement_table[] = {
+    {6, set_statement},   {4, plain_statement},     {2, if_statement},     {2, block_statement},
+    {2, count_statement}, {2, branch_statement},    {1, return_statement}, {1, table_branch_statement},
+    {2, call_statement},  {1, tail_call_statement}, {2, bulk_statement},   {2, table_statement},
+    {1, throw_statement}, {2, try_statement},       {1, trap_statement},   {2, generate_gc_statement}};
 
 #define CHOOSE_ROW(g, table, ret_row)                                                                                  \
     do {                                                                                                               \
@@ -756,11 +772,11 @@ static const struct {
             pick_ -= (table)[ret_row].weight;                                                                          \
     } while (0)
 
-static void expr(struct generator *g, char type)
+void generate_expr(struct generator *g, char type)
 {
     unsigned row = 0;
     g->depth++;
-    if (g->budget-- > 0 && g->depth < DEPTH_MAX)
+    if (g->budget-- > 0 && g->depth < DEPTH_MAX && strchr(VALUE_TYPES, type))
         CHOOSE_ROW(g, expr_table, row);
     if (!expr_table[row].write(g, type))
         put_const(g, type);
@@ -784,7 +800,7 @@ void generate_body(struct generator *g, const struct signature *signature)
     uint32_t params = (uint32_t)strlen(signature->params), extra = 2 + choose(g, 12);
     strcpy(g->locals, signature->params);
     for (uint32_t i = 0; i < extra; i++)
-        g->locals[params + i] = VALUE_TYPES[choose(g, 8)];
+        g->locals[params + i] = VALUE_TYPES[choose(g, PARAM_TYPES + 1)];
     strcpy(g->locals + params + extra, "fdv");
     put_u(g, extra + 3);
     for (const char *type = g->locals + params; *type; type++)

@@ -568,7 +568,8 @@ static struct code_func *open_func(struct standin *s, uint32_t func, enum code_f
     buf_append(&s->code->text, head, sizeof head);
     struct code_func *row = VEC_PUSH(&s->code->funcs, 100000);
     if (row)
-        *row = (struct code_func){here(s), 0, s->unit->index, func, kind, FRAME_SIZE};
+        *row = (struct code_func){
+            .code_off = here(s), .unit = s->unit->index, .func = func, .kind = kind, .frame_size = FRAME_SIZE};
     return row;
 }
 

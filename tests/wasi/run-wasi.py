@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs programs of the official WASI suite with `mayfly run`.
 
-    run-wasi [-v] [-O LEVEL | --tier fast] [--under EMULATOR] [--mayfly PROGRAM] DIR...
+    run-wasi [-v] [-O LEVEL | --tier TIER | --mix SEED] [--under EMULATOR] [--mayfly PROGRAM] DIR...
 
 Every NAME.wasm of a folder is a test; NAME.json beside it may say `args`, `env`, `dirs`, `exit_code`, `stdout` and
 `stderr`. The folders in `dirs` are granted as fresh copies, because tests write in them. Root may do what tests
-expect to be refused, so root runs them as nobody. Prints what failed, and at the end `N passed, N failed`.
+expect to be refused, so root runs them as nobody. With --mix every program is made by both compilers, function by
+function by chance (mix-image). Prints what failed, and at the end `N passed, N failed`.
 """
 import argparse
 import concurrent.futures
@@ -25,8 +26,9 @@ def arguments():
     parser = argparse.ArgumentParser(prog="run-wasi", description="the official WASI suite with `mayfly run`")
     parser.add_argument("-v", action="store_true", help="name every test")
     parser.add_argument("-O", default="0", help="optimization level (0)")
-    parser.add_argument("--tier", choices=["fast"], help="the fast code generator instead of a level")
-    parser.add_argument("--under", help="a program that runs the one under test")
+    parser.add_argument("--tier", help="fast or best, instead of a level")
+    parser.add_argument("--under", metavar="EMULATOR", help="runs the program under test")
+    parser.add_argument("--mix", metavar="SEED", help="both compilers, by chance")
     parser.add_argument("--mayfly", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "mayfly"),
                         help="the program under test (build/mayfly)")
     parser.add_argument("folders", nargs="+", metavar="DIR")
@@ -76,14 +78,22 @@ def difference(case, done):
     return None
 
 
+def mixed(place, seed, file, here):
+    tool = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mix-image")
+    subprocess.run([tool, seed, file, place.path(here, "guest.wasm")], check=True, timeout=SECONDS)
+
+
 def run(place, number, file, options):
     described = file[:-5] + ".json"
     case = json.load(open(described)) if os.path.exists(described) else {}
     here = f"case-{number}"
     os.mkdir(place.path(here))
     shutil.copy(file, place.path(here, "guest.wasm"))
-    command = [options.under] if options.under else []
-    command += [place.path("mayfly"), "run"] + (["--tier", options.tier] if options.tier else ["-O" + options.O])
+    command = ([options.under] if options.under else []) + [place.path("mayfly"), "run"]
+    if options.mix:
+        mixed(place, options.mix, file, here)
+    else:
+        command += ["--tier", options.tier] if options.tier else ["-O" + options.O]
     for name in case.get("dirs", []):
         shutil.copytree(os.path.join(os.path.dirname(file), name), place.path(here, name), symlinks=True)
         os.makedirs(place.path(here, name, "writeable"), exist_ok=True)

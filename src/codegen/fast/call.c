@@ -289,8 +289,9 @@ static void add_pad(struct gen *g)
         g->failed = true;
         return;
     }
-    *pad = (struct code_pad){g->size, PAD_OPEN | g->innermost_try};
-    g->controls.items[g->innermost_try].has_pads = true;
+    struct control *control = &g->controls.items[g->innermost_try];
+    *pad = (struct code_pad){g->size, control->open_pads};
+    control->open_pads = (uint32_t)g->pads.count;
 }
 
 /* Behind a call. */

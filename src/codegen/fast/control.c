@@ -21,14 +21,14 @@ struct control *control_open(struct gen *g, enum wasm_frame_kind kind, const str
     struct control *control = control_room(g);
     control->kind = kind;
     control->dead = g->dead;
-    control->joined = control->has_pads = false;
+    control->joined = false;
     control->height = g->dead ? 0 : g->depth - (kind == WASM_FRAME_FUNC ? 0 : type->param_count);
     control->type = *type;
     control->label = control->otherwise = (struct label){0};
     control->hot = g->hot;
     control->table = 0;
     control->outer_try = g->innermost_try;
-    control->first_pad = (uint32_t)g->pads.count;
+    control->open_pads = 0;
     control->catches = NULL;
     control->catch_count = 0;
     return control;
@@ -172,7 +172,7 @@ EMIT(end)
     } else if (control->kind == WASM_FRAME_IF) {
         end_if(g, control);
         end_joined(g, control);
-    } else if (control->kind == WASM_FRAME_TRY && control->has_pads) {
+    } else if (control->kind == WASM_FRAME_TRY && control->open_pads) {
         end_try(g, control);
     } else if (control->joined) {
         if (!g->dead) {

@@ -133,12 +133,14 @@ static void test_clause(struct gen *g, const struct wasm_catch *clause, const st
     g->dead = clause->kind >= 2; /* takes all */
 }
 
+/* Calls inside the try_table unwind to here. */
 static void close_pads(struct gen *g, const struct control *control)
 {
-    uint32_t number = PAD_OPEN | (uint32_t)(g->controls.count - 1);
-    for (size_t i = control->first_pad; i < g->pads.count; i++)
-        if (g->pads.items[i].pad_off == number)
-            g->pads.items[i].pad_off = g->size;
+    for (uint32_t row = control->open_pads; row;) {
+        struct code_pad *pad = &g->pads.items[row - 1];
+        row = pad->pad_off;
+        pad->pad_off = g->size;
+    }
 }
 
 /* What the runtime jumps to: the clauses in order, seen from outside of the try_table, then whoever is outside. */

@@ -185,9 +185,11 @@ static bool list_routines(struct job *job, struct err *err)
     uint32_t first = job->unit_first[job->unit_count];
     for (size_t i = 0; i < job->runs.count; i++) {
         const struct gen *made = &job->runs.items[i].made;
-        for (size_t r = 0; r < made->relocations.count; r++)
-            if (made->relocations.items[r].symbol >= first)
-                called[made->relocations.items[r].symbol - first] = true;
+        for (size_t r = 0; r < made->relocations.count; r++) {
+            uint32_t symbol = made->relocations.items[r].symbol;
+            if (symbol >= first && symbol - first < ROUTINE_COUNT)
+                called[symbol - first] = true;
+        }
     }
     for (uint32_t i = 0; i < ROUTINE_COUNT; i++)
         if (called[i] && !add_run(job, CODE_ROUTINE, 0, i, 1))

@@ -93,8 +93,7 @@ struct control {
     unsigned killed_count;
     uint32_t table, table_stub; /* the last br_table that needed work before it goes here, and where that is, + 1 */
     uint32_t outer_try; /* g->innermost_try outside */
-    uint32_t first_pad; /* row of g->pads */
-    bool has_pads; /* of a try_table: calls inside unwind to it */
+    uint32_t open_pads; /* of a try_table: calls inside that unwind to it, the last one's row + 1; linked by pad_off */
     struct wasm_catch *catches; /* owned */
     uint32_t catch_count;
 };
@@ -184,6 +183,7 @@ struct gen {
     struct sites site; /* the last entry in the stream, or where it begins */
     uint32_t site_off, site_wasm; /* the entry behind it, written once code belongs to it */
 
+    bool suspicious; /* for tests: an i32 that an address is made of must be zero-extended, or the guest traps */
     struct err *err;
     bool failed; /* out of memory, or, if `too_large`, too much code: everything goes on harmlessly until the end */
     bool too_large;
@@ -356,7 +356,6 @@ void state_save(const struct gen *g, struct state *ret);
 
 /* ---- call.c ---- */
 #define CONTEXT_CELL (-8) /* where a function keeps its context, from the frame pointer */
-#define PAD_OPEN 0x80000000u /* in pad_off: the rest is the number of a try_table whose pad has no place yet */
 void params_enter(struct gen *g);
 void return_code(struct gen *g);
 void context_reload(struct gen *g);

@@ -15,6 +15,8 @@
 #define INTS_WANTED 8u     /* the body needs a few for what it computes */
 #define VECS_WANTED 9u
 
+enum { CODE_BR_TABLE = 0x0e }; /* may be long, and says nothing: a look ends there */
+
 struct candidate {
     uint32_t local, uses;
     bool written;
@@ -143,7 +145,7 @@ static void look_ahead(struct gen *g, const struct wasm_op *op, struct look *loo
     uint32_t depth = 1;
     unsigned weight = 1;
     g->look++;
-    for (unsigned i = 0; i < LOOK_MAX; i++)
+    for (unsigned i = 0; i < LOOK_MAX && in.at < in.end && *in.at != CODE_BR_TABLE; i++)
         if (!instr_read(&in, &g->lists, &next) || !see(g, look, &next, &depth, &weight))
             break;
     g->failed |= unread.kind == ERR_MEMORY;

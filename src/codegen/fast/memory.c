@@ -85,6 +85,8 @@ static struct address pop_address(struct gen *g, const struct wasm_op *op, uint3
     } else {
         address.how = AT_INDEX;
         address.base = value_reg(g, &address.index);
+        if (g->suspicious)
+            put_regs(g, STENCIL_check_i32, AT(b, address.base), 0);
         address.imm = (int32_t)off;
     }
     mark_site(g);

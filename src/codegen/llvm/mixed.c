@@ -66,6 +66,7 @@ static bool make(struct gen *g, const struct piece_symbol *symbol, struct wasm_b
 bool mixed_make(struct mixed *mixed, const struct piece_symbol *symbol, struct wasm_body_scratch *scratch,
                 struct buf *ret_piece, struct err *err)
 {
+    mixed->gen.suspicious = true;
     fast_reset(&mixed->gen);
     return make(&mixed->gen, symbol, scratch, err) && fast_piece(&mixed->gen, ret_piece, err);
 }

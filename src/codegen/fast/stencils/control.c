@@ -42,6 +42,11 @@ STENCIL(check_null_function)
     TRAP_WHEN(A == 0, NULL_FUNCTION);
     NEXT;
 }
+STENCIL(check_i32) /* what everybody relies on; tests ask */
+{
+    TRAP_WHEN(B >> 32, UNREACHABLE);
+    NEXT;
+}
 STENCIL(check_aligned)
 {
     TRAP_WHEN(((u32)A & (u32)IMM) != 0, UNALIGNED_ATOMIC);

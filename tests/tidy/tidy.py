@@ -37,6 +37,7 @@ ALLOWED = {
     ("src/base/alloc.c", "MAYFLY_ALLOC_CHECK"): "the checking allocator is another build",
     ("src/runtime/slot.c", "MAYFLY_PLANT_LEAK"): "a test build with an error that the leak hunt must find",
 }
+ARCHITECTURES = ("x86_64", "aarch64")  # a file may be for one of them: NAME_ARCHITECTURE.c
 CONDITIONALS_OK = ("src/io/", "src/codegen/")
 
 
@@ -214,7 +215,9 @@ def clang(names):
     if not tool or not os.path.exists(commands):
         print(f"skipped: {'there is no build/' if tool else 'clang-tidy-19 is not installed'}")
         return 77
-    sources = [n for n in names if n.startswith("src/") and n.endswith(".c") and not n.startswith(GENERATED + STENCILS)]
+    others = tuple(f"_{name}.c" for name in ARCHITECTURES if name != os.uname().machine)
+    sources = [n for n in names if n.startswith("src/") and n.endswith(".c") and not n.startswith(GENERATED + STENCILS)
+               and not n.endswith(others)]
     result = subprocess.run(["xargs", f"-P{os.cpu_count()}", "-n4", tool, "-p", "build", "--quiet",
                              "--warnings-as-errors=*"], input="\n".join(sources), cwd=ROOT, capture_output=True, text=True)
     print(result.stdout.replace(ROOT + os.sep, "") + f"{len(sources)} files read by clang-tidy")

@@ -144,9 +144,10 @@ static bool compile(const uint8_t *source, size_t size, uint64_t seed)
 {
     struct buf image;
     struct err err = {0};
-    const struct compile_options options = {.opt_level = 0, .open = seed % 2};
+    bool fast = seed / 2 % 2;
+    const struct compile_options options = {.tier = fast ? TIER_FAST : TIER_BEST, .opt_level = 0, .open = seed % 2};
     buf_init(&image, (size_t)1 << 28);
-    bool done = compile_build(source, size, &options, codegen_llvm, &image, &err);
+    bool done = compile_build(source, size, &options, fast ? codegen_fast : codegen_llvm, &image, &err);
     if (done && !image_check(image.data, image.size, &err))
         fail_msg("MUTATE_SEED=%llu: %s", (unsigned long long)seed, err.message);
     if (done && !has_start(source, size))

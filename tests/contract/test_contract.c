@@ -32,22 +32,22 @@ struct combination {
 
 static const struct combination combinations[] = {
 #if MAYFLY_LLVM
-    {"one image, LLVM", true, {codegen_llvm, codegen_llvm}},
-    {"one image, second generator", true, {standin_generate, standin_generate}},
-    {"two images, LLVM calls LLVM", false, {codegen_llvm, codegen_llvm}},
-    {"two images, LLVM calls second generator", false, {standin_generate, codegen_llvm}},
-    {"two images, second generator calls LLVM", false, {codegen_llvm, standin_generate}},
-    {"two images, second generator calls itself", false, {standin_generate, standin_generate}},
-    {"two images, LLVM calls the fast generator", false, {codegen_fast, codegen_llvm}},
-    {"two images, the fast generator calls LLVM", false, {codegen_llvm, codegen_fast}},
-    {"two images, second generator calls the fast one", false, {codegen_fast, standin_generate}},
-    {"two images, the fast generator calls the second one", false, {standin_generate, codegen_fast}},
+    {"one image, LLVM", true, {codegen_llvm, codegen_llvm}, 0},
+    {"one image, second generator", true, {standin_generate, standin_generate}, 0},
+    {"two images, LLVM calls LLVM", false, {codegen_llvm, codegen_llvm}, 0},
+    {"two images, LLVM calls second generator", false, {standin_generate, codegen_llvm}, 0},
+    {"two images, second generator calls LLVM", false, {codegen_llvm, standin_generate}, 0},
+    {"two images, second generator calls itself", false, {standin_generate, standin_generate}, 0},
+    {"two images, LLVM calls the fast generator", false, {codegen_fast, codegen_llvm}, 0},
+    {"two images, the fast generator calls LLVM", false, {codegen_llvm, codegen_fast}, 0},
+    {"two images, second generator calls the fast one", false, {codegen_fast, standin_generate}, 0},
+    {"two images, the fast generator calls the second one", false, {standin_generate, codegen_fast}, 0},
     {"one image, LLVM and the fast generator by chance", true, {codegen_llvm, codegen_llvm}, 1},
     {"one image, LLVM and the fast generator by another chance", true, {codegen_llvm, codegen_llvm}, 2},
     {"two images, both by chance", false, {codegen_llvm, codegen_llvm}, 3},
 #endif
-    {"one image, the fast generator", true, {codegen_fast, codegen_fast}},
-    {"two images, the fast generator calls itself", false, {codegen_fast, codegen_fast}},
+    {"one image, the fast generator", true, {codegen_fast, codegen_fast}, 0},
+    {"two images, the fast generator calls itself", false, {codegen_fast, codegen_fast}, 0},
 };
 
 struct world {

@@ -30,7 +30,6 @@ static const char usage[] =
     "\n"
     "  -O0 .. -O3       optimization level of the compiler (2)\n"
     "      --tier TIER  fast, or best, the default\n"
-    "      --in-process  compile in the process that runs the file, with the fast generator\n"
     "      --mix SEED   functions of both generators in one image, by chance\n"
     "  -j, --jobs N     files at a time (one per processor)\n"
     "  -s, --share N    one file in N, others for another SEED; all of them with MAYFLY_TEST_FULL=1\n"
@@ -115,18 +114,21 @@ static void take_share(void)
 static bool parse(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"tier", required_argument, NULL, 'T'},  {"in-process", no_argument, NULL, 'p'},
-        {"mix", required_argument, NULL, 'm'},   {"jobs", required_argument, NULL, 'j'},
-        {"share", required_argument, NULL, 's'}, {"timeout", required_argument, NULL, 't'},
-        {"verbose", no_argument, NULL, 'v'},     {"if-there", no_argument, NULL, 'i'},
-        {"help", no_argument, NULL, 'h'},        {0},
+        {"tier", required_argument, NULL, 'T'},
+        {"mix", required_argument, NULL, 'm'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"share", required_argument, NULL, 's'},
+        {"timeout", required_argument, NULL, 't'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"if-there", no_argument, NULL, 'i'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     for (int option; (option = getopt_long(argc, argv, "O:j:s:t:vi", options, NULL)) != -1;) {
         long number = optarg ? strtol(optarg, NULL, 10) : 0;
         switch (option) {
         case 'T': run.script.tier = strcmp(optarg, "fast") == 0 ? TIER_FAST : TIER_BEST; break;
         case 'm': run.script.tier = TIER_MIXED, run.script.mix_seed = (uint32_t)number; break;
-        case 'p': run.script.tier = TIER_FAST, run.script.in_process = true; break;
         case 'O': run.script.opt_level = (int)number; break;
         case 'j': run.jobs = (int)number; break;
         case 's': run.share = (int)number; break;

@@ -15,7 +15,6 @@ struct script_options {
     enum codegen_tier tier;
     int opt_level;
     uint32_t mix_seed;
-    bool in_process; /* compile without a child: TIER_FAST only */
     bool verbose;
 };
 

@@ -2,8 +2,6 @@
 #include "world.h"
 
 #include "base/alloc.h"
-#include "base/file.h"
-#include "compile/build.h"
 #include "wasm/body.h"
 
 #include <fcntl.h>
@@ -35,28 +33,6 @@ static bool resolve_import(void *arg, struct str module, struct str name, struct
     return false;
 }
 
-/* Without a child: an image in a memfd, or -1. */
-static int compile_here(struct world *world, int source, struct err *err)
-{
-    struct stat status;
-    if (fstat(source, &status) != 0)
-        return err_errno(err, "cannot read the source"), -1;
-    size_t size = (size_t)status.st_size;
-    struct buf bytes, image;
-    buf_init(&bytes, size + 1);
-    buf_init(&image, IMAGE_SIZE_MAX);
-    uint8_t *room = buf_extend(&bytes, size + 1);
-    int fd = memfd_create("image", MFD_CLOEXEC);
-    bool done = (room && fd >= 0 && pread(source, room, size, 0) == (ssize_t)size) || err_errno(err, "cannot read");
-    done = done && compile_build(room, size, &world->options, codegen_fast, &image, err) &&
-           (file_write(fd, image.data, image.size) || err_errno(err, "cannot write the image"));
-    buf_free(&bytes);
-    buf_free(&image);
-    if (!done && fd >= 0)
-        close(fd);
-    return done ? fd : -1;
-}
-
 static struct program *compile(struct world *world, const char *path, struct err *err)
 {
     int source = open(path, O_RDONLY | O_CLOEXEC);
@@ -64,8 +40,7 @@ static struct program *compile(struct world *world, const char *path, struct err
         err_errno(err, "cannot open %s", path);
         return NULL;
     }
-    int image = world->in_process ? compile_here(world, source, err)
-                                  : compiler_run(&world->compiler, source, &world->options, NULL, err);
+    int image = compiler_run(&world->compiler, source, &world->options, NULL, err);
     close(source);
     if (image < 0)
         return NULL;
@@ -107,7 +82,6 @@ bool world_open(struct world *world, const struct script_options *options, struc
                                               .mix_seed = options->mix_seed,
                                               .open = true,
                                               .host = "host"};
-    world->in_process = options->in_process;
     if (!trap_install(err))
         return false;
     world->first = instantiate(world, SOURCE_DIR "/tests/wast/spectest.wasm", err);

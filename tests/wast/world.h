@@ -33,7 +33,6 @@ struct definition {
 struct world {
     struct compiler compiler;
     struct compile_options options;
-    bool in_process;
     struct slot *first; /* spectest */
     struct instance *instances;
     struct registration *registered;

@@ -125,6 +125,9 @@ bool trap_install(struct err *err)
     stack_t stack = {.ss_size = SIGNAL_STACK_SIZE};
     if (has_stack)
         return install_handlers(err);
+    if (sysconf(_SC_PAGESIZE) != IMAGE_PAGE)
+        return err_set(err, ERR_UNSUPPORTED, "this system has pages of %ld bytes; slots are made of pages of %u",
+                       sysconf(_SC_PAGESIZE), IMAGE_PAGE);
     size_t minimum = (size_t)sysconf(_SC_MINSIGSTKSZ);
     if (minimum * 4 > stack.ss_size)
         stack.ss_size = minimum * 4;

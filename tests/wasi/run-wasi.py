@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs programs of the official WASI suite with `mayfly run`.
 
-    run-wasi [-v] [-O LEVEL | --tier TIER | --mix SEED] [--mayfly PROGRAM] DIR...
+    run-wasi [-v] [-O LEVEL | --tier TIER | --mix SEED] [--under EMULATOR] [--mayfly PROGRAM] DIR...
 
 Every NAME.wasm of a folder is a test; NAME.json beside it may say `args`, `env`, `dirs`, `exit_code`, `stdout` and
 `stderr`. The folders in `dirs` are granted as fresh copies, because tests write in them. Root may do what tests
@@ -27,6 +27,7 @@ def arguments():
     parser.add_argument("-v", action="store_true", help="name every test")
     parser.add_argument("-O", default="0", help="optimization level (0)")
     parser.add_argument("--tier", help="fast or best, instead of a level")
+    parser.add_argument("--under", metavar="EMULATOR", help="runs the program under test")
     parser.add_argument("--mix", metavar="SEED", help="both compilers, by chance")
     parser.add_argument("--mayfly", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "mayfly"),
                         help="the program under test (build/mayfly)")
@@ -43,7 +44,8 @@ class Place:
         os.chmod(self.folder, 0o755)
         compilers = [os.path.join(os.path.dirname(mayfly), up, "mayfly-compiler") for up in (".", "..")]
         shutil.copy(mayfly, self.path("mayfly"))
-        shutil.copy(next(filter(os.path.exists, compilers)), self.path("mayfly-compiler"))
+        for compiler in list(filter(os.path.exists, compilers))[:1]:
+            shutil.copy(compiler, self.path("mayfly-compiler"))
         os.mkdir(self.path("cache"))
         self.own("cache")
 
@@ -87,7 +89,7 @@ def run(place, number, file, options):
     here = f"case-{number}"
     os.mkdir(place.path(here))
     shutil.copy(file, place.path(here, "guest.wasm"))
-    command = [place.path("mayfly"), "run"]
+    command = ([options.under] if options.under else []) + [place.path("mayfly"), "run"]
     if options.mix:
         mixed(place, options.mix, file, here)
     else:

@@ -5,7 +5,7 @@
 
 #define BLOCK_BYTES (4u << 20)
 #define HUGE_BYTES ((uintptr_t)2 << 20)
-#define CODE_MAX (CODE_REACH / 2)
+#define CODE_MAX (CODE_REACH < 1u << 30 ? CODE_REACH : 1u << 30)
 #define ROWS_MAX ((size_t)1 << 26)
 
 /* Pages of two megabytes, where they can be had: fewer faults, and every byte is written anyway. */

@@ -5,7 +5,9 @@ A client sends a million requests over keep-alive connections and compares every
 after, the server's page faults, resident memory and descriptors are read; at the end its own statistics of instance
 starts (`mayfly up --stats` logs `start-stats: {...}` when it ends).
 
-    start.py [--requests N] [--connections N]
+Before that, whole processes: `mayfly run` of a command that prints a line, against /bin/true, in turns.
+
+    start.py [--requests N] [--connections N] [--pairs N]
 """
 import argparse
 import json
@@ -99,13 +101,32 @@ def report(name, m, options):
     print()
 
 
+def whole_processes(pairs):
+    """A file that no cache knows and one that it knows, from spawning to the end of the process."""
+    guest = os.path.join(peers.ROOT, "tests", "e2e", "guests", "process.wasm")
+    program, whole = (os.path.join(peers.BUILD, name) for name in ("mayfly", "bench-whole"))
+    command = [program, "run", "--tier", "fast", guest, "args", "hello"]
+    rows = []
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        for name, empty in (("unknown", ["--empty", cache]), ("cached", [])):
+            done = subprocess.run([whole, str(pairs), *empty, "/bin/true", "--", *command], env=environment,
+                                  capture_output=True, text=True, check=True)
+            rows += [("/bin/true", done.stdout.splitlines()[0][2:]),
+                     (f"{name} hello, --tier fast, whole process", done.stdout.splitlines()[1][2:])]
+    peers.table(rows)
+    print()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=int(os.environ.get("REQUESTS", 1000000)))
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--pairs", type=int, default=300)
     options = parser.parse_args()
     print(f"{peers.machine()}; server on core {peers.SERVER_CORE}, client on core {peers.CLIENT_CORE}, "
           f"{options.connections} connections\n")
+    whole_processes(options.pairs)
     wrong = 0
     for name, file, prefix in COMPONENTS:
         if not os.path.exists(file):

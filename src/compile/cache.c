@@ -21,15 +21,13 @@
 #define FILES_MAX 100000u
 #define SMALL_FILE ((uint64_t)1 << 20)
 
-static bool make_directory(char *path, struct err *err)
+static void make_directory(char *path)
 {
     for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
         if (slash)
             *slash = '\0';
-        if (mkdir(path, 0700) != 0 && errno != EEXIST)
-            return err_errno(err, "cannot make the cache folder %s", path);
-        if (!slash)
-            return true;
+        if ((mkdir(path, 0700) != 0 && errno != EEXIST) || !slash)
+            return;
         *slash = '/';
     }
 }
@@ -45,14 +43,18 @@ static bool find_folder(char folder[PATH_MAX], struct err *err)
     return true;
 }
 
-/* In a folder that others may write, they decide which of the user's files has which name. */
-static bool check_folder(const char *path, struct err *err)
+/* The name's folder is there and the user's alone: where others may write, they decide which file has which name. */
+static bool is_private(const char *folder)
 {
     struct stat status;
-    if (stat(path, &status) != 0)
-        return err_errno(err, "cannot use the cache folder %s", path);
-    return (status.st_uid == geteuid() && (status.st_mode & 022) == 0) ||
-           err_set(err, ERR_SYSTEM, "others may write the cache folder %s", path);
+    return stat(folder, &status) == 0 && status.st_uid == geteuid() && (status.st_mode & 022) == 0;
+}
+
+static void folder_of(const struct cache_name *name, char ret_folder[PATH_MAX])
+{
+    size_t size = (size_t)(strrchr(name->path, '/') - name->path);
+    memcpy(ret_folder, name->path, size);
+    ret_folder[size] = '\0';
 }
 
 /* Which compiler: of two builds of one version, one may have an error that the other has not. */
@@ -80,13 +82,13 @@ static void start_key(struct sha256 *hash, const struct compile_options *options
     add_compiler(hash, options->tier);
 }
 
-/* FOLDER/HASH.ENDING */
+/* FOLDER/HASH.ENDING: the folder need not be there. */
 static bool make_name(struct sha256 *hash, const char *ending, struct cache_name *ret_name, struct err *err)
 {
     uint8_t key[32];
     char folder[PATH_MAX];
     sha256_finish(hash, key);
-    if (!find_folder(folder, err) || !make_directory(folder, err) || !check_folder(folder, err))
+    if (!find_folder(folder, err))
         return false;
     char *at = stpcpy(ret_name->path, folder);
     *at++ = '/';
@@ -120,7 +122,9 @@ bool cache_functions(const char *path, const struct compile_options *options, st
 int cache_open(const struct cache_name *name)
 {
     struct stat status;
-    int fd = open(name->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char folder[PATH_MAX];
+    folder_of(name, folder);
+    int fd = is_private(folder) ? open(name->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
     if (fd < 0)
         return -1;
     if (fstat(fd, &status) == 0 && status.st_uid == geteuid() && S_ISREG(status.st_mode) &&
@@ -166,9 +170,11 @@ static void make_room(uint64_t size, const struct cache_name *name)
 /* With `header` the file was made in no time, and who opens it will see if the machine died before it was whole. */
 static void store(int fd, const struct image_header *header, const struct cache_name *name)
 {
-    char aside[PATH_MAX + 16];
+    char aside[PATH_MAX + 16], folder[PATH_MAX];
     struct stat status;
-    if (fstat(fd, &status) != 0 || (uint64_t)status.st_size > CACHE_BYTES_MAX / 2)
+    folder_of(name, folder);
+    make_directory(folder);
+    if (!is_private(folder) || fstat(fd, &status) != 0 || (uint64_t)status.st_size > CACHE_BYTES_MAX / 2)
         return;
     make_room((uint64_t)status.st_size, name);
     snprintf(aside, sizeof aside, "%s.XXXXXX", name->path);

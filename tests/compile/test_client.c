@@ -3,6 +3,7 @@
 #include "compile/cache.h"
 #include "compile/child.h"
 #include "compile/client.h"
+#include "compile/job.h"
 
 #include "image/format.h"
 
@@ -358,6 +359,107 @@ static void a_child_that_sleeps_is_ended(void **state)
     assert_non_null(strstr(err.message, "more than 1 seconds"));
 }
 
+/* A hostile child keeps a way to write the image that it says is done. */
+static void child_that_keeps_writing(int socket)
+{
+    struct compile_job job;
+    union compile_job_control control;
+    struct iovec part = {&job, sizeof job};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    const struct compile_result result = {.magic = COMPILE_RESULT_MAGIC, .done = 1};
+    int fds[COMPILE_OLD_PACK];
+    if (recvmsg(socket, &message, 0) < 0)
+        _exit(1);
+    memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fds);
+    if (ftruncate(fds[COMPILE_IMAGE], 4096) != 0 ||
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[COMPILE_IMAGE], 0) == MAP_FAILED)
+        _exit(1);
+    send(socket, &result, sizeof result, 0);
+    for (;;)
+        pause();
+}
+
+static void an_image_that_can_still_be_written_is_refused(void **state)
+{
+    (void)state;
+    int sockets[2], source = open(SOURCE, O_RDONLY);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
+    struct compiler compiler = {
+        .pid = fork(), .socket = sockets[0], .cpu_seconds = 1, .wall_seconds = 60, .memory_bytes = 1 << 20};
+    if (compiler.pid == 0)
+        child_that_keeps_writing(sockets[1]);
+    err = (struct err){0};
+    assert_int_equal(compiler_run(&compiler, source, &plain, NULL, &err), -1);
+    if (!strstr(err.message, "seal"))
+        fail_msg("\"%s\"", err.message);
+    compiler_stop(&compiler);
+    close(sockets[1]), close(source);
+}
+
+static void each_tier_has_its_child(void **state)
+{
+    (void)state;
+    static uint8_t bytes[IMAGE_MAX], again[IMAGE_MAX];
+    const struct compile_options fast = {.tier = TIER_FAST, .open = true};
+    struct compiler compiler = {0};
+    int source = open(SOURCE, O_RDONLY);
+    size_t size = read_image(compiler_run(&compiler, source, &fast, NULL, &err), bytes);
+    pid_t child = compiler.pid;
+    assert_int_equal(((struct image_header *)bytes)->options, compile_options_word(&fast));
+    assert_int_equal(read_image(compiler_run(&compiler, source, &fast, NULL, &err), again), size);
+    assert_memory_equal(bytes, again, size);
+    assert_int_equal(compiler.pid, child);
+    read_image(compiler_run(&compiler, source, &plain, NULL, &err), bytes);
+    assert_int_not_equal(compiler.pid, child);
+    assert_int_equal(((struct image_header *)bytes)->options, compile_options_word(&plain));
+    close(source);
+    compiler_stop(&compiler);
+}
+
+static void the_fast_tier_has_limits_too(void **state)
+{
+    (void)state;
+    const struct compile_options options = {.tier = TIER_FAST, .memory_bytes = (uint64_t)8 << 20};
+    struct compiler compiler = {0};
+    if (__asan_init)
+        return;
+    int source = long_source(600000);
+    err = (struct err){0};
+    assert_int_equal(compiler_run(&compiler, source, &options, NULL, &err), -1);
+    if (err.kind != ERR_LIMIT || !strstr(err.message, "more than 8 MiB of memory"))
+        fail_msg("\"%s\"", err.message);
+    close(source);
+    compiler_stop(&compiler);
+}
+
+static void open_fast(struct compile_outcome *ret_outcome, bool keep)
+{
+    const struct compile_options options = {
+        .tier = TIER_FAST, .opt_level = 1, .open = true, .undigested = true, .best_if_kept = true};
+    int fd = compile_open(SOURCE, &options, ret_outcome, &err);
+    assert_true(fd >= 0);
+    if (keep)
+        compile_keep(fd, ret_outcome);
+    close(fd);
+}
+
+static void an_image_is_kept_when_there_is_time(void **state)
+{
+    (void)state;
+    struct compile_outcome outcome;
+    cache_trim(0);
+    open_fast(&outcome, false);
+    assert_true(!outcome.cached && outcome.tier == TIER_FAST && outcome.counts.made > 0);
+    open_fast(&outcome, true);
+    assert_false(outcome.cached);
+    open_fast(&outcome, false);
+    assert_true(outcome.cached && outcome.tier == TIER_FAST);
+    close(open_image(SOURCE, NULL));
+    open_fast(&outcome, false);
+    assert_true(outcome.cached && outcome.tier == TIER_BEST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +473,10 @@ int main(void)
         cmocka_unit_test(the_cache_takes_only_what_belongs_there),
         cmocka_unit_test(a_child_that_babbles_is_ended),
         cmocka_unit_test(a_child_that_sleeps_is_ended),
+        cmocka_unit_test(an_image_that_can_still_be_written_is_refused),
+        cmocka_unit_test(each_tier_has_its_child),
+        cmocka_unit_test(the_fast_tier_has_limits_too),
+        cmocka_unit_test(an_image_is_kept_when_there_is_time),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -61,6 +61,8 @@ def case_cli_usage():
     for arguments, words in (((), "which command"), (("udp",), "did you mean 'up'"), (("comiple",), "'compile'"),
                              (("xyzzy",), "there is no command 'xyzzy'"), (("up", "--lisen=1", "x"), "'--listen'"),
                              (("up", "x", "--opt", "7"), "0|1|2|3"), (("run",), "needs FILE"),
+                             (("run", "--tier", "fast", "-O1", "x"), "--opt has no meaning"),
+                             (("compile", "--tier=fast", "--dump=ir", "x"), "--dump has no meaning"),
                              (("completion", "tcsh"), "bash|zsh|fish"), (("help", "nothing"), "no command"),
                              (("up", "x", "--quiet=yes"), "takes no value"), (("compile", "-o"), "needs FILE")):
         output, errors = mayfly(*arguments, code=2)
@@ -124,9 +126,9 @@ def many_functions(count, changed=None):
             section(5, b"\1\0\1") + section(10, leb(count) + bodies))
 
 
-def compile_json(file, image, cache):
+def compile_json(file, image, cache, *options):
     """What `compile --json` says."""
-    done = subprocess.run([run.PROGRAM, "compile", "--json", file, "-o", image], capture_output=True, text=True,
+    done = subprocess.run([run.PROGRAM, "compile", "--json", *options, file, "-o", image], capture_output=True, text=True,
                           timeout=run.START_SECONDS, env={**os.environ, "XDG_CACHE_HOME": cache})
     check(done.returncode == 0 and not done.stderr, f"compile: {done}")
     said = json.loads(done.stdout)
@@ -152,6 +154,32 @@ def case_cli_compile():
         check(compile_json(file, image, fresh)[1] == changed, "the same image without the functions kept")
         shutil.copy(file, file + "2")
         check(compile_json(file + "2", image, cache)[0]["cached"], "the same bytes elsewhere are the same image")
+
+
+def case_cli_tier():
+    """`run` is fast unless somebody wants the best or the cache has it; `compile` is the best unless told otherwise."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, image, cache = (os.path.join(folder, name) for name in ("m.wasm", "m.image", "cache"))
+        with open(file, "wb") as out:
+            out.write(many_functions(3))
+        def images_after(*options):
+            done = subprocess.run([run.PROGRAM, "run", *options, "--invoke", "f", file], capture_output=True, text=True,
+                                  timeout=run.START_SECONDS, env={**os.environ, "XDG_CACHE_HOME": cache})
+            check(done.returncode == 1 and "no function" in done.stderr, f"run {options}: {done}")
+            return {name for name in os.listdir(os.path.join(cache, "mayfly")) if name.endswith(".image")}
+        fast = images_after()
+        check(len(fast) == 1 and images_after() == images_after("--tier", "fast") == fast, f"one fast image: {fast}")
+        said, made = compile_json(file, image, cache, "--tier", "fast")
+        check(said["tier"] == "fast" and said["cached"], f"compile takes the same: {said}")
+        said, best = compile_json(file, image, cache)
+        check(said["tier"] == "best" and not said["cached"] and best != made, f"compile is the best: {said}")
+        for name in fast:
+            os.remove(os.path.join(cache, "mayfly", name))
+        check(len(images_after()) == 1 and not fast & images_after(), "run takes the best image that is there")
+        check(images_after("--tier", "fast") > fast, "unless told otherwise")
+        check(len(images_after("-O1")) == 3, "a level is one of the best tier")
+        fresh = compile_json(file, image, os.path.join(folder, "other"), "--tier", "fast")
+        check(fresh[1] == made and fresh[0]["functions_compiled"] == 3, f"made again, with the same bytes: {fresh[0]}")
 
 
 def case_cli_compile_output():

@@ -81,8 +81,9 @@ static void *open_bench(void *arg, struct err *err)
     }
     bench->job = job;
     bench->gen.block_bytes = job->small ? BLOCK_BYTES : 0;
-    bench->scratch = wasm_body_scratch_new(err);
-    if (bench->scratch && fast_open(&bench->gen, job->units, job->unit_count, job->unit_first, err))
+    bool bodies = job->first == 0; /* routines, which come later, have none */
+    bench->scratch = bodies ? wasm_body_scratch_new(err) : NULL;
+    if ((bench->scratch || !bodies) && fast_open(&bench->gen, job->units, job->unit_count, job->unit_first, err))
         return bench;
     close_bench(bench);
     return NULL;

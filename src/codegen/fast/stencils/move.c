@@ -155,11 +155,6 @@ FRAME_ACCESS(set_v, v128, FROM_V)
     }
 STORE_CONST(32, u32)
 STORE_CONST(64, u64)
-STENCIL(set_32_i)
-{
-    CELL(u32, FRAME + IMM) = (u32)IMM2;
-    NEXT;
-}
 STENCIL(set_64_i)
 {
     CELL(u64, FRAME + IMM) = (u64)(s64)IMM2;

@@ -135,19 +135,6 @@ STENCIL(i8x16_shr_s_rr)
     NEXT;
 }
 
-/* By SHIFT, of the widths for which every SHIFT is a good one. */
-#define SHIFT_RI(name, V, operator)                                                                                    \
-    STENCIL(name##_ri)                                                                                                 \
-    {                                                                                                                  \
-        X = (v128)((V)X operator SHIFT);                                                                               \
-        NEXT;                                                                                                          \
-    }
-SHIFT_RI(i32x4_shl, u32x4, <<)
-SHIFT_RI(i32x4_shr_s, s32x4, >>)
-SHIFT_RI(i32x4_shr_u, u32x4, >>)
-SHIFT_RI(i64x2_shl, u64x2, <<)
-SHIFT_RI(i64x2_shr_u, u64x2, >>)
-
 /* Halves, widened. */
 #define HALF_8(y, first)                                                                                               \
     __builtin_shufflevector(y, y, first, first + 1, first + 2, first + 3, first + 4, first + 5, first + 6, first + 7)

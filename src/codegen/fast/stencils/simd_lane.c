@@ -1,21 +1,5 @@
-/* Lanes of vectors: constants, splats, single lanes, shuffles. A lane's number is part of the stencil's name. */
+/* Lanes of vectors: splats, single lanes, shuffles. A lane's number is part of the stencil's name. */
 #include "vector.h"
-
-/* X = IMM64, zero; then its upper lane = IMM64. */
-STENCIL(const_v128)
-{
-    u64 bits = IMM64;
-    OPAQUE(bits);
-    X = (v128){bits, 0};
-    NEXT;
-}
-STENCIL(const_v128_high)
-{
-    u64 bits = IMM64;
-    OPAQUE(bits);
-    X[1] = bits;
-    NEXT;
-}
 
 /* X = B, or lane 0 of Y, in every lane. */
 #define SPLAT(name, V, value)                                                                                          \

@@ -7,7 +7,6 @@
 #include "node/histogram.h"
 #include "runtime/backtrace.h"
 #include "runtime/call.h"
-#include "wasi/host.h"
 
 #include <time.h>
 
@@ -220,6 +219,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     worker->loop = loop;
     worker->program = program;
     worker->config.name = options->name;
+    worker->config.grants = options->grants;
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
     worker->began_ns = now_ns();
@@ -227,6 +227,8 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     bool done = find_handler(worker, err) && (worker->hosts = host_pool_new(loop, &runtime, err)) &&
                 (worker->server = http_server_new(loop, &service, NULL, err)) &&
                 http_server_listen(worker->server, listen_fd, err);
+    if (worker->hosts)
+        host_pool_serve(worker->hosts, &options->services);
     if (done)
         return worker;
     worker_free(worker);

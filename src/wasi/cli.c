@@ -58,7 +58,7 @@ bool wasi_cli_exit_exit_with_code(struct host *h, uint8_t status_code)
 
 /* A command's own input; reading it may block the process, which has nothing else to do. */
 static bool read_stdin(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
-                       bool *ret_closed)
+                       bool *ret_closed, struct wasi_io_error **ret_why)
 {
     ssize_t n;
     if (!s->buffer)
@@ -75,7 +75,7 @@ static bool read_stdin(struct host *h, struct wasi_io_input_stream *s, uint64_t 
     return true;
 }
 
-static const struct input_kind input_stdin = {read_stdin};
+static const struct input_kind input_stdin = {read_stdin, NULL};
 
 bool wasi_cli_stdin_get_stdin(struct host *h, struct wasi_io_input_stream **ret)
 {
@@ -99,7 +99,7 @@ static bool text_write(struct host *h, struct wasi_io_output_stream *s, struct s
     return true;
 }
 
-static const struct output_kind output_text = {text_room, text_write};
+static const struct output_kind output_text = {text_room, text_write, NULL};
 
 static bool get_output(struct host *h, enum host_stream stream, struct wasi_io_output_stream **ret)
 {

@@ -2,6 +2,7 @@
 #include "wasi/object.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "component/canon.h"
 #include "runtime/trap.h"
 
@@ -59,15 +60,27 @@ void host_pool_free(struct host_pool *pool)
         pool->free = h->next;
         host_free(h);
     }
+    io_resolver_free(pool->resolver);
     explicit_bzero(pool->random, sizeof pool->random);
     mem_free(pool);
 }
 
-static void timer_fired(struct io_timer *timer)
+void host_pool_serve(struct host_pool *pool, const struct host_services *services)
 {
-    struct host *h = IO_OWNER(timer, struct host, timer);
+    pool->services = *services;
+}
+
+void host_wake(struct host *h)
+{
+    if (!h->waiting)
+        return;
     h->waiting = false;
     h->pool->runtime.resume(h);
+}
+
+static void timer_fired(struct io_timer *timer)
+{
+    host_wake(IO_OWNER(timer, struct host, timer));
 }
 
 /* A new host starts with arenas whose first chunks are large enough for a usual request. */
@@ -175,15 +188,17 @@ void host_gone(struct host *h)
 
 void host_drained(struct host *h)
 {
-    if (!h->waiting_to_write || !h->waiting)
-        return;
-    h->waiting = false;
-    h->pool->runtime.resume(h);
+    host_wake(h);
 }
 
 enum host_outcome host_end(struct host *h, bool trapped)
 {
     enum host_outcome outcome;
+    while (h->closers) {
+        struct host_closer *closer = h->closers;
+        host_disown(closer);
+        closer->close(h, closer);
+    }
     host_text_end(h);
     if (!h->exchange)
         outcome = HOST_ANSWERED;
@@ -193,6 +208,63 @@ enum host_outcome host_end(struct host *h, bool trapped)
         outcome = response_end(h);
     host_give(h);
     return outcome;
+}
+
+/* ---- what has to be released ---- */
+
+void host_own(struct host *h, struct host_closer *closer)
+{
+    closer->next = h->closers;
+    closer->link = &h->closers;
+    if (closer->next)
+        closer->next->link = &closer->next;
+    h->closers = closer;
+}
+
+void host_disown(struct host_closer *closer)
+{
+    if (!closer->link)
+        return;
+    *closer->link = closer->next;
+    if (closer->next)
+        closer->next->link = closer->link;
+    closer->link = NULL;
+}
+
+/* ---- the network ---- */
+
+static uint64_t hash_of(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+void host_denied(struct host *h, const char *what, const char *option)
+{
+    struct host_pool *pool = h->pool;
+    const char *name = h->config->name;
+    uint64_t hash = hash_of(hash_of(hash_of(UINT64_C(0xcbf29ce484222325), name ? name : ""), what), option);
+    for (uint32_t i = 0; i < pool->denied_count; i++)
+        if (pool->denied[i] == hash)
+            return;
+    if (pool->denied_count == HOST_DENIALS_MAX)
+        return;
+    pool->denied[pool->denied_count++] = hash;
+    log_line(LOG_WARN, name, "denied: %s; to permit it: %s", what, option);
+    if (pool->denied_count == HOST_DENIALS_MAX)
+        log_line(LOG_WARN, name, "more that is denied will not be logged");
+}
+
+struct io_resolver *host_resolver(struct host *h)
+{
+    struct host_pool *pool = h->pool;
+    struct err err = {0};
+    if (!pool->resolver && pool->loop)
+        pool->resolver = io_resolver_new(pool->loop, pool->services.name_servers, &err);
+    if (!pool->resolver)
+        log_line(LOG_ERROR, h->config->name, "%s", err.kind ? err.message : "nothing here can wait for a name");
+    return pool->resolver;
 }
 
 /* ---- objects ---- */

@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "component/handles.h"
 #include "io/loop.h"
+#include "wasi/grants.h"
 #include "wasi/message.h"
 
 struct host;
@@ -50,6 +51,7 @@ struct host_config {
     size_t memory_max; /* of the arena; 0: HOST_MEMORY_DEFAULT */
     size_t body_max;   /* of a response body that nobody reads yet; 0: HOST_BODY_DEFAULT */
     uint64_t clock_resolution_ns; /* of guest clocks; 0 and 1: as fine as the machine's */
+    const struct grants *grants; /* of the network; NULL: nothing */
     bool direct;       /* a command: standard streams are the process's own, and waiting may block it */
     bool terminal[3];  /* stdin, stdout, stderr: the guest may know that it is a terminal */
 };
@@ -62,8 +64,14 @@ struct host_runtime {
     void (*resume)(struct host *h);
 };
 
+/* What the world gives to all activities of a pool. */
+struct host_services {
+    const char *name_servers; /* see io_resolver_new */
+};
+
 /* `loop` may be NULL where nothing waits. */
 struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime *runtime, struct err *err);
+void host_pool_serve(struct host_pool *pool, const struct host_services *services);
 /* All hosts must have ended. NULL is fine. */
 void host_pool_free(struct host_pool *pool);
 

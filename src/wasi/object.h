@@ -10,6 +10,7 @@
 #define MAYFLY_WASI_OBJECT_H
 
 #include "image/context.h"
+#include "io/resolve.h"
 #include "wasi/gen/wasi_http.h"
 #include "wasi/host.h"
 
@@ -18,6 +19,20 @@ struct host_node {
     uint32_t children;
     uint32_t size_class;
 };
+
+/* What must be released when the activity ends: it is then closed, unless it was disowned before. */
+struct host_closer {
+    void (*close)(struct host *h, struct host_closer *closer);
+    struct host_closer *next, **link;
+};
+
+/* An address that a granted name led to. */
+struct host_named {
+    struct ip_address address;
+    struct str name;
+};
+
+#define HOST_NAMED_MAX 256u /* the last ones of an activity */
 
 #define HOST_SIZE_CLASSES 4u /* objects of up to 64, 128, 192 and 256 bytes */
 #define HOST_FOREVER UINT64_MAX
@@ -47,7 +62,10 @@ struct host {
     struct wasi_http_outgoing_response *response;
     unsigned failure; /* RESPONSE_SET to an error: the status that stands for it */
     bool gone;        /* the exchange broke under us */
-    bool waiting, waiting_to_write;
+    bool waiting;
+    struct host_closer *closers;
+    struct host_named *named; /* what this activity may reach because it looked it up: a ring */
+    uint32_t named_count, named_next, socket_count;
     bool exited;
     uint8_t exit_status;
     struct host_text {
@@ -56,11 +74,17 @@ struct host {
     } text[2];
 };
 
+#define HOST_DENIALS_MAX 64u /* different ones that are logged */
+
 struct host_pool {
     struct io_loop *loop;
     struct host_runtime runtime;
     struct host *free;
     uint32_t free_count;
+    struct host_services services;
+    struct io_resolver *resolver; /* made when the first name is asked for */
+    uint64_t denied[HOST_DENIALS_MAX]; /* hashes of what was logged */
+    uint32_t denied_count;
     uint64_t clock_base_ns; /* monotonic clock of guests starts here */
     size_t random_left;
     uint8_t random[4096]; /* the last `random_left` bytes are unused */
@@ -81,6 +105,15 @@ bool host_no_memory(struct host *h) __attribute__((cold));
 /* Give up the processor until `deadline_ns` of the machine's monotonic clock, or until resumed. False: trap. */
 bool host_wait(struct host *h, uint64_t deadline_ns);
 uint64_t host_now_ns(void);
+/* From the loop: something happened that the guest may wait for. It may run, and end: `h` may be gone afterwards. */
+void host_wake(struct host *h);
+/* From now on the host's end closes it; until host_disown. */
+void host_own(struct host *h, struct host_closer *closer);
+void host_disown(struct host_closer *closer);
+/* Say, once for each text, what was denied and which option would permit it ("--allow-net HOST:PORT"). */
+void host_denied(struct host *h, const char *what, const char *option) __attribute__((cold));
+/* The resolver of the pool; NULL, after a line in the log, when there can be none. */
+struct io_resolver *host_resolver(struct host *h);
 /* A copy that lives as long as the activity; ptr NULL after setting the trap. */
 struct str host_copy(struct host *h, const void *bytes, size_t size);
 
@@ -104,9 +137,11 @@ struct wasi_io_error {
 
 struct input_kind {
     /* Up to `size` bytes as a view that lasts until the next call; an empty view means nothing yet, a failed
-     * read sets *ret_closed. False: trap. */
-    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
-                 bool *ret_closed);
+     * read sets *ret_closed, and *ret_why when there is more to say. False: trap. */
+    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes, bool *ret_closed,
+                 struct wasi_io_error **ret_why);
+    /* A read will not be empty. NULL: it never is, or blocks on its own. */
+    bool (*ready)(struct host *h, struct wasi_io_input_stream *s);
 };
 
 struct wasi_io_input_stream {
@@ -114,6 +149,8 @@ struct wasi_io_input_stream {
     const struct input_kind *kind;
     struct str rest; /* of what is in memory */
     char *buffer;    /* of kinds that read into memory of their own */
+    void *source;    /* the kind's */
+    bool closed;     /* a read failed */
 };
 extern const struct input_kind input_memory; /* of the request: closed when the exchange is gone */
 
@@ -122,6 +159,8 @@ struct output_kind {
     size_t (*room)(struct host *h, struct wasi_io_output_stream *s);
     /* Take all of it, or fill *ret_why (NULL: closed) and return false. The trap may be set instead. */
     bool (*write)(struct host *h, struct wasi_io_output_stream *s, struct str bytes, struct wasi_io_error **ret_why);
+    /* Optional. The handle is being dropped: may wait for what was written to go out. */
+    void (*drop)(struct host *h, struct wasi_io_output_stream *s);
 };
 
 struct wasi_io_output_stream {
@@ -131,6 +170,7 @@ struct wasi_io_output_stream {
     bool closed;
     enum host_stream text;
     struct wasi_http_outgoing_body *body;
+    void *target; /* the kind's */
 };
 
 /* Ready when `ready` says so, and never later than `deadline_ns`. */

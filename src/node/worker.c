@@ -19,7 +19,7 @@ struct activity {
     struct slot *slot;
     struct host *host;
     struct http_exchange *exchange; /* NULL once answered or gone */
-    struct activity *next;          /* in the pool */
+    struct activity *next, **link;  /* in the pool; among those that run, with `link` */
     bool returned;
     uint64_t dispatched, entered, left; /* time stamp counter */
 };
@@ -31,7 +31,7 @@ struct worker {
     const struct image_export *handler;
     struct host_pool *hosts;
     struct host_config config;
-    struct activity *pool;
+    struct activity *pool, *live;
     uint32_t running;
     bool stats;
     uint64_t requests, traps;
@@ -59,6 +59,25 @@ static struct activity *take_activity(struct worker *worker)
     if (activity)
         activity->worker = worker;
     return activity;
+}
+
+static void begin_activity(struct activity *activity)
+{
+    struct worker *worker = activity->worker;
+    worker->running++;
+    activity->next = worker->live;
+    activity->link = &worker->live;
+    if (activity->next)
+        activity->next->link = &activity->next;
+    worker->live = activity;
+}
+
+static void end_activity(struct activity *activity)
+{
+    activity->worker->running--;
+    *activity->link = activity->next;
+    if (activity->next)
+        activity->next->link = activity->link;
 }
 
 static void give_activity(struct activity *activity)
@@ -122,7 +141,7 @@ static void finish(struct activity *activity)
     if (outcome != HOST_ANSWERED && activity->exchange)
         http_fail(activity->exchange, 500);
     slot_release(activity->slot);
-    worker->running--;
+    end_activity(activity);
     if (worker->stats && !trapped)
         record(activity, pages);
     give_activity(activity);
@@ -171,7 +190,7 @@ static bool serve(void *arg, struct http_exchange *x)
     }
     x->user = activity;
     worker->requests++;
-    worker->running++;
+    begin_activity(activity);
     host_take_request(activity->host, http_request(x), &http_exchange_sink, x);
     if (!task_start(&activity->task, activity->slot, run_handler, activity, activity->host, &err)) {
         activity->returned = false;
@@ -240,11 +259,23 @@ void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg)
     http_server_drain(worker->server, done, arg);
 }
 
+/* What still waits when everything ends. Its exchange is gone. */
+static void abandon(struct activity *activity)
+{
+    task_abandon(&activity->task);
+    host_end(activity->host, true);
+    slot_release(activity->slot);
+    end_activity(activity);
+    give_activity(activity);
+}
+
 void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
     http_server_free(worker->server);
+    while (worker->live)
+        abandon(worker->live);
     host_pool_free(worker->hosts);
     while (worker->pool) {
         struct activity *activity = worker->pool;

@@ -10,7 +10,7 @@
 #define DATAGRAM_MAX ((size_t)65536)
 #define RECEIVE_MAX 64u /* datagrams of one call */
 #define RECEIVE_BYTES ((size_t)1 << 20)
-#define REFUSED_MAX 256u /* dropped in one call */
+#define REFUSED_MAX 4096u /* dropped in one call: more than a queue holds, unless it is filled meanwhile */
 #define SEND_MAX 64u
 
 enum udp_state { UDP_UNBOUND, UDP_BINDING, UDP_BOUND };
@@ -43,6 +43,7 @@ typedef struct wasi_sockets_outgoing_datagram_stream outgoing;
 /* result<tuple<A, B>, error-code> */
 #define RESULT_OF_TWO(a, b) struct result_tuple_##a##_##b##_wasi_sockets_network_error_code
 
+typedef RESULT_OF_TWO(wasi_sockets_incoming_datagram_stream, wasi_sockets_outgoing_datagram_stream) streams_result;
 typedef struct result_void_wasi_sockets_network_error_code void_result;
 typedef struct result_u64_wasi_sockets_network_error_code u64_result;
 
@@ -135,11 +136,9 @@ static socket_error set_peer(struct host *h, udp_socket *udp,
     return SOCKET_OK;
 }
 
-bool wasi_sockets_udp_udp_socket_stream(
-    struct host *h, udp_socket *self, const struct option_wasi_sockets_network_ip_socket_address *remote_address,
-    struct
-    result_tuple_wasi_sockets_incoming_datagram_stream_wasi_sockets_outgoing_datagram_stream_wasi_sockets_network_error_code
-        *ret)
+bool wasi_sockets_udp_udp_socket_stream(struct host *h, udp_socket *self,
+                                        const struct option_wasi_sockets_network_ip_socket_address *remote_address,
+                                        streams_result *ret)
 {
     if (self->streams)
         return host_trap(h, "udp-socket.stream before the streams of the last call were dropped");
@@ -248,13 +247,14 @@ bool wasi_sockets_udp_incoming_datagram_stream_receive(
     SOCKET_RETURN(ret, error);
 }
 
-/* Only what may be heard makes the stream ready. */
+/* Only what may be heard makes the stream ready; or a flood of other datagrams, after which the guest asks again. */
 static bool incoming_ready(struct host *h, const struct wasi_io_pollable *p)
 {
     udp_socket *udp = ((incoming *)p->object)->udp;
     if (udp->failed)
         return true;
-    for (unsigned refused = 0; refused < REFUSED_MAX && socket_ready(&udp->socket, POLLIN); refused++) {
+    unsigned refused = 0;
+    for (; refused < REFUSED_MAX && socket_ready(&udp->socket, POLLIN); refused++) {
         union ip_sockaddr from = {0};
         struct ip_endpoint endpoint;
         socklen_t size = sizeof from;
@@ -270,7 +270,7 @@ static bool incoming_ready(struct host *h, const struct wasi_io_pollable *p)
             return true;
         recv(udp->socket.watch.fd, &byte, 1, 0);
     }
-    return false;
+    return refused == REFUSED_MAX;
 }
 
 bool wasi_sockets_udp_incoming_datagram_stream_subscribe(struct host *h, incoming *self, struct wasi_io_pollable **ret)

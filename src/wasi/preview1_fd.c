@@ -97,11 +97,8 @@ bool preview1_init(struct preview1 *p, struct err *err)
     return done;
 }
 
-bool preview1_grant(struct preview1 *p, const char *path, const char *name, bool writable, struct err *err)
+bool preview1_grant(struct preview1 *p, struct files_dir dir, const char *name, struct err *err)
 {
-    struct files_dir dir;
-    if (!files_grant(path, writable, &dir, err))
-        return false;
     struct preview1_fd *fd = VEC_PUSH(&p->fds, PREVIEW1_FDS_MAX);
     if (!fd) {
         close(dir.fd);
@@ -110,7 +107,7 @@ bool preview1_grant(struct preview1 *p, const char *path, const char *name, bool
     *fd = (struct preview1_fd){.kind = PREVIEW1_DIRECTORY,
                                .host = dir.fd,
                                .listing = -1,
-                               .writable = writable,
+                               .writable = dir.writable,
                                .grant = dir.grant,
                                .top = true,
                                .rights = preview1_directory_rights,

@@ -191,6 +191,12 @@ void host_drained(struct host *h)
     host_wake(h);
 }
 
+void host_interrupt(struct host *h, enum trap trap)
+{
+    __atomic_store_n(&h->store->interrupt, (uint32_t)trap, __ATOMIC_RELAXED);
+    host_wake(h);
+}
+
 enum host_outcome host_end(struct host *h, bool trapped)
 {
     enum host_outcome outcome;
@@ -199,6 +205,7 @@ enum host_outcome host_end(struct host *h, bool trapped)
         host_disown(closer);
         closer->close(h, closer);
     }
+    host_standard_end(h);
     host_text_end(h);
     if (!h->exchange)
         outcome = HOST_ANSWERED;
@@ -309,6 +316,22 @@ void host_drop_node(struct host *h, struct host_node *node, const char *what)
     h->free[node->size_class] = node;
 }
 
+struct host_block *host_block_take(struct host *h)
+{
+    struct host_block *block = h->blocks;
+    if (block)
+        h->blocks = block->next;
+    else if (!(block = ARENA_NEW(&h->arena, struct host_block)))
+        host_no_memory(h);
+    return block;
+}
+
+void host_block_give(struct host *h, struct host_block *block)
+{
+    block->next = h->blocks;
+    h->blocks = block;
+}
+
 struct str host_copy(struct host *h, const void *bytes, size_t size)
 {
     char *copy = arena_copy(&h->arena, bytes, size);
@@ -340,7 +363,8 @@ static bool sleep_until(struct host *h, uint64_t deadline_ns)
     if (deadline_ns == HOST_FOREVER)
         return host_trap(h, "waits for what cannot happen");
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        continue;
+        if (!guest_goes_on(h->store))
+            return false;
     return true;
 }
 
@@ -356,5 +380,5 @@ bool host_wait(struct host *h, uint64_t deadline_ns)
     pool->runtime.suspend(h);
     h->waiting = false;
     io_timer_stop(pool->loop, &h->timer);
-    return true;
+    return guest_goes_on(h->store);
 }

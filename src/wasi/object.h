@@ -34,6 +34,12 @@ struct host_named {
 
 #define HOST_NAMED_MAX 256u /* the last ones of an activity */
 
+/* A page for what is too large for an object. */
+struct host_block {
+    struct host_block *next; /* of those to be used again */
+    _Alignas(16) uint8_t bytes[4096];
+};
+
 #define HOST_SIZE_CLASSES 4u /* objects of up to 64, 128, 192 and 256 bytes */
 #define HOST_FOREVER UINT64_MAX
 
@@ -66,6 +72,11 @@ struct host {
     struct host_closer *closers;
     struct host_named *named; /* what this activity may reach because it looked it up: a ring */
     uint32_t named_count, named_next, socket_count;
+    struct host_block *blocks; /* to be used again */
+    struct host_standard {     /* a standard stream of a command that the guest may wait for */
+        struct io_watch watch;
+        struct host *host; /* NULL: the loop does not watch it */
+    } standard[3];
     bool exited;
     uint8_t exit_status;
     struct host_text {
@@ -114,12 +125,19 @@ void host_disown(struct host_closer *closer);
 void host_denied(struct host *h, const char *what, const char *option) __attribute__((cold));
 /* The resolver of the pool; NULL, after a line in the log, when there can be none. */
 struct io_resolver *host_resolver(struct host *h);
+/* A block, not zeroed; NULL after setting the trap. Given back it is used again. */
+struct host_block *host_block_take(struct host *h);
+void host_block_give(struct host *h, struct host_block *block);
 /* A copy that lives as long as the activity; ptr NULL after setting the trap. */
 struct str host_copy(struct host *h, const void *bytes, size_t size);
 
 /* --- text.c: standard output and error --- */
 void host_text_write(struct host *h, enum host_stream stream, struct str text);
 void host_text_end(struct host *h);
+
+/* --- standard.c: the standard streams of a command --- */
+/* The loop watches none any more. */
+void host_standard_end(struct host *h);
 
 /* --- http_response.c --- */
 /* Send what there is of the body; false when the connection or the response is broken. */
@@ -131,28 +149,35 @@ enum host_outcome response_end(struct host *h);
 struct wasi_io_error {
     struct host_node node;
     struct str message;
+    int system; /* errno, or 0: the system had nothing to do with it */
     bool has_code;
     struct wasi_http_types_error_code code;
 };
 
+/* What the system says, as an error of a stream; NULL after setting the trap. `code`: a negated errno. */
+struct wasi_io_error *error_of_system(struct host *h, int code);
+
 struct input_kind {
     /* Up to `size` bytes as a view that lasts until the next call; an empty view means nothing yet, a failed
      * read sets *ret_closed, and *ret_why when there is more to say. False: trap. */
-    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes, bool *ret_closed,
-                 struct wasi_io_error **ret_why);
+    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
+                 bool *ret_closed, struct wasi_io_error **ret_why);
     /* A read will not be empty. NULL: it never is, or blocks on its own. */
     bool (*ready)(struct host *h, struct wasi_io_input_stream *s);
+    /* Optional. The handle is being dropped. */
+    void (*drop)(struct host *h, struct wasi_io_input_stream *s);
 };
 
 struct wasi_io_input_stream {
     struct host_node node;
     const struct input_kind *kind;
     struct str rest; /* of what is in memory */
-    char *buffer;    /* of kinds that read into memory of their own */
     void *source;    /* the kind's */
+    uint64_t offset; /* in a file */
     bool closed;     /* a read failed */
 };
-extern const struct input_kind input_memory; /* of the request: closed when the exchange is gone */
+extern const struct input_kind input_memory;   /* of the request: closed when the exchange is gone */
+extern const struct input_kind input_standard; /* of a command */
 
 struct output_kind {
     /* How much may be written now; 0: wait. */
@@ -170,8 +195,11 @@ struct wasi_io_output_stream {
     bool closed;
     enum host_stream text;
     struct wasi_http_outgoing_body *body;
-    void *target; /* the kind's */
+    void *target;    /* the kind's */
+    uint64_t offset; /* in a file */
 };
+
+extern const struct output_kind output_standard; /* of a command; `text` says which */
 
 /* Ready when `ready` says so, and never later than `deadline_ns`. */
 struct wasi_io_pollable {

@@ -134,16 +134,6 @@ socket_error socket_error_of(int error)
     return SOCKET_ERROR(UNKNOWN);
 }
 
-struct wasi_io_error *socket_io_error(struct host *h, int error)
-{
-    struct wasi_io_error *result = HOST_NEW(h, struct wasi_io_error, NULL);
-    if (!result)
-        return NULL;
-    result->message = str_of(strerror(error));
-    result->message = host_copy(h, result->message.ptr, result->message.len);
-    return result->message.ptr ? result : NULL;
-}
-
 /* ---- addresses ---- */
 
 struct ip_endpoint socket_endpoint(const wasi_endpoint *from)

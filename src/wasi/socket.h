@@ -51,8 +51,6 @@ bool socket_ready(struct socket *s, short events);
 
 /* What an errno means to a guest. */
 socket_error socket_error_of(int error);
-/* As wasi:io/error, with its text; NULL after setting the trap. */
-struct wasi_io_error *socket_io_error(struct host *h, int error);
 
 /* ---- addresses ---- */
 

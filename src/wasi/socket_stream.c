@@ -49,7 +49,7 @@ static bool tcp_read(struct host *h, struct wasi_io_input_stream *s, uint64_t si
     *ret_bytes = (struct str){bytes, n > 0 ? (size_t)n : 0};
     if (n >= 0 || ends_stream((int)-n))
         return true;
-    *ret_why = socket_io_error(h, (int)-n);
+    *ret_why = error_of_system(h, (int)n);
     return *ret_why != NULL;
 }
 
@@ -59,7 +59,7 @@ static bool tcp_input_ready(struct host *h, struct wasi_io_input_stream *s)
     return tcp->flow->shut_in || socket_ready(&tcp->socket, POLLIN);
 }
 
-static const struct input_kind tcp_input = {tcp_read, tcp_input_ready};
+static const struct input_kind tcp_input = {tcp_read, tcp_input_ready, NULL};
 
 /* ---- output ---- */
 
@@ -97,7 +97,7 @@ static size_t tcp_room(struct host *h, struct wasi_io_output_stream *s)
 
 static bool fail(struct host *h, int error, struct wasi_io_error **ret_why)
 {
-    *ret_why = ends_stream(error) ? NULL : socket_io_error(h, error);
+    *ret_why = ends_stream(error) ? NULL : error_of_system(h, -error);
     return false;
 }
 

@@ -32,7 +32,7 @@ static bool read_memory(struct host *h, struct wasi_io_input_stream *s, uint64_t
     return true;
 }
 
-const struct input_kind input_memory = {read_memory, NULL};
+const struct input_kind input_memory = {read_memory, NULL, NULL};
 
 /* What a read came to: bytes, perhaps none, or the end, perhaps with a reason. */
 struct input {
@@ -119,6 +119,8 @@ bool wasi_io_streams_input_stream_subscribe(struct host *h, struct wasi_io_input
 
 void wasi_io_input_stream_drop(struct host *h, struct wasi_io_input_stream *self)
 {
+    if (self->kind->drop && !self->node.children)
+        self->kind->drop(h, self);
     host_drop_node(h, &self->node, "input-stream");
 }
 
@@ -205,8 +207,10 @@ static bool write_blocking(struct host *h, output_stream *self, struct str bytes
     if (bytes.len > BLOCKING_MAX)
         return host_trap(h, "blocking write of %zu bytes, more than %u", bytes.len, BLOCKING_MAX);
     if (!self->closed && self->kind->room(h, self) < bytes.len) { /* the view does not outlast a wait */
-        bytes = host_copy(h, bytes.ptr, bytes.len);
-        if (!bytes.ptr || !wait_for_room(h, self, bytes.len))
+        bytes.ptr = arena_copy(&h->scratch, bytes.ptr, bytes.len);
+        if (!bytes.ptr)
+            return host_no_memory(h);
+        if (!wait_for_room(h, self, bytes.len))
             return false;
     }
     mark_flushed(self);

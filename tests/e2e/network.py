@@ -9,6 +9,7 @@ import contextlib
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -364,6 +365,62 @@ def case_gone():
             check(not ended.is_set(), "the guest goes on without its client")
             stop_now(server)
         check(ended.wait(10), "the end of the server closes the connection")
+
+
+def rust(*arguments, **more):
+    """The standard library of Rust as a command."""
+    options = more.pop("options", ALL)
+    return subprocess.Popen([*run.command("run"), *options, guest("net"), *arguments], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, **more)
+
+
+def said(process, output, code=0):
+    out, errors = process.communicate(timeout=60)
+    check((process.returncode, out) == (code, output), f"{code} {output!r}, not {process.returncode} {out!r} {errors!r}")
+    return errors
+
+
+def case_rust():
+    """std::net of Rust: a TCP client and server, UDP, names; and what it says when nothing is granted."""
+    with Peer(echo) as peer:
+        said(rust("tcp", f"127.0.0.1:{peer.port}"),
+             f"connected to 127.0.0.1:{peer.port} of 127.0.0.1:{peer.port}\nechoed 500000 bytes, 0 behind\n")
+        errors = said(rust("tcp", f"127.0.0.1:{peer.port}", options=()), "error PermissionDenied\n", 1)
+        check(f"--allow-net 127.0.0.1:{peer.port}" in errors, f"a remedy in {errors!r}")
+    said(rust("tcp", f"127.0.0.1:{free_port()}"), "error ConnectionRefused\n", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(60)
+        client = rust("udp", "127.0.0.1:%d" % peer.getsockname()[1], options=("--allow-net", "127.0.0.1:*"))
+        data, address = peer.recvfrom(100)
+        peer.sendto(data, address)
+        said(client, "echoed \"datagram\"\n")
+    server = rust("serve", "3")
+    line = server.stdout.readline()
+    check(line.startswith("listening 127.0.0.1:"), f"a listening server, not {line!r} {line or server.stderr.read()}")
+    for size in (1, 5000, 300000):
+        with socket.create_connection(("127.0.0.1", int(line.split(":")[1])), timeout=60) as client:
+            sender = threading.Thread(target=lambda: (client.sendall(b"x" * size), client.shutdown(socket.SHUT_WR)))
+            sender.start()
+            received = 0
+            while data := client.recv(65536):
+                received += len(data)
+            sender.join()
+            check(received == size, f"{size} bytes, not {received}")
+    said(server, "")
+    with Names({"rust.test": ["203.0.113.5"]}) as names:
+        dns = ("--dns", names.address)
+        said(rust("name", "rust.test:80", options=("--allow-net", "rust.test:80", *dns)), "203.0.113.5:80\n")
+        said(rust("name", "rust.test:80", options=dns), "error PermissionDenied\n", 1)
+
+
+def case_timeout():
+    """A command that waits for the network ends at its deadline."""
+    with Peer(lambda connection: time.sleep(5)) as peer:
+        before = time.monotonic()
+        process = rust("tcp", f"127.0.0.1:{peer.port}", options=(*ALL, "--timeout", "500ms"))
+        out, errors = process.communicate(timeout=60)
+        check(process.returncode == 134 and time.monotonic() - before < 4, f"the deadline: {process.returncode} {errors!r}")
 
 
 def case_usage():

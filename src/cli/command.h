@@ -1,10 +1,11 @@
-/* A command component (wasi:cli/command) as a process: what `mayfly run` does for WASI 0.2 where wasi/preview1.h does it
- * for modules. The guest runs as a task over a loop: what it waits for, the loop waits for, and so a deadline ends it
- * there too. */
+/* A command component (wasi:cli/command) as a process: what `mayfly run` does for WASI 0.2 where wasi/preview1.h does
+ * it for modules. The guest runs as a task over a loop: what it waits for, the loop waits for, and so a deadline ends
+ * it there too. */
 #ifndef MAYFLY_CLI_COMMAND_H
 #define MAYFLY_CLI_COMMAND_H
 
 #include "cli/given.h"
+#include "http/client.h"
 #include "runtime/program.h"
 #include "runtime/task.h"
 #include "wasi/host.h"
@@ -15,6 +16,7 @@ struct command {
     struct host_config config;
     struct io_loop *loop;
     struct host_pool *pool;
+    struct http_client *client;
     struct host *host;
     struct task *task;     /* while it runs */
     struct io_timer timer; /* of the deadline */

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "http/client.h"
 #include "io/ticks.h"
 #include "node/histogram.h"
 #include "runtime/backtrace.h"
@@ -30,6 +31,7 @@ struct worker {
     struct program *program;
     const struct image_export *handler;
     struct host_pool *hosts;
+    struct http_client *client;
     struct host_config config;
     struct activity *pool, *live;
     uint32_t running;
@@ -226,6 +228,17 @@ static bool find_handler(struct worker *worker, struct err *err)
     return err_remedy(err, "serve a component built for the wasi:http/proxy world");
 }
 
+/* Requests that guests make go out by this worker's client. */
+static bool serve_outbound(struct worker *worker, const struct host_services *services, struct err *err)
+{
+    struct host_services all = *services;
+    worker->client = http_client_new(worker->loop, err);
+    all.outbound = &http_client_face;
+    all.outbound_client = worker->client;
+    host_pool_serve(worker->hosts, &all);
+    return worker->client != NULL;
+}
+
 struct worker *worker_new(struct io_loop *loop, struct program *program, int listen_fd,
                           const struct worker_options *options, struct err *err)
 {
@@ -246,9 +259,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     bool done = find_handler(worker, err) && (worker->hosts = host_pool_new(loop, &runtime, err)) &&
                 (worker->server = http_server_new(loop, &service, NULL, err)) &&
                 http_server_listen(worker->server, listen_fd, err);
-    if (worker->hosts)
-        host_pool_serve(worker->hosts, &options->services);
-    if (done)
+    if (done && serve_outbound(worker, &options->services, err))
         return worker;
     worker_free(worker);
     return NULL;
@@ -277,6 +288,7 @@ void worker_free(struct worker *worker)
     while (worker->live)
         abandon(worker->live);
     host_pool_free(worker->hosts);
+    http_client_free(worker->client);
     while (worker->pool) {
         struct activity *activity = worker->pool;
         worker->pool = activity->next;

@@ -28,6 +28,7 @@
 
 struct host;
 struct host_pool;
+struct outbound_face;
 
 #define HOST_MEMORY_DEFAULT ((size_t)64 << 20)
 #define HOST_BODY_DEFAULT ((size_t)32 << 20)
@@ -76,6 +77,8 @@ struct host_runtime {
 /* What the world gives to all activities of a pool. */
 struct host_services {
     const char *name_servers; /* see io_resolver_new */
+    const struct outbound_face *outbound; /* how requests go out (wasi/outbound.h); NULL: they do not */
+    void *outbound_client;
 };
 
 /* `loop` may be NULL where nothing waits. */

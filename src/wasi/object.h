@@ -13,6 +13,7 @@
 #include "io/resolve.h"
 #include "wasi/gen/wasi_http.h"
 #include "wasi/host.h"
+#include "wasi/outbound.h"
 
 struct host_node {
     struct host_node *parent;
@@ -71,7 +72,7 @@ struct host {
     bool waiting;
     struct host_closer *closers;
     struct host_named *named; /* what this activity may reach because it looked it up: a ring */
-    uint32_t named_count, named_next, socket_count;
+    uint32_t named_count, named_next, socket_count, call_count;
     struct host_block *blocks; /* to be used again */
     struct host_standard {     /* a standard stream of a command that the guest may wait for */
         struct io_watch watch;
@@ -160,8 +161,8 @@ struct wasi_io_error *error_of_system(struct host *h, int code);
 struct input_kind {
     /* Up to `size` bytes as a view that lasts until the next call; an empty view means nothing yet, a failed
      * read sets *ret_closed, and *ret_why when there is more to say. False: trap. */
-    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
-                 bool *ret_closed, struct wasi_io_error **ret_why);
+    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes, bool *ret_closed,
+                 struct wasi_io_error **ret_why);
     /* A read will not be empty. NULL: it never is, or blocks on its own. */
     bool (*ready)(struct host *h, struct wasi_io_input_stream *s);
     /* Optional. The handle is being dropped. */
@@ -226,6 +227,9 @@ struct wasi_http_fields {
 /* An immutable view of a message's fields without those that guests may not see or set. */
 struct wasi_http_fields *fields_of_message(struct host *h, const struct http_field *from, uint32_t count,
                                            struct host_node *parent);
+/* The same, copied: fields that outlive what they come from. */
+struct wasi_http_fields *fields_copied(struct host *h, const struct http_field *from, uint32_t count,
+                                       struct host_node *parent);
 struct wasi_http_fields *fields_view(struct host *h, const struct wasi_http_fields *of, struct host_node *parent);
 
 struct wasi_http_incoming_request {
@@ -237,14 +241,31 @@ struct wasi_http_response_outparam {
     struct host_node node;
 };
 
+/* An outgoing request on its way. What shows the guest its response (future, response, body, trailers) and what writes
+ * its body hold it; without the former the call ends. */
+struct outgoing_call {
+    struct host_node node;
+    struct host_closer closer;
+    struct host *host;
+    struct outbound_call *call; /* NULL: ended */
+    uint32_t readers, writers;
+    bool secure;
+    struct str name; /* of the host that is called */
+};
+
+/* --- http_outgoing.c --- */
+/* One reader or writer less. */
+void outgoing_leave(struct outgoing_call *call, bool reader);
 struct wasi_http_incoming_body {
     struct host_node node;
     bool streamed;
+    struct outgoing_call *call; /* of a response; NULL: of the request */
 };
 
 struct wasi_http_future_trailers {
     struct host_node node;
     bool taken;
+    struct outgoing_call *call; /* of a response; NULL: of the request */
 };
 
 /* Responses and bodies outlive their handles: they are kept until the activity ends. */
@@ -257,6 +278,16 @@ struct wasi_http_outgoing_response {
 
 enum body_state { BODY_OPEN, BODY_FINISHED, BODY_CORRUPT };
 
+/* An outgoing request, until it is handed over. */
+struct wasi_http_outgoing_request {
+    struct host_node node;
+    struct wasi_http_types_method method; /* `other` is the activity's */
+    struct option_str path, authority;
+    struct option_wasi_http_types_scheme scheme;
+    struct wasi_http_fields *fields;
+    struct wasi_http_outgoing_body *body; /* NULL until asked for */
+};
+
 struct wasi_http_outgoing_body {
     struct host_node node;
     enum body_state state;
@@ -266,6 +297,8 @@ struct wasi_http_outgoing_body {
     char *bytes;      /* not sent yet */
     size_t size, capacity;
     struct wasi_http_fields *trailers;
+    bool of_request;
+    struct outgoing_call *call; /* of a request on its way */
 };
 extern const struct output_kind output_body;
 /* The number in a content-length field; false when there is none. */

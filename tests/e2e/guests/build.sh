@@ -5,7 +5,9 @@ cd "$(dirname "$0")"
 for name in trap leak echo; do
     GUEST_CFLAGS="-mreference-types -Wno-infinite-recursion" ../../../scripts/guest-c.sh $name.wasm guest.wit guest $name.c
 done
-../../../scripts/guest-c.sh sockets.wasm sockets.wit sockets sockets.c
+for name in sockets client; do
+    ../../../scripts/guest-c.sh $name.wasm $name.wit $name $name.c
+done
 clang-19 --target=wasm32-wasi -O2 -Wall -Wno-unused-parameter -c process.c -o process.o
 clang-19 --target=wasm32-wasi process.o -o process.wasm # linking without -O keeps wasm-opt out, which drops the functions' names
 wasm-tools strip --delete '^\.debug' process.wasm -o process.wasm

@@ -463,7 +463,7 @@ def secure(context, serve):
         with contextlib.suppress(ssl.SSLError):
             with context.wrap_socket(connection, server_side=True) as wrapped:
                 serve(wrapped)
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError):
                     wrapped.unwrap()
     return run_it
 

@@ -1,6 +1,6 @@
-/* A command component (wasi:cli/command) as a process: what `mayfly run` does for WASI 0.2 where wasi/preview1.h does it
- * for modules. The guest runs as a task over a loop: what it waits for, the loop waits for, and so a deadline ends it
- * there too. */
+/* A command component (wasi:cli/command) as a process: what `mayfly run` does for WASI 0.2 where wasi/preview1.h does
+ * it for modules. The guest runs as a task over a loop: what it waits for, the loop waits for, and so a deadline ends
+ * it there too. */
 #ifndef MAYFLY_CLI_COMMAND_H
 #define MAYFLY_CLI_COMMAND_H
 

@@ -8,10 +8,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define READ_MAX ((uint64_t)1 << 20)      /* bytes of one read */
-#define READ_PART ((size_t)256 << 10)     /* between two looks at the guest's deadline */
-#define STREAM_ROOM ((size_t)64 << 10)    /* of a write that check-write permits */
-#define APPEND UINT64_MAX                 /* an offset: the end of the file */
+#define READ_MAX ((uint64_t)1 << 20) /* bytes of one read */
+#define READ_PART ((size_t)256 << 10) /* between two looks at the guest's deadline */
+#define STREAM_ROOM ((size_t)64 << 10) /* of a write that check-write permits */
+#define APPEND UINT64_MAX /* an offset: the end of the file */
 
 /* Up to `size` bytes; fewer mean the end, or the guest's. An error counts only where nothing was read. */
 static ssize_t read_at(struct host *h, int fd, uint8_t *bytes, size_t size, uint64_t offset)

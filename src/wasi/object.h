@@ -139,8 +139,8 @@ struct wasi_io_error *error_of_system(struct host *h, int code);
 struct input_kind {
     /* Up to `size` bytes as a view that lasts until the next call; an empty view means nothing yet, a failed
      * read sets *ret_closed, and *ret_why when there is more to say. False: trap. */
-    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
-                 bool *ret_closed, struct wasi_io_error **ret_why);
+    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes, bool *ret_closed,
+                 struct wasi_io_error **ret_why);
     /* A read will not be empty. NULL: it never is, or blocks on its own. */
     bool (*ready)(struct host *h, struct wasi_io_input_stream *s);
     /* Optional. The handle is being dropped. */

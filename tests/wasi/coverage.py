@@ -6,6 +6,7 @@ A row names programs of the page's first table. A guest (.wasm) must import the 
 implementation by name. What runs a program must exist: a case of tests/e2e, or a test program of tests/ROOM.
 
     coverage.py         prints what is wrong; exit code 1 if anything is
+    coverage.py --fill  writes the rows anew, from what the programs of the first table call
 """
 import glob
 import os
@@ -121,7 +122,7 @@ def check():
         interface, name, tests = cells
         if not interface.startswith(f"{heading}/"):
             problems.append(f"{interface} {name} stands under {heading}")
-        order.append((interface, re.sub(r"^\[[\w-]+\]", "", name), name))
+        order.append(order_of((interface, name)))
         seen.add((interface, name))
         for program in filter(None, tests.split(", ")):
             if program not in programs.bytes:
@@ -139,7 +140,27 @@ def check():
     return problems, len(seen)
 
 
+def order_of(row):
+    return row[0], re.sub(r"^\[[\w-]+\]", "", row[1]), row[1]
+
+
+def fill():
+    text = read(PAGE).split("\n## wasi:")[0]
+    programs = Programs([cells for heading, cells in tables(text)])
+    package = None
+    for interface, name in sorted(implemented(), key=order_of):
+        if package != interface.split("/")[0]:
+            package = interface.split("/")[0]
+            text += f"\n## {package}\n\n| interface | function | tested by |\n|---|---|---|\n"
+        callers = [program for program in programs.bytes if programs.calls(program, interface, name)]
+        text += f"| {interface} | `{name}` | {', '.join(callers)} |\n"
+    with open(os.path.join(ROOT, PAGE), "w") as file:
+        file.write(text)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--fill"]:
+        fill()
     found, count = check()
     for problem in found:
         print(f"{PAGE}: {problem}")

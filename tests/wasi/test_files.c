@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#define ENOUGH ((size_t)1 << 17)
+
 static struct store store;
 static struct host_pool *pool;
 static struct host *h;
@@ -106,7 +108,11 @@ static void test_no_memory(void **state)
 {
     int before = open_count(), traps = 0;
     for (bool done = false; !done;) {
-        h->arena.end = h->arena.next + (size_t)traps * 16;
+        char *room = arena_alloc(&h->arena, ENOUGH);
+        assert_non_null(room);
+        h->arena.next = room;
+        h->arena.end = room + (size_t)traps * 64;
+        assert_true(h->arena.end <= room + ENOUGH);
         h->arena.max = h->arena.used;
         done = session();
         assert_int_equal(store.trap, done ? TRAP_NONE : TRAP_OUT_OF_MEMORY);

@@ -1,6 +1,7 @@
 /* mayfly run: a command as a process, a module of WASI 0.1 or a component of WASI 0.2, or one exported function of any
- * core module (--invoke). Nothing is granted that was not asked for (cli/given.h). Limits hold for all code of the guest: start functions, _initialize, what is called.
- * An exit code that the system has no room for is 255. Exit codes are in cli.h. */
+ * core module (--invoke). Nothing is granted that was not asked for (cli/given.h). Limits hold for all code of the
+ * guest: start functions, _initialize, what is called. An exit code that the system has no room for is 255. Exit codes
+ * are in cli.h. */
 #include "cli/cli.h"
 
 #include "base/arena.h"

@@ -1,7 +1,8 @@
 /* Open files: what is done with a descriptor that io/files.h gave, the same for every version of WASI.
  *
- * Offsets, lengths and sizes are guests' numbers, any of 64 bits: what the kernel cannot say is answered here. Functions
- * return 0 or the negated errno. Whether the guest may do it (its rights, the grant) the caller has asked before.
+ * Offsets, lengths and sizes are guests' numbers, any of 64 bits: what the kernel cannot say is answered here.
+ * Functions return 0 or the negated errno. Whether the guest may do it (its rights, the grant) the caller has asked
+ * before.
  */
 #ifndef MAYFLY_IO_FILE_H
 #define MAYFLY_IO_FILE_H

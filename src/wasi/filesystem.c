@@ -148,11 +148,8 @@ struct wasi_filesystem_types_descriptor_stat filesystem_stat(const struct stat *
 /* The same in every process, so that guests may keep it; of a digest, so that it does not tell what went in. */
 struct wasi_filesystem_types_metadata_hash_value filesystem_hash(const struct stat *status)
 {
-    const uint64_t inputs[] = {status->st_dev,
-                               status->st_ino,
-                               (uint64_t)status->st_size,
-                               (uint64_t)status->st_mtim.tv_sec,
-                               (uint64_t)status->st_mtim.tv_nsec};
+    const uint64_t inputs[] = {status->st_dev, status->st_ino, (uint64_t)status->st_size,
+                               (uint64_t)status->st_mtim.tv_sec, (uint64_t)status->st_mtim.tv_nsec};
     struct wasi_filesystem_types_metadata_hash_value value;
     uint8_t digest[32];
     sha256(inputs, sizeof inputs, digest);

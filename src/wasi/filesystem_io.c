@@ -8,10 +8,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define READ_MAX ((uint64_t)1 << 20)      /* bytes of one read */
-#define READ_PART ((size_t)256 << 10)     /* between two looks at the guest's deadline */
-#define STREAM_ROOM ((size_t)64 << 10)    /* of a write that check-write permits */
-#define APPEND UINT64_MAX                 /* an offset: the end of the file */
+#define READ_MAX ((uint64_t)1 << 20) /* bytes of one read */
+#define READ_PART ((size_t)256 << 10) /* between two looks at the guest's deadline */
+#define STREAM_ROOM ((size_t)64 << 10) /* of a write that check-write permits */
+#define APPEND UINT64_MAX /* an offset: the end of the file */
 
 /* Up to `size` bytes; fewer mean the end, or the guest's. An error counts only where nothing was read. */
 static ssize_t read_at(struct host *h, int fd, uint8_t *bytes, size_t size, uint64_t offset)
@@ -82,9 +82,9 @@ bool wasi_filesystem_types_descriptor_read(struct host *h, descriptor *self, uin
     if (code)
         return FILESYSTEM_ANSWER(ret, code);
     size_t size = read_size(length, offset);
-    uint8_t *bytes = arena_alloc(&h->scratch, size);
+    uint8_t *bytes = host_buffer(h, size);
     if (!bytes)
-        return host_no_memory(h);
+        return false;
     ssize_t n = read_at(h, self->at.fd, bytes, size, offset);
     if (n >= 0)
         ret->ok = (struct tuple_list_u8_bool){{bytes, (size_t)n}, (size_t)n < size || size < length};
@@ -106,10 +106,10 @@ bool wasi_filesystem_types_descriptor_write(struct host *h, descriptor *self, st
 static bool stream_read(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
                         bool *ret_closed, struct wasi_io_error **ret_why)
 {
-    size_t wanted = read_size(size, s->offset);
-    uint8_t *bytes = arena_alloc(&h->scratch, wanted);
+    size_t wanted = read_size(size < HOST_BUFFER_BYTES ? size : HOST_BUFFER_BYTES, s->offset);
+    uint8_t *bytes = host_buffer(h, wanted);
     if (!bytes)
-        return host_no_memory(h);
+        return false;
     ssize_t n = read_at(h, ((descriptor *)s->source)->at.fd, bytes, wanted, s->offset);
     if (n < 0)
         return *ret_closed = (*ret_why = error_of_system(h, (int)n)) != NULL;

@@ -45,9 +45,9 @@ static uint8_t flags_for(const descriptor *self, uint8_t flags, bool directory)
     return directory ? flags | (self->flags & FLAG(MUTATE_DIRECTORY)) : flags;
 }
 
-bool wasi_filesystem_types_descriptor_open_at(struct host *h, descriptor *self, uint8_t path_flags, struct str path,
-                                              uint8_t open, uint8_t flags,
-                                              struct result_wasi_filesystem_descriptor_wasi_filesystem_types_error_code *ret)
+bool wasi_filesystem_types_descriptor_open_at(
+    struct host *h, descriptor *self, uint8_t path_flags, struct str path, uint8_t open, uint8_t flags,
+    struct result_wasi_filesystem_descriptor_wasi_filesystem_types_error_code *ret)
 {
     char name[PATH_MAX];
     mode_t type = 0;

@@ -332,6 +332,19 @@ void host_block_give(struct host *h, struct host_block *block)
     h->blocks = block;
 }
 
+/* One buffer for usual sizes: from scratch memory each would be a chunk of its own, zeroed. The guest cannot call while
+ * what is in it is stored. */
+uint8_t *host_buffer(struct host *h, size_t size)
+{
+    bool usual = size <= HOST_BUFFER_BYTES;
+    uint8_t *bytes = usual ? h->buffer : arena_alloc(&h->scratch, size);
+    if (usual && !bytes)
+        bytes = h->buffer = arena_alloc(&h->arena, HOST_BUFFER_BYTES);
+    if (!bytes)
+        host_no_memory(h);
+    return bytes;
+}
+
 struct str host_copy(struct host *h, const void *bytes, size_t size)
 {
     char *copy = arena_copy(&h->arena, bytes, size);

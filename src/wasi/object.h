@@ -43,6 +43,7 @@ struct host_block {
 
 #define HOST_SIZE_CLASSES 4u /* objects of up to 64, 128, 192 and 256 bytes */
 #define HOST_FOREVER UINT64_MAX
+#define HOST_BUFFER_BYTES ((size_t)65536) /* of a read that is quick */
 
 enum response_state {
     RESPONSE_NONE,      /* the outparam is not set */
@@ -74,6 +75,7 @@ struct host {
     struct host_named *named; /* what this activity may reach because it looked it up: a ring */
     uint32_t named_count, named_next, socket_count, call_count;
     struct host_block *blocks; /* to be used again */
+    uint8_t *buffer;           /* host_buffer */
     struct host_standard {     /* a standard stream of a command that the guest may wait for */
         struct io_watch watch;
         struct host *host; /* NULL: the loop does not watch it */
@@ -129,6 +131,9 @@ struct io_resolver *host_resolver(struct host *h);
 /* A block, not zeroed; NULL after setting the trap. Given back it is used again. */
 struct host_block *host_block_take(struct host *h);
 void host_block_give(struct host *h, struct host_block *block);
+/* Room for the bytes that a call reads and returns, not zeroed: until the next call that asks for it. NULL after
+ * setting the trap. */
+uint8_t *host_buffer(struct host *h, size_t size);
 /* A copy that lives as long as the activity; ptr NULL after setting the trap. */
 struct str host_copy(struct host *h, const void *bytes, size_t size);
 

@@ -9,8 +9,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#define READ_BYTES ((size_t)65536)
-
 static const int numbers[] = {[HOST_STDOUT] = STDOUT_FILENO, [HOST_STDERR] = STDERR_FILENO};
 
 static void happened(struct io_watch *watch, unsigned events)
@@ -56,11 +54,11 @@ static bool input_ready(struct host *h, struct wasi_io_input_stream *s)
 static bool input_read(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
                        bool *ret_closed, struct wasi_io_error **ret_why)
 {
-    size_t most = size < READ_BYTES ? (size_t)size : READ_BYTES;
-    char *bytes = arena_alloc(&h->scratch, most);
+    size_t most = size < HOST_BUFFER_BYTES ? (size_t)size : HOST_BUFFER_BYTES;
+    uint8_t *bytes = host_buffer(h, most);
     ssize_t n;
     if (!bytes)
-        return host_no_memory(h);
+        return false;
     if (most == 0 || !input_ready(h, s))
         return true;
     do
@@ -69,7 +67,7 @@ static bool input_read(struct host *h, struct wasi_io_input_stream *s, uint64_t 
     *ret_closed = n <= 0;
     if (n < 0 && errno != EBADF) /* a stream that the caller closed has ended */
         *ret_why = error_of_system(h, -errno);
-    *ret_bytes = (struct str){bytes, n > 0 ? (size_t)n : 0};
+    *ret_bytes = (struct str){(char *)bytes, n > 0 ? (size_t)n : 0};
     return !h->store->trap;
 }
 

@@ -126,7 +126,7 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def case_tcp_states():
+def case_net_tcp_states():
     """Every function of wasi:sockets/tcp in every state, and every argument that is refused."""
     with Server(guest("sockets"), *ALL, "--allow-net", "[::]/0:*", "--allow-listen", "0.0.0.0/0:*",
                 "--allow-listen", "[::]/0:*") as server:
@@ -135,7 +135,7 @@ def case_tcp_states():
         fine(server, f"/tcp-refused/{free_port()}")
 
 
-def case_tcp_self():
+def case_net_tcp_self():
     """A guest that listens, connects to itself, accepts, sends, receives, shuts down; IPv4 and IPv6."""
     with Server(guest("sockets"), *ALL, "--allow-net", "[::1]:*", "--allow-listen", "[::1]:*") as server:
         for _ in range(3):
@@ -151,7 +151,7 @@ def has_v6():
     return False
 
 
-def case_tcp_echo():
+def case_net_tcp_echo():
     """Three megabytes to a peer and back, with back-pressure both ways; several requests at once."""
     def slow(connection):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -167,7 +167,7 @@ def case_tcp_echo():
         fine(server, f"/tcp-echo/{peer.port}")
 
 
-def case_tcp_drop():
+def case_net_tcp_drop():
     """What was written reaches a slow peer although the guest drops the connection; the end comes behind it."""
     received, done = [], threading.Event()
 
@@ -185,7 +185,7 @@ def case_tcp_drop():
     check(received == [20 * 65536], f"all bytes and the end arrive, not {received}, {peer.failures}")
 
 
-def case_tcp_peers():
+def case_net_tcp_peers():
     """A bound client, a peer that resets, one that never accepts, and sockets that a guest leaves open."""
     ended = threading.Event()
 
@@ -221,7 +221,7 @@ def case_tcp_peers():
         full.close()
 
 
-def case_unreachable():
+def case_net_unreachable():
     """A network that cannot be reached."""
     probe = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
     with probe:
@@ -233,7 +233,7 @@ def case_unreachable():
         fine(server, "/tcp-unreachable")
 
 
-def case_udp():
+def case_net_udp():
     """Every function of wasi:sockets/udp; two sockets of a guest, a peer, and a stranger that is not heard."""
     with Server(guest("sockets"), *ALL, "--allow-net", "[::1]:*", "--allow-listen", "[::1]:*") as server:
         fine(server, "/udp-states")
@@ -258,7 +258,7 @@ def case_udp():
         thread.join()
 
 
-def case_denied():
+def case_net_denied():
     """Nothing is granted, or one port only: access-denied, and a line in the log, once, that says what would help."""
     with Server(guest("sockets")) as server, Peer(echo) as peer, Peer(echo) as other:
         for _ in range(3):
@@ -282,7 +282,7 @@ def lookup(server, name, *rest):
     return answer[2].decode().split("\n")[:-1]
 
 
-def case_lookup():
+def case_net_lookup():
     """Names: found, missing, never answered, not granted, private; numeric ones; what follows from them."""
     table = {"public.test": ["203.0.113.7", "2001:db9::7"], "private.test": ["10.9.9.9"],
              "mixed.test": ["10.1.2.3", "203.0.113.9"], "a.sub.test": ["203.0.113.11"], "empty.test": [],
@@ -327,7 +327,7 @@ def case_lookup():
         check(lookup(server, "127.0.0.1", 443)[-1] == "connect: error 1", "nor a private address")
 
 
-def case_traps():
+def case_net_traps():
     """What the interfaces forbid traps: the request gets a 500, its sockets are closed, and the server goes on."""
     closed = threading.Semaphore(0)
 
@@ -347,7 +347,7 @@ def case_traps():
         fine(server, "/tcp-states")
 
 
-def case_gone():
+def case_net_gone():
     """The client goes away while the guest waits for the network, and then the server: the connection ends with it."""
     begun, ended = threading.Event(), threading.Event()
 
@@ -380,7 +380,7 @@ def said(process, output, code=0):
     return errors
 
 
-def case_rust():
+def case_net_rust():
     """std::net of Rust: a TCP client and server, UDP, names; and what it says when nothing is granted."""
     with Peer(echo) as peer:
         said(rust("tcp", f"127.0.0.1:{peer.port}"),
@@ -414,7 +414,7 @@ def case_rust():
         said(rust("name", "rust.test:80", options=dns), "error PermissionDenied\n", 1)
 
 
-def case_timeout():
+def case_net_timeout():
     """A command that waits for the network ends at its deadline."""
     with Peer(lambda connection: time.sleep(5)) as peer:
         before = time.monotonic()
@@ -423,7 +423,7 @@ def case_timeout():
         check(process.returncode == 134 and time.monotonic() - before < 4, f"the deadline: {process.returncode} {errors!r}")
 
 
-def case_usage():
+def case_net_usage():
     """Grants that are none, and name servers that are none: exit code 2 and the form."""
     for option, value, form in (("--allow-net", "example.com", "HOST:PORT"), ("--allow-net", "a b:80", "HOST:PORT"),
                                 ("--allow-net", "::1:80", "HOST:PORT"), ("--allow-net", "10.0.0.0/33:80", "HOST:PORT"),

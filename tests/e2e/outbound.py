@@ -118,14 +118,14 @@ def same(report, wanted, what=""):
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Peer: yes\r\n\r\nhello"
 
 
-def case_types():
+def case_http_types():
     """Every function of wasi:http/types, with what each refuses."""
     with Server(guest("client")) as server:
         answer = ask(server.port, "/types", method="POST", body=b"hello")
         expect(answer, 200, b"ok\n")
 
 
-def case_requests():
+def case_http_requests():
     """What goes out: method, target, host, fields, body with a length, in chunks, with trailers; before or after it is
     handed over."""
     seen = []
@@ -155,7 +155,7 @@ def case_requests():
                 same(got.trailers, ["x-trailer: sent"] if "trailers" in how else [], str(how))
 
 
-def case_responses():
+def case_http_responses():
     """What comes in: lengths, chunks, up to the end; informational ones, HEAD, 204 and 304; trailers."""
     many = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(p), p) for p in (b"first ", b"second", b" third"))
     cases = {
@@ -199,7 +199,7 @@ def by_bytes(reply):
     return serve
 
 
-def case_hostile():
+def case_http_hostile():
     """Peers that speak something else, or stop: an error of the interface each, and the server goes on."""
     ok = b"HTTP/1.1 200 OK\r\n"
     chunked = ok + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -256,7 +256,7 @@ def case_hostile():
             check("body 5" in fetch(server, f"http://127.0.0.1:{peer.port}/"), "the server goes on")
 
 
-def case_connections():
+def case_http_connections():
     """Nobody listens, names that lead nowhere, what is not granted, addresses that are private, requests that are none."""
     table = {"gone.test": [], "private.test": ["10.1.2.3"], "local.test": ["127.0.0.1"], "public.test": ["203.0.113.1"],
              "two.test": ["10.1.2.3", "127.0.0.1"], "silent.test": None}
@@ -293,7 +293,7 @@ def case_connections():
             same(fetch(server, f"http://127.0.0.1:{peer.port}/"), ["handle HTTP-request-denied"], "nothing is granted")
 
 
-def case_timeouts():
+def case_http_timeouts():
     """Connecting, the first byte and what follows: each has its time, and ends with its error."""
     def late(connection):
         Request(connection)
@@ -331,7 +331,7 @@ def case_timeouts():
             check("read connection-read-timeout" in report and "body 5" in report, f"{report}")
 
 
-def case_bodies():
+def case_http_bodies():
     """Large bodies both ways with back-pressure; lengths that are not kept; bodies that are given up."""
     size = 5000000
     ended = threading.Event()
@@ -378,7 +378,7 @@ def case_bodies():
             check("status 413" in report and "no!" in report, f"an early answer: {report}")
 
 
-def case_relay():
+def case_http_relay():
     """Bodies in both directions as they come, and two requests at once."""
     def upper(connection):
         request = Request(connection)
@@ -397,7 +397,7 @@ def case_relay():
         check(answer[2].count(b"hello") == 2, f"two answers: {answer[2]}")
 
 
-def case_gone():
+def case_http_gone():
     """A client that goes away, and a server that ends, while a request is on its way."""
     begun, ended = threading.Semaphore(0), threading.Event()
 
@@ -417,7 +417,7 @@ def case_gone():
         check(ended.wait(10), "the connection ends with the server")
 
 
-def case_traps():
+def case_http_traps():
     """What the interfaces forbid traps, and leaves nothing behind."""
     with Server(guest("client"), *LOCAL) as server, Peer(answers(HELLO)) as peer:
         url = f"url=http://127.0.0.1:{peer.port}/"
@@ -468,7 +468,7 @@ def secure(context, serve):
     return run_it
 
 
-def case_tls():
+def case_http_tls():
     """TLS: certificates are checked, names and addresses too; what is sent and received is whole; ends are told."""
     run.needs("openssl", "version")
     names = []

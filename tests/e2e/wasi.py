@@ -112,6 +112,16 @@ def case_wasi_files_limits():
         check(done.returncode == 1 and os.path.getsize(f"{top}/out") == 1 << 20, "all that the limit leaves room for")
 
 
+def case_wasi_std():
+    """Rust's std::fs (guests/fs.rs): WASI 0.1 inside, made a component by the adapter that its toolchain brings."""
+    with place() as top:
+        os.mkdir(f"{top}/rw/work")
+        done = subprocess.run([*command(top), guest("fs"), "rw/work", "ro"], input=b"line\n" * 7, capture_output=True,
+                              timeout=run.START_SECONDS)
+        check(done.returncode == 0 and done.stdout == b"7 lines of input\n", f"{done.stdout} {done.stderr[-600:]}")
+        check(os.listdir(f"{top}/rw/work") == [], "it removed what it made")
+
+
 def case_wasi_cli():
     """Arguments, variables, streams, terminals, clocks, randomness."""
     with place() as top:

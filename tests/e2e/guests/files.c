@@ -551,8 +551,9 @@ static bool deed_paths(void)
 /* Nothing leads out of what was granted. */
 static bool deed_refused(void)
 {
-    static const char *const ways[] = {"..",          "../x",     "sub/../../x",  "/etc/passwd", "/",
-                                       "absolute",    "absolute/passwd", "above", "above/x",     "sub/out/x"};
+    static const char *const ways[] = {"..",      "../x",     "sub/../../x",     "/etc/passwd",
+                                       "/",       "absolute", "absolute/passwd", "above",
+                                       "above/x", "sub/out/x"};
     wasi_filesystem_types_descriptor_stat_t stat;
     wasi_filesystem_types_metadata_hash_value_t hash;
     new_time now = {.tag = WASI_FILESYSTEM_TYPES_NEW_TIMESTAMP_NOW};

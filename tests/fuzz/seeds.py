@@ -6,6 +6,7 @@ body        function bodies of the same modules, of at most 300 bytes, and one o
 component   the fixtures of tests/component
 host        calls with small arguments, from a fixed generator, and sessions with files, written below
 http_parse  requests, written below
+http_response  responses, written below
 image       lists of edits (fuzz_image.c), from a fixed generator
 levels      bytes from a fixed generator
 """
@@ -83,6 +84,17 @@ def read(path):
     with open(path, "rb") as file:
         return file.read()
 
+RESPONSES = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Peer: yes\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nup to the end",
+    b"HTTP/1.1 204 No Content\r\nEmpty:\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+)
+
 
 def tree(*patterns):
     return [path for pattern in patterns for path in sorted(glob.glob(os.path.join(ROOT, pattern), recursive=True))]
@@ -135,6 +147,9 @@ def seeds():
         yield "component", read(path)
     for i, request in enumerate(REQUESTS):
         yield "http_parse", bytes([i * 31 & 255]) + request
+    for i, response in enumerate(RESPONSES):
+        yield "http_response", bytes([i * 31 & 255]) + response
+        yield "http_response", bytes([i * 31 + 1 & 255]) + response
     for i in range(24):
         where = noise(i, 96)
         edits = b"".join(struct.pack("<BHBQ", where[k], where[k + 1], where[k + 2], where[k + 3])

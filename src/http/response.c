@@ -129,6 +129,7 @@ static bool write_field(struct http_out *out, const struct http_field *field, bo
     if (http_is_hop_field(name) || str_eq(name, STR("content-length")))
         return true;
     *ret_date |= str_eq(name, STR("date"));
+    memcpy(out->data + out->size, field->name.ptr, length); /* as it was given */
     out->size += length;
     return append_str(out, STR(": ")) && append_str(out, field->value) && append_str(out, STR("\r\n"));
 }
@@ -176,7 +177,7 @@ bool http_head_write(struct http_out *out, const struct http_head *head, const s
 
 static bool write_request(struct http_out *out, const struct http_request_head *head)
 {
-    bool ignored;
+    bool ignored = false;
     if (!append_str(out, head->method) || !append_str(out, STR(" ")) || !append_str(out, head->target) ||
         !append_str(out, STR(" HTTP/1.1\r\nhost: ")) || !append_str(out, head->authority) ||
         !append_str(out, STR("\r\n")))

@@ -52,7 +52,7 @@ class Request:
     def __init__(self, connection):
         self.connection = connection
         self.line, self.fields, self.rest = read_head(connection)
-        self.headers = dict(self.fields)
+        self.headers = {name.lower(): value for name, value in self.fields}
         self.trailers = []
         self.body = self.read_body()
 
@@ -137,7 +137,7 @@ def case_http_requests():
             same(report, ["status 200", "content-length: 5", "x-peer: yes", "body 5", "hello"], str(more))
             return seen.pop()
         got = request()
-        same([got.line, got.fields], ["GET /a/b?c=d HTTP/1.1", [("host", f"127.0.0.1:{peer.port}"), ("x-guest", "here"),
+        same([got.line, got.fields], ["GET /a/b?c=d HTTP/1.1", [("host", f"127.0.0.1:{peer.port}"), ("X-Guest", "here"),
                                                                 ("connection", "close")]], "a plain request")
         same(request(path="").line, "GET / HTTP/1.1", "no path")
         same(request(path="?q").line, "GET /?q HTTP/1.1", "a query only")
@@ -152,7 +152,7 @@ def case_http_requests():
                 check(got.body == pattern(size), f"the body of {size} bytes, {how}: {len(got.body or b'')}")
                 wanted = "length" in how or ("early" in how and "trailers" not in how)
                 check(("content-length" in got.headers) == wanted, f"{how}: {got.headers}")
-                same(got.trailers, ["x-trailer: sent"] if "trailers" in how else [], str(how))
+                same(got.trailers, ["X-Trailer: sent"] if "trailers" in how else [], str(how))
 
 
 def case_http_responses():

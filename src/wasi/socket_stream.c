@@ -133,7 +133,7 @@ static void tcp_drop_output(struct host *h, struct wasi_io_output_stream *s)
             return;
 }
 
-static const struct output_kind tcp_output = {tcp_room, tcp_write, tcp_drop_output};
+static const struct output_kind tcp_output = {tcp_room, tcp_write, tcp_drop_output, false};
 
 /* ---- both ---- */
 

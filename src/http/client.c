@@ -363,7 +363,9 @@ static struct outbound_call *begin(void *arg, const struct outbound_request *req
     struct http_call *call = new_call(client, request);
     if (!call)
         return NULL;
-    if (client->count > HTTP_CALLS_MAX) {
+    if (request->refused) {
+        call_fail(call, CODE(HTTP_REQUEST_DENIED));
+    } else if (client->count > HTTP_CALLS_MAX) {
         call_fail(call, CODE(CONNECTION_LIMIT_REACHED));
     } else if (!write_head(call, request)) {
         call_fail(call, CODE(INTERNAL_ERROR));

@@ -366,16 +366,17 @@ static int take_body(const request_t *request, struct outbound_request *out)
     return -1;
 }
 
-static int check_grant(struct host *h, const struct outbound_request *out)
+/* A request that is not granted fails as others do, with its response: guests are used to that. */
+static void check_grant(struct host *h, struct outbound_request *out)
 {
     char what[AUTHORITY_MAX + 64], option[AUTHORITY_MAX + 64];
     const char *scheme = out->secure ? "https" : "http";
     if (grants_origin(h->config->grants, out->secure, out->host, out->port))
-        return -1;
+        return;
     snprintf(what, sizeof what, "a request to %s://%.*s", scheme, STR_ARG(out->authority));
     snprintf(option, sizeof option, "--allow-outbound %s://%.*s", scheme, STR_ARG(out->authority));
     host_denied(h, what, option);
-    return CODE(HTTP_REQUEST_DENIED);
+    out->refused = true;
 }
 
 static uint64_t us_of(const struct option_u64 *ns)
@@ -421,7 +422,7 @@ static bool begin_call(struct host *h, const request_t *request, struct outbound
     outgoing->closer.close = close_call;
     out->fields = request->fields->items;
     out->field_count = request->fields->count;
-    out->resolver = ip_parse(out->host, &address) ? NULL : host_resolver(h);
+    out->resolver = out->refused || ip_parse(out->host, &address) ? NULL : host_resolver(h);
     out->permits = permits;
     out->changed = changed;
     out->owner = outgoing;
@@ -452,7 +453,7 @@ bool wasi_http_outgoing_handler_handle(struct host *h, request_t *request,
     if (error < 0)
         error = take_body(request, &out);
     if (error < 0)
-        error = check_grant(h, &out);
+        check_grant(h, &out);
     if (error < 0 && !face_of(h))
         error = CODE(CONFIGURATION_ERROR);
     if (error < 0 && h->call_count == CALLS_MAX)

@@ -204,6 +204,13 @@ static size_t call_room(struct host *h, const body_t *body)
 static bool write_call(struct host *h, body_t *body, struct str bytes, struct wasi_io_error **ret_why)
 {
     struct outbound_call *call = body->call->call;
+    /* A request that fails early fails while its body would still be in a buffer: guests look for the reason where the
+     * response comes, and some end when the first write fails. */
+    if (call && call->state == OUTBOUND_FAILED && bytes.len <= HOST_STREAM_BYTES &&
+        body->written <= HOST_STREAM_BYTES - bytes.len) {
+        body->written += bytes.len;
+        return true;
+    }
     if (!call || !h->pool->services.outbound->write(call, bytes)) {
         if (call && call->state == OUTBOUND_FAILED && (*ret_why = new_error(h, STR("the request failed")))) {
             (*ret_why)->has_code = true;

@@ -270,10 +270,10 @@ def case_http_connections():
                     ("http://gone.test/", "error DNS-error NXDOMAIN", {}),
                     ("http://silent.test/", "error DNS-timeout", {"connect": 200}),
                     ("http://private.test/", "error destination-IP-prohibited", {}),
-                    ("https://local.test/", "handle HTTP-request-denied", {}),
-                    ("http://other.example/", "handle HTTP-request-denied", {}),
-                    ("https://127.0.0.1/", "handle HTTP-request-denied", {}),
-                    ("http://127.0.0.2/", "handle HTTP-request-denied", {}),
+                    ("https://local.test/", "error HTTP-request-denied", {}),
+                    ("http://other.example/", "error HTTP-request-denied", {}),
+                    ("https://127.0.0.1/", "error HTTP-request-denied", {}),
+                    ("http://127.0.0.2/", "error HTTP-request-denied", {}),
                     ("http://127.0.0.1:0/", "handle HTTP-request-URI-invalid", {}),
                     ("ftp://local.test/", "handle HTTP-request-URI-invalid", {}),
                     ("http://local.test/", "handle HTTP-request-URI-invalid", {"noauthority": 1}),
@@ -290,7 +290,7 @@ def case_http_connections():
                          "denied: a request to http://other.example; to permit it: --allow-outbound http://other.example"):
                 check(log.count(line) == 1, f"{line!r} in {log}")
         with Server(guest("client")) as server:
-            same(fetch(server, f"http://127.0.0.1:{peer.port}/"), ["handle HTTP-request-denied"], "nothing is granted")
+            same(fetch(server, f"http://127.0.0.1:{peer.port}/"), ["error HTTP-request-denied"], "nothing is granted")
 
 
 def case_http_timeouts():

@@ -5,6 +5,7 @@
 #include "wasi/socket.h"
 
 #include "base/alloc.h"
+#include "io/idna.h"
 
 #include <stdio.h>
 
@@ -137,12 +138,21 @@ static socket_error start(struct host *h, lookup_stream *stream, struct str name
     return SOCKET_OK;
 }
 
+static socket_error to_ascii(struct str name, char ret_ascii[IO_NAME_MAX + 2])
+{
+    static const socket_error codes[] = {[IO_IDNA_DONE] = SOCKET_OK,
+                                         [IO_IDNA_NO_NAME] = SOCKET_ERROR(INVALID_ARGUMENT),
+                                         [IO_IDNA_MISSING] = SOCKET_ERROR(NOT_SUPPORTED)};
+    return codes[io_idna(name, ret_ascii)];
+}
+
 bool wasi_sockets_ip_name_lookup_resolve_addresses(
     struct host *h, struct wasi_sockets_network *network, struct str name,
     struct result_wasi_sockets_resolve_address_stream_wasi_sockets_network_error_code *ret)
 {
     lookup_stream *stream = HOST_NEW(h, lookup_stream, NULL);
     socket_error error = SOCKET_OK;
+    char ascii[IO_NAME_MAX + 2];
     if (!stream)
         return false;
     stream->host = h;
@@ -150,10 +160,8 @@ bool wasi_sockets_ip_name_lookup_resolve_addresses(
     if (ip_parse(name, &stream->only)) {
         stream->count = 1;
         error = ip_is_mapped(&stream->only) ? SOCKET_ERROR(INVALID_ARGUMENT) : SOCKET_OK;
-    } else if (name.len > IO_NAME_MAX + 1) {
-        error = SOCKET_ERROR(INVALID_ARGUMENT);
-    } else {
-        stream->name = host_copy(h, name.ptr, name.len);
+    } else if ((error = to_ascii(name, ascii)) == SOCKET_OK) {
+        stream->name = host_copy(h, ascii, strlen(ascii));
         if (!stream->name.ptr)
             return false;
         error = start(h, stream, stream->name);

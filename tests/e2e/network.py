@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 import run
 from run import Client, Failure, Server, Skipped, ask, check, expect, guest
@@ -277,7 +278,7 @@ def case_net_denied():
 
 
 def lookup(server, name, *rest):
-    answer = ask(server.port, "/".join(["/lookup", name, *map(str, rest)]))
+    answer = ask(server.port, "/".join(["/lookup", urllib.parse.quote(name), *map(str, rest)]))
     expect(answer, 200)
     return answer[2].decode().split("\n")[:-1]
 
@@ -286,7 +287,7 @@ def case_net_lookup():
     """Names: found, missing, never answered, not granted, private; numeric ones; what follows from them."""
     table = {"public.test": ["203.0.113.7", "2001:db9::7"], "private.test": ["10.9.9.9"],
              "mixed.test": ["10.1.2.3", "203.0.113.9"], "a.sub.test": ["203.0.113.11"], "empty.test": [],
-             "mapped.test": ["::ffff:127.0.0.1"], "other.test": ["203.0.113.7"], "silent.test": None}
+             "mapped.test": ["::ffff:127.0.0.1"], "other.test": ["203.0.113.7"], "silent.test": None, "xn--mnchen-3ya.sub.test": ["203.0.113.12"]}
     grants = [word for name in ("public.test:443", "private.test:*", "mixed.test:*", "*.sub.test:80", "empty.test:1",
                                 "mapped.test:*", "missing.test:*", "silent.test:*", "localhost:*")
               for word in ("--allow-net", name)]
@@ -295,6 +296,10 @@ def case_net_lookup():
         check(sorted(found) == ["2001:db9:0:0:0:0:0:7", "203.0.113.7"], f"both addresses, not {found}")
         check(lookup(server, "PUBLIC.test.")[:1] != ["error 1"], "names compare without case, and the root's dot is one")
         check(lookup(server, "a.sub.test") == ["203.0.113.11"], "a name below a granted one")
+        check(lookup(server, "München.sub.test") == ["203.0.113.12"], "a name in Unicode")
+        check(lookup(server, "münchen.other") == ["error 1"], "is granted by what it is in ASCII")
+        for name in ("\u00fc" * 64 + ".sub.test", "a\u00fc..sub.test"):
+            check(lookup(server, name) == ["error 3"], f"{name} is no name: {lookup(server, name)}")
         for name in ("b.sub.other", "sub.test", "other.test", "xsub.test"):
             check(lookup(server, name) == ["error 1"], f"{name} is denied")
             check(name not in names.asked, f"nobody is asked for {name}")

@@ -22,7 +22,7 @@ typedef wasi_io_streams_borrow_output_stream_t out_ref;
 #define SECOND 1000000000ull
 
 static unsigned numbers[4]; /* of the path */
-static char word[128];      /* the path's text behind the case */
+static char word[512];      /* the path's text behind the case */
 static code error;
 static wasi_sockets_network_borrow_network_t network;
 
@@ -938,6 +938,22 @@ static const struct {
     {"/many", many},
 };
 
+/* With %XX as in URIs. */
+static void take_word(const char *part)
+{
+    size_t at = 0;
+    for (; *part && at < sizeof word - 1; part++, at++) {
+        char digits[3] = {0};
+        word[at] = *part;
+        if (*part != '%' || strlen(part) < 3)
+            continue;
+        memcpy(digits, part + 1, 2);
+        word[at] = (char)strtoul(digits, NULL, 16);
+        part += 2;
+    }
+    word[at] = '\0';
+}
+
 /* "/case/word/1/2": numbers are what is all digits, the rest is the word. */
 static void parse_rest(char *rest)
 {
@@ -946,13 +962,13 @@ static void parse_rest(char *rest)
         if (strspn(part, "0123456789") == strlen(part) && count < 4)
             numbers[count++] = (unsigned)atoi(part);
         else
-            strncpy(word, part, sizeof word - 1);
+            take_word(part);
 }
 
 void exports_wasi_http_incoming_handler_handle(request_t request, outparam_t out)
 {
     guest_string_t path = request_path(request);
-    char text[256] = {0};
+    static char text[2048];
     memcpy(text, path.ptr, path.len < sizeof text ? path.len : sizeof text - 1);
     char *rest = strchr(text + 1, '/');
     wasi_sockets_network_own_network_t own = wasi_sockets_instance_network_instance_network();

@@ -105,13 +105,14 @@ def noise(seed, size):
     return b"".join(blocks)[:size]
 
 
-def host_calls(*calls):
+def host_calls(*calls, more=b""):
     """An input of fuzz_host: (name, arguments...) each, in front of a memory that begins with two names and a text."""
     table = open(os.path.join(ROOT, "src/wasi/gen/interfaces.c")).read()
     functions = re.findall(r'^ +\{"(wasi:[\w/-]+)", "[\d.]+", "([^"]+)"', table, re.M)
     names = [function.rsplit("]", 1)[-1] for _, function in functions]
+    names = [interface + "." + name if name == "handle" else name for (interface, _), name in zip(functions, names)]
     rows = b"".join(bytes([names.index(name), *arguments, *([0] * (10 - len(arguments)))]) for name, *arguments in calls)
-    return bytes([len(calls)]) + rows + b"a\0\0\0b\0\0\0a/../b\0\0some text"
+    return bytes([len(calls)]) + rows + b"a\0\0\0b\0\0\0a/../b\0\0some text" + more
 
 
 # Handles 1 and 2 are the request's; the granted directories become 3 and 4, what is opened first becomes 5.
@@ -132,11 +133,34 @@ FILES = [
      ("descriptor.is-same-object", 3, 4), ("descriptor.set-times", 3, 2, 9, 9, 1, 0, 0, 96), ("descriptor.sync", 3, 96),
      ("descriptor.get-flags", 4, 96), ("descriptor.append-via-stream", 4, 96)],
 ]
+# Handle 3 is the network, 4 a socket; a socket address is a case, a port and four bytes.
+NETWORK = ("instance-network",)
+TCP, UDP = ("create-tcp-socket", 0, 96), ("create-udp-socket", 0, 96)
+SOCKETS = [
+    [NETWORK, TCP, ("tcp-socket.start-bind", 4, 3, 0, 0, 127, 0, 0, 1), ("tcp-socket.finish-bind", 4, 96),
+     ("tcp-socket.start-listen", 4, 96), ("tcp-socket.finish-listen", 4, 96), ("tcp-socket.accept", 4, 96),
+     ("tcp-socket.local-address", 4, 96), ("tcp-socket.subscribe", 4), ("pollable.ready", 5)],
+    [NETWORK, TCP, ("tcp-socket.set-send-buffer-size", 4, 0xf5, 96), ("tcp-socket.start-connect", 4, 3, 0, 1, 127, 0, 0, 1),
+     ("tcp-socket.finish-connect", 4, 96), ("tcp-socket.shutdown", 4, 2, 96), ("tcp-socket.remote-address", 4, 96)],
+    [NETWORK, UDP, ("udp-socket.start-bind", 4, 3, 0, 0, 127, 0, 0, 1), ("udp-socket.finish-bind", 4, 96),
+     ("udp-socket.stream", 4, 1, 0, 1, 127, 0, 0, 1), ("outgoing-datagram-stream.check-send", 6, 96),
+     ("outgoing-datagram-stream.send", 6, 0, 1, 96), ("incoming-datagram-stream.receive", 5, 3, 96),
+     ("incoming-datagram-stream.subscribe", 5), ("pollable.ready", 7)],
+    [NETWORK, ("resolve-addresses", 3, 0, 1, 96), ("resolve-addresses", 3, 16, 4, 96),
+     ("resolve-address-stream.resolve-next-address", 4, 96)],
+    [("fields",), ("outgoing-request", 3), ("outgoing-request.set-authority", 4, 1, 25, 11), ("outgoing-request.body", 4, 96),
+     ("outgoing-request.set-scheme", 4, 1, 0), ("outgoing-body.write", 5, 96), ("wasi:http/outgoing-handler.handle", 4, 0, 0, 96),
+     ("output-stream.check-write", 6, 96), ("output-stream.write", 6, 16, 9, 96), ("future-incoming-response.get", 7, 96),
+     ("future-incoming-response.subscribe", 7)],
+    [("request-options",), ("request-options.set-connect-timeout", 3, 1, 9), ("request-options.connect-timeout", 3, 96),
+     ("request-options.between-bytes-timeout", 3, 96)],
+]
 
 
 def seeds():
     """(target, contents)"""
     yield from (("host", host_calls(*calls)) for calls in FILES)
+    yield from (("host", host_calls(*calls, more=b"127.0.0.1:1")) for calls in SOCKETS)
     for path in tree("tests/*/fixtures/*.wasm", "tests/wast/**/*.wasm", "tests/e2e/guests/*.wasm",
                      "examples/*/*.wasm"):
         yield from (("decode", module) for module in modules(read(path)) if len(module) < MODULE_MAX)

@@ -430,6 +430,24 @@ def case_http_traps():
         check("body 5" in fetch(server, f"http://127.0.0.1:{peer.port}/"), "the server goes on")
 
 
+def case_http_command():
+    """A command sends requests, too: several at once, one of them in vain, one that is not granted."""
+    def late(connection):
+        Request(connection)
+        time.sleep(0.3)
+        connection.sendall(HELLO)
+    with Peer(late) as peer:
+        words = [f"127.0.0.1:{peer.port}", f"127.0.0.1:{free_port()}", "10.0.0.1", "no host", f"localhost:{peer.port}"]
+        before = time.monotonic()
+        done = subprocess.run([*run.command("run"), *LOCAL, guest("request"), *words], capture_output=True, text=True,
+                              timeout=120)
+        took = time.monotonic() - before
+        lines = [CODES[int(line[6:])] if line.startswith("error ") else line for line in done.stdout.split("\n")]
+        same(lines, ["200 hello", "connection-refused", "HTTP-request-denied", "no request", "200 hello", ""])
+        check(done.returncode == 0 and "--allow-outbound http://10.0.0.1" in done.stderr, f"{done}")
+        check(took < 20, f"at once, not one after the other: {took} s")
+
+
 class Authority:
     """A throw-away certificate authority, and certificates of it."""
 

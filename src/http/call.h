@@ -11,6 +11,7 @@ struct http_client {
     struct io_loop *loop;
     struct tls_context *tls; /* made with the first connection that needs it */
     uint32_t count;          /* of calls that have a connection or want one */
+    uint32_t max;            /* HTTP_CALLS_MAX, or a quarter of the descriptors that this process may have */
 };
 
 enum call_phase {

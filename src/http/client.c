@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define CODE(name) WASI_HTTP_TYPES_ERROR_CODE_##name
@@ -15,12 +16,16 @@
 struct http_client *http_client_new(struct io_loop *loop, struct err *err)
 {
     struct http_client *client = mem_alloc(1, sizeof *client);
+    struct rlimit limit;
     if (!client) {
         err_memory(err);
         return NULL;
     }
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write(2) */
     client->loop = loop;
+    client->max = HTTP_CALLS_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 4 < client->max)
+        client->max = (uint32_t)(limit.rlim_cur / 4);
     return client;
 }
 
@@ -365,7 +370,7 @@ static struct outbound_call *begin(void *arg, const struct outbound_request *req
         return NULL;
     if (request->refused) {
         call_fail(call, CODE(HTTP_REQUEST_DENIED));
-    } else if (client->count > HTTP_CALLS_MAX) {
+    } else if (client->count > client->max) {
         call_fail(call, CODE(CONNECTION_LIMIT_REACHED));
     } else if (!write_head(call, request)) {
         call_fail(call, CODE(INTERNAL_ERROR));

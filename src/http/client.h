@@ -12,7 +12,8 @@
 #include "io/loop.h"
 #include "wasi/outbound.h"
 
-#define HTTP_CALLS_MAX 4096u              /* under way at once; beyond: connection-limit-reached */
+#define HTTP_CALLS_MAX                                                                                                 \
+    4096u /* under way at once, or fewer where descriptors are few; beyond: connection-limit-reached */
 #define HTTP_RESPONSE_HEAD ((size_t)32768) /* bytes of a response's head, and of its trailers */
 #define HTTP_INFORMATIONAL_MAX 16u        /* 1xx responses before the final one */
 #define HTTP_CALL_ROOM ((size_t)65536)    /* bytes that wait in one direction before that direction stops */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define POOL_KEEP 64u
@@ -30,6 +31,13 @@ uint64_t host_now_ns(void)
 
 /* ---- the pool ---- */
 
+static uint32_t half_of_descriptors(void)
+{
+    struct rlimit limit;
+    bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < UINT32_MAX;
+    return known ? (uint32_t)(limit.rlim_cur / 2) : UINT32_MAX;
+}
+
 struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime *runtime, struct err *err)
 {
     struct host_pool *pool = mem_alloc(1, sizeof *pool);
@@ -41,6 +49,7 @@ struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime 
     if (runtime)
         pool->runtime = *runtime;
     pool->clock_base_ns = host_now_ns();
+    pool->socket_max = half_of_descriptors();
     return pool;
 }
 

@@ -191,9 +191,11 @@ bool wasi_http_types_outgoing_request_headers(struct host *h, request_t *self, s
     return *ret != NULL;
 }
 
+static void drop_request(struct host *h, request_t *request);
+
 void wasi_http_outgoing_request_drop(struct host *h, request_t *self)
 {
-    host_drop_node(h, &self->node, "outgoing-request");
+    drop_request(h, self);
 }
 
 /* ---- request-options ---- */
@@ -439,33 +441,50 @@ static bool begin_call(struct host *h, const request_t *request, struct outbound
     return true;
 }
 
+/* What is to be sent and where, or the code of why not. */
+static int prepare(struct host *h, const request_t *request, struct outbound_request *out)
+{
+    int error = take_origin(request, out);
+    if (error < 0)
+        error = take_target(h, request, out);
+    if (error < 0)
+        error = take_body(request, out);
+    if (error < 0)
+        check_grant(h, out);
+    if (error < 0 && !face_of(h))
+        error = CODE(CONFIGURATION_ERROR);
+    if (error < 0 && h->call_count == CALLS_MAX)
+        error = CODE(CONNECTION_LIMIT_REACHED);
+    return error;
+}
+
+/* The request and its headers are gone; its body has a handle of its own. */
+static void drop_request(struct host *h, request_t *request)
+{
+    if (!request->node.children)
+        host_drop_node(h, &request->fields->node, "fields");
+    host_drop_node(h, &request->node, "outgoing-request");
+}
+
 bool wasi_http_outgoing_handler_handle(struct host *h, request_t *request,
                                        const struct option_wasi_http_request_options *options,
                                        struct result_wasi_http_future_incoming_response_wasi_http_types_error_code *ret)
 {
     struct outbound_request out = {0};
-    int error = take_origin(request, &out);
-    if (!host_release(h, &request->node, "outgoing-request") ||
-        (options->some && !host_release(h, &options->value->node, "request-options")))
-        return false;
-    if (error < 0)
-        error = take_target(h, request, &out);
-    if (error < 0)
-        error = take_body(request, &out);
-    if (error < 0)
-        check_grant(h, &out);
-    if (error < 0 && !face_of(h))
-        error = CODE(CONFIGURATION_ERROR);
-    if (error < 0 && h->call_count == CALLS_MAX)
-        error = CODE(CONNECTION_LIMIT_REACHED);
-    ret->err = error >= 0;
-    if (ret->err) {
-        ret->error = (struct wasi_http_types_error_code){.tag = (code_tag)error};
-        return true;
-    }
+    if (request->node.children)
+        return host_trap(h, "outgoing-request handed over before its headers were dropped");
+    int error = prepare(h, request, &out);
     take_options(options, &out);
-    ret->ok = HOST_NEW(h, future_t, NULL);
-    return ret->ok && begin_call(h, request, &out, ret->ok);
+    ret->err = error >= 0;
+    if (ret->err)
+        ret->error = (struct wasi_http_types_error_code){.tag = (code_tag)error};
+    else
+        ret->ok = HOST_NEW(h, future_t, NULL);
+    bool done = ret->err || (ret->ok && begin_call(h, request, &out, ret->ok));
+    drop_request(h, request);
+    if (options->some)
+        host_drop_node(h, &options->value->node, "request-options");
+    return done;
 }
 
 /* ---- future-incoming-response ---- */

@@ -97,6 +97,7 @@ struct host_pool {
     uint32_t free_count;
     struct host_services services;
     struct io_resolver *resolver; /* made when the first name is asked for */
+    uint32_t socket_count, socket_max; /* of all activities: half of the descriptors that this process may have */
     uint64_t denied[HOST_DENIALS_MAX]; /* hashes of what was logged */
     uint32_t denied_count;
     uint64_t clock_base_ns; /* monotonic clock of guests starts here */

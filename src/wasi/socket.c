@@ -27,11 +27,12 @@ static void happened(struct io_watch *watch, unsigned events)
 
 socket_error socket_adopt(struct host *h, struct socket *s, bool v6, int fd)
 {
-    if (h->socket_count == SOCKETS_MAX) {
+    if (h->socket_count == SOCKETS_MAX || h->pool->socket_count >= h->pool->socket_max) {
         close(fd);
         return SOCKET_ERROR(NEW_SOCKET_LIMIT);
     }
     h->socket_count++;
+    h->pool->socket_count++;
     s->host = h;
     s->v6 = v6;
     s->watch = (struct io_watch){happened, fd};
@@ -67,6 +68,7 @@ void socket_close(struct socket *s)
     s->watch.fd = -1;
     s->watched = false;
     s->host->socket_count--;
+    s->host->pool->socket_count--;
 }
 
 socket_error socket_watch(struct socket *s)

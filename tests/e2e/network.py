@@ -6,6 +6,8 @@
 The guest `sockets` checks itself: its answer is "ok", or a line for each thing that was not as the interface says.
 """
 import contextlib
+import os
+import resource
 import signal
 import socket
 import struct
@@ -207,7 +209,7 @@ def case_net_tcp_peers():
         fine(server, f"/leave-open/{left.port}")
         check(ended.wait(10), f"an end: {left.failures}")
         fine(server, "/many")
-        fine(server, "/many") # the limit counts sockets of one request
+        fine(server, "/many") # they were closed with the request
         full = socket.socket()
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -220,6 +222,23 @@ def case_net_tcp_peers():
         for filler in fillers:
             filler.close()
         full.close()
+
+
+def case_net_descriptors():
+    """Guests together get half of the descriptors, so that the server has some left to accept with."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Peer(lambda connection: time.sleep(3)) as peer:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
+        try:
+            server = Server(guest("sockets"), *ALL)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        with server, contextlib.ExitStack() as stack:
+            for _ in range(3):
+                stack.enter_context(Client(server.port)).send(f"/hoard/60/{peer.port}")
+            time.sleep(0.5)
+            fine(server, "/alive")
+            check(len(os.listdir(f"/proc/{server.process.pid}/fd")) < 190, "descriptors are left")
 
 
 def case_net_unreachable():

@@ -886,6 +886,25 @@ static void many(void)
     CHECK(error == CODE(NEW_SOCKET_LIMIT) && count >= 100 && count < 5000);
 }
 
+/* So many sockets as the path says, or as there are, while a peer says nothing. */
+static void hoard(void)
+{
+    wasi_sockets_tcp_own_tcp_socket_t tcp;
+    connection c;
+    guest_list_u8_t part;
+    wasi_io_streams_stream_error_t failure;
+    bool waits = connect_to(&c, local(numbers[1]));
+    for (unsigned i = 1; i < numbers[0]; i++)
+        if (!wasi_sockets_tcp_create_socket_create_tcp_socket(V4, &tcp, &error))
+            CHECK(error == CODE(NEW_SOCKET_LIMIT));
+    if (waits && IN(blocking_read)(in_of(c), 1, &part, &failure))
+        guest_list_u8_free(&part);
+}
+
+static void alive(void)
+{
+}
+
 static void tcp_self4(void)
 {
     tcp_self(local(0));
@@ -910,6 +929,8 @@ static const struct {
     const char *path;
     void (*run)(void);
 } cases[] = {
+    {"/hoard", hoard},
+    {"/alive", alive},
     {"/tcp-states", tcp_states},
     {"/tcp-arguments", tcp_arguments},
     {"/tcp-unreachable", tcp_unreachable},

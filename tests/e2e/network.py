@@ -242,15 +242,14 @@ def case_net_descriptors():
 
 
 def case_net_unreachable():
-    """A network that cannot be reached."""
-    probe = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-    with probe:
-        probe.setblocking(False)
-        code = probe.connect_ex(("2001::1", 80))
-    if code not in (101, 113):
-        raise Skipped(f"IPv6 is not unreachable here, but answers {code}")
-    with Server(guest("sockets"), "--allow-net", "[2001::]/16:*") as server:
-        fine(server, "/tcp-unreachable")
+    """A network that cannot be reached: in one of its own, where there is nothing."""
+    run.needs("unshare", "-rn", "true")
+    for grant, name, words, wanted in (
+            (("--allow-net", "203.0.113.1:80"), "net", ("tcp", "203.0.113.1:80"), "error HostUnreachable\n"),
+            (("--allow-outbound", "http://203.0.113.1"), "request", ("203.0.113.1",), "error 5\n")): # unroutable
+        done = subprocess.run(["unshare", "-rn", *run.command("run"), *grant, guest(name), *words], capture_output=True,
+                              text=True, timeout=120)
+        check(done.stdout == wanted, f"{name}: {wanted!r}, not {done}")
 
 
 def case_net_udp():

@@ -328,11 +328,6 @@ static void tcp_arguments(void)
     CONNECT_FAILS(V6, v6(0xff02, 0, 0, 1, 80), INVALID_ARGUMENT);
 }
 
-static void tcp_unreachable(void)
-{
-    CONNECT_FAILS(V6, v6(0x2001, 0, 0, 1, 80), REMOTE_UNREACHABLE);
-}
-
 static void tcp_refused(void)
 {
     connection c;
@@ -933,7 +928,6 @@ static const struct {
     {"/alive", alive},
     {"/tcp-states", tcp_states},
     {"/tcp-arguments", tcp_arguments},
-    {"/tcp-unreachable", tcp_unreachable},
     {"/tcp-refused", tcp_refused},
     {"/tcp-self4", tcp_self4},
     {"/tcp-self6", tcp_self6},

@@ -41,8 +41,8 @@ class Peer:
                 connection, _ = self.listener.accept()
                 self.accepted += 1
                 thread = threading.Thread(target=self.run, args=(connection,), daemon=True)
-                self.threads.append(thread)
                 thread.start()
+                self.threads.append(thread)
 
     def run(self, connection):
         try:
@@ -59,7 +59,7 @@ class Peer:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        for thread in self.threads:
+        for thread in list(self.threads):
             thread.join(timeout=30)
 
 

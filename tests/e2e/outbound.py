@@ -311,6 +311,9 @@ def case_http_timeouts():
         Request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
         time.sleep(1)
+
+    def deaf(connection):
+        time.sleep(2)
     full = socket.socket()
     full.bind(("127.0.0.1", 0))
     full.listen(0)
@@ -324,6 +327,9 @@ def case_http_timeouts():
         with Peer(late) as peer:
             same(fetch(server, f"http://127.0.0.1:{peer.port}/", first=100), ["error connection-read-timeout"])
             check("body 5" in fetch(server, f"http://127.0.0.1:{peer.port}/", first=5000), "soon enough")
+        with Peer(deaf) as peer:
+            report = fetch(server, f"http://127.0.0.1:{peer.port}/", method="POST", size=30000000, part=65536, first=300)
+            check(report[-1] == "error connection-write-timeout", f"a peer that takes nothing: {report}")
         with Peer(slow) as peer:
             check("body 5" in fetch(server, f"http://127.0.0.1:{peer.port}/", first=500, between=500), "every byte in time")
         with Peer(stops) as peer:
@@ -415,6 +421,18 @@ def case_http_gone():
             same(fetch(server, f"http://127.0.0.1:{free_port()}/"), ["error connection-refused"], "others go on")
             network.stop_now(server)
         check(ended.wait(10), "the connection ends with the server")
+
+
+def case_http_crowd():
+    """A guest may have so many requests on their way, and gets an error for one more; later requests are not concerned."""
+    def mute(connection):
+        with contextlib.suppress(ConnectionError):
+            while connection.recv(1000):
+                pass
+    with Server(guest("client"), *LOCAL) as server, Peer(mute, backlog=500) as peer:
+        for _ in range(2):
+            answer = ask(server.port, f"/crowd?url=http://127.0.0.1:{peer.port}/")
+            same(named(answer[2].decode()).split("\n"), ["handle connection-limit-reached", "128 requests", ""])
 
 
 def case_http_traps():

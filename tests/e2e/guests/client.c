@@ -3,6 +3,7 @@
  *     /types      checks what needs no peer: "ok", or a line for each thing that was not as the interface says
  *     /fetch?KEY=VALUE&...&url=URL    one request; the answer tells the response, see `fetch`
  *     /both?url=URL       two requests at once: the second one's response is read first
+ *     /crowd?url=URL      as many at once as there may be
  *     /relay?url=URL      the body that comes in goes out, and the response's comes back, as they come
  *     /drop-...           what the interfaces forbid */
 #include "answer.h"
@@ -651,6 +652,16 @@ static void both(void)
         say_response(response);
 }
 
+/* As many as there may be, of which none is waited for. */
+static void crowd(void)
+{
+    wasi_http_types_own_future_incoming_response_t future;
+    unsigned begun = 0;
+    while (begun < 1000 && handle(url_request(), &future))
+        begun++;
+    say("%u requests\n", begun);
+}
+
 /* ---- /relay ---- */
 
 static void copy_stream(wasi_http_types_own_input_stream_t in, wasi_http_types_own_output_stream_t out)
@@ -756,6 +767,7 @@ static const struct {
     {"/types", types},
     {"/fetch", fetch},
     {"/both", both},
+    {"/crowd", crowd},
     {"/drop-request", drop_request},
     {"/drop-body", drop_body},
     {"/drop-response", drop_response},

@@ -154,7 +154,7 @@ bool check_unreachable(checker *s)
 
 bool check_br(checker *s)
 {
-    struct label label;
+    struct branch_type label;
     if (!check_label(s, s->op.a, &label) || !check_pops(s, label.types, label.count))
         return false;
     check_stop(s);
@@ -163,12 +163,12 @@ bool check_br(checker *s)
 
 bool check_br_if(checker *s)
 {
-    struct label label;
+    struct branch_type label;
     return check_pop(s, WASM_I32) && check_label(s, s->op.a, &label) && check_passes(s, label.types, label.count);
 }
 
 /* Whether the operands on top match a label, without popping them. */
-static bool matches(checker *s, struct label label)
+static bool matches(checker *s, struct branch_type label)
 {
     const struct wasm_frame *frame = check_top(s);
     uint32_t have = s->operand_count - frame->height;
@@ -185,7 +185,7 @@ static bool matches(checker *s, struct label label)
 
 bool check_br_table(checker *s)
 {
-    struct label fallback, label;
+    struct branch_type fallback, label;
     const uint32_t *labels = s->op.table.labels;
     if (!check_pop(s, WASM_I32) || !check_label(s, labels[s->op.table.count], &fallback))
         return false;
@@ -308,7 +308,7 @@ bool check_throw_ref(checker *s)
 /* A clause hands the tag's parameters and, for the _ref kinds (odd), the exception to its label. */
 static bool catch_clause(checker *s, const struct wasm_catch *catch)
 {
-    struct label label;
+    struct branch_type label;
     bool tagged = catch->kind < 2, ref = catch->kind & 1;
     if (tagged && catch->tag >= s->module->tag_count)
         return check_fail(s, "unknown tag %u", catch->tag);

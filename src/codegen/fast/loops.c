@@ -6,7 +6,7 @@
  * before anything reads them need not even keep their values at a branch back.
  *
  * The bytes ahead are not validated yet: numbers are compared before they are used, and what cannot be read ends it. */
-#include "codegen/fast/gen.h"
+#include "codegen/fast/stack.h"
 
 #include "wasm/instr.h"
 

@@ -2,7 +2,7 @@
  *
  * Operands that a branch hands over move down to the label's height. A few are handed over in registers or, where
  * nothing lies between, in their cells; many always in their cells (settle in value.c). */
-#include "codegen/fast/gen.h"
+#include "codegen/fast/stack.h"
 
 static inline uint32_t bit(reg r)
 {
@@ -98,7 +98,7 @@ static bool position_there(const struct view *view, uint32_t position, uint32_t 
 
 static int32_t cell_there(const struct gen *g, const struct view *view, uint32_t position)
 {
-    int32_t cell = view->height ? g->stack[view->height - 1].cell : g->locals_end;
+    int32_t cell = cell_above(g, view->height);
     if (position < view->height)
         return g->stack[position].cell;
     for (uint32_t i = view->height; i <= position; i++)
@@ -148,7 +148,7 @@ static void move_cells(struct gen *g, const struct view *view)
 {
     if (!view->down)
         return;
-    int32_t cell = view->height ? g->stack[view->height - 1].cell : g->locals_end;
+    int32_t cell = cell_above(g, view->height);
     for (uint32_t i = 0; i < view->count; i++) {
         const struct value *value = &g->stack[view->first + i];
         cell -= cell_size(value->type);

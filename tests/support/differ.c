@@ -85,8 +85,8 @@ static void run_calls(struct task *task)
         const struct generated_call *generated = &activity->generated->calls[i];
         call(task, activity, "fuel", NULL, &row);
         record_call(task, activity, generated->name, generated->args, GENERATE_PARAMS_MAX);
+        record_call(task, activity, "sum", NULL, 0);
     }
-    record_call(task, activity, "sum", NULL, 0);
 }
 
 static bool run(struct program *program, const struct generated *generated, struct differ_outcome *ret_outcome,
@@ -159,7 +159,7 @@ bool differ_same(const struct differ_outcome *a, const struct differ_outcome *b,
         if (a->calls[i].trap == TRAP_STACK_OVERFLOW || b->calls[i].trap == TRAP_STACK_OVERFLOW)
             return true;
         if (!same_call(&a->calls[i], &b->calls[i], words, sizeof words)) {
-            snprintf(ret_words, size, "call %u%s: %s", i, i + 1 == a->call_count ? " (sum)" : "", words);
+            snprintf(ret_words, size, "call %u%s: %s", i / 2, i % 2 ? ", sum" : "", words);
             return false;
         }
     }

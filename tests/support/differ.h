@@ -5,7 +5,7 @@
 #include "compile/build.h"
 #include "support/generate.h"
 
-#define DIFFER_RESULTS_MAX 16u
+#define DIFFER_RESULTS_MAX GENERATE_PARAMS_MAX
 
 /* What one call did: a trap, or results with their types. */
 struct differ_call {
@@ -15,9 +15,9 @@ struct differ_call {
     union cell results[DIFFER_RESULTS_MAX];
 };
 
-/* The calls of a module in order, "sum" last. */
+/* The calls of a module in order, "sum" behind each. */
 struct differ_outcome {
-    struct differ_call calls[GENERATE_FUNCS_MAX + 1];
+    struct differ_call calls[4 * GENERATE_FUNCS_MAX];
     uint32_t call_count;
 };
 

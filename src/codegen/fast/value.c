@@ -40,7 +40,7 @@ void stack_grow(struct gen *g)
     }
 }
 
-/* An alias becomes a value of its own, which may be given up again. If `keeps`, the local needs its register no more. */
+/* An alias becomes a value of its own, which may be given up again; if `keeps`, in the local's register. */
 static void make_real(struct gen *g, uint32_t position, bool keeps)
 {
     struct value *value = &g->stack[position];

@@ -83,6 +83,14 @@ static enum quick_kind quick_kind_of(enum wasm_opcode code)
     case OP_LOCAL_SET: return QUICK_SET;
     case OP_LOCAL_TEE: return QUICK_TEE;
     case OP_I32_CONST: return QUICK_I32;
+    case OP_I64_CONST: return QUICK_I64;
+    case OP_BLOCK:
+    case OP_LOOP:
+    case OP_IF: return QUICK_OPEN;
+    case OP_END: return QUICK_END;
+    case OP_BR: return QUICK_BR;
+    case OP_BR_IF: return QUICK_BR_IF;
+    case OP_CALL: return QUICK_CALL;
     default:
         if (*signatures[code] == '*')
             return QUICK_NO;
@@ -92,19 +100,27 @@ static enum quick_kind quick_kind_of(enum wasm_opcode code)
     }
 }
 
+/* Addresses have 32 bits here. */
+static uint8_t quick_type(uint8_t type)
+{
+    return type == EFFECT_ADDRESS ? WASM_I32 : type;
+}
+
 static struct quick quick_of(enum wasm_opcode code)
 {
     const struct effect *effect = &effects[code];
-    return (struct quick){
-        .kind = effect->pop_count > 2 ? QUICK_NO : quick_kind_of(code),
-        .code = (uint16_t)code,
-        .align_max = (uint8_t)(instr_shapes[code] - SHAPE_MEM_0),
-        .pop_count = effect->pop_count,
-        /* addresses have 32 bits here */
-        .pop = {effect->pop[0] == EFFECT_ADDRESS ? WASM_I32 : effect->pop[0],
-                effect->pop[1] == EFFECT_ADDRESS ? WASM_I32 : effect->pop[1]},
-        .push = effect->push,
-    };
+    struct quick row = {.kind = quick_kind_of(code), .push = effect->push};
+    if (row.kind != QUICK_ACCESS && row.kind != QUICK_PLAIN)
+        return row;
+    if (effect->pop_count < 1 || effect->pop_count > 2)
+        return (struct quick){.kind = QUICK_NO};
+    row.pop_count = effect->pop_count;
+    row.first = quick_type(effect->pop[0]);
+    row.last = quick_type(effect->pop[effect->pop_count - 1]);
+    row.grows = (int8_t)((row.push != 0) - effect->pop_count);
+    if (row.kind == QUICK_ACCESS)
+        row.align_max = (uint8_t)(instr_shapes[code] - SHAPE_MEM_0);
+    return row;
 }
 
 static void fill_tables(void)
@@ -233,10 +249,9 @@ static inline bool quick_step(checker *s)
         return false;
     const uint8_t *at = s->in.at;
     const struct quick *row = quick_row(at++);
-    uint32_t height = check_top(s)->height, number;
+    uint32_t height = check_top(s)->height, number = 0;
     bool taken = false;
     switch ((enum quick_kind)row->kind) {
-    case QUICK_NO: return false;
     case QUICK_GET:
         s->op.a = *at++;
         taken = quick_get(s, (uint8_t)s->op.a);
@@ -252,9 +267,10 @@ static inline bool quick_step(checker *s)
         break;
     case QUICK_ACCESS: taken = quick_access(s, row, height, &at); break;
     case QUICK_PLAIN: taken = quick_effect(s, row, height); break;
+    default: return false;
     }
     if (taken)
-        quick_done(s, row, at);
+        quick_done(s, at, true);
     return taken;
 }
 

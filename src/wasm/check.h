@@ -20,11 +20,26 @@ struct effect {
 enum { EFFECT_ADDRESS = 1 };
 
 /* What the quick way (quick.h) knows about an opcode without prefix. */
-enum quick_kind { QUICK_NO, QUICK_GET, QUICK_SET, QUICK_TEE, QUICK_I32, QUICK_ACCESS, QUICK_PLAIN };
+enum quick_kind {
+    QUICK_NO,
+    QUICK_GET,
+    QUICK_SET,
+    QUICK_TEE,
+    QUICK_I32,
+    QUICK_I64,
+    QUICK_ACCESS,
+    QUICK_PLAIN,
+    QUICK_OPEN, /* block, loop, if */
+    QUICK_END,
+    QUICK_BR,
+    QUICK_BR_IF,
+    QUICK_CALL
+};
 struct quick {
     uint8_t kind; /* enum quick_kind */
-    uint8_t pop_count, pop[2], push, align_max;
-    uint16_t code;
+    uint8_t pop_count, first, last; /* of operands: the deepest and the topmost of one or two */
+    uint8_t push, align_max;
+    int8_t grows; /* the operand stack, by so many */
 };
 extern struct quick quick_rows[256]; /* filled when the first scratch is made */
 
@@ -114,6 +129,8 @@ bool check_pops(checker *s, const wasm_valtype *types, uint32_t count);
 bool check_pushes(checker *s, const wasm_valtype *types, uint32_t count);
 /* Pop and push again as the given types, as a conditional branch does. */
 bool check_passes(checker *s, const wasm_valtype *types, uint32_t count);
+/* A place for one type, of those that are the same in every module; NULL: another. */
+const wasm_valtype *check_single(wasm_valtype type);
 /* Open the outermost frame. */
 bool check_open(checker *s, enum wasm_frame_kind kind, struct wasm_functype type);
 /* What follows cannot be reached. */

@@ -27,12 +27,20 @@ static const wasm_valtype singles[] = {
     WASM_EXTERNREF, WASM_EXNREF, WASM_REF | WASM_NULLABLE | HEAP_ANY,
 };
 
-/* A place for one type that lives as long as the body is read. */
-static const wasm_valtype *single(checker *s, wasm_valtype type)
+const wasm_valtype *check_single(wasm_valtype type)
 {
     for (size_t i = 0; i < sizeof singles / sizeof *singles; i++)
         if (singles[i] == type)
             return &singles[i];
+    return NULL;
+}
+
+/* A place for one type that lives as long as the body is read. */
+static const wasm_valtype *single(checker *s, wasm_valtype type)
+{
+    const wasm_valtype *known = check_single(type);
+    if (known)
+        return known;
     const wasm_valtype *copy = arena_copy(&s->arena, &type, sizeof type);
     if (!copy)
         err_memory(s->in.err);

@@ -89,13 +89,15 @@ static struct code_func *begin_function(struct gen *g, const struct unit *unit, 
                                         const struct wasm_functype *type, uint64_t hash)
 {
     static const struct wasm_op nowhere = {.code = OP_NOP};
+    static const uint8_t nothing_next[2] = {0};
     close_controls(g);
     g->unit = unit;
     g->func_type = type;
     g->op = &nowhere;
+    g->next = nothing_next;
     g->regs = (struct state){0};
     g->pinned = g->hot = g->clock = 0;
-    g->depth = g->alias_count = g->tables = g->local_count = 0;
+    g->depth = g->alias_count = g->tables = g->local_count = g->short_locals = 0;
     end_locals(g, CONTEXT_CELL);
     g->condition.pending = g->dead = g->failed = g->too_large = false;
     g->innermost_try = NO_TRY;
@@ -156,6 +158,7 @@ static bool place_locals(struct gen *g, const wasm_valtype *types, uint32_t coun
         g->locals[i] = (struct local){.type = type, .reg = NO_REG, .cell = cell};
     }
     g->local_count = count;
+    g->short_locals = count < 0x80 ? count : 0x80;
     end_locals(g, cell);
     g->large_frame |= -cell > PAGE / 2;
     return true;

@@ -145,6 +145,7 @@ struct gen {
     const struct wasm_functype *func_type;
     const struct wasm_body_state *body;
     const struct wasm_op *op;
+    const uint8_t *next; /* the two bytes behind the instruction */
 
     struct state regs;
     uint32_t pinned; /* registers that the current instruction needs */
@@ -153,6 +154,7 @@ struct gen {
 
     struct local *locals;
     uint32_t local_count, local_capacity;
+    uint32_t short_locals; /* those with numbers of one byte */
     int32_t locals_end; /* lowest cell of the locals */
     int32_t frame_end; /* lowest cell that was used */
     uint32_t frame_patch; /* where the prologue's frame size is */

@@ -196,12 +196,10 @@ void settle(struct gen *g, uint32_t count, bool in_place)
 
 uint32_t next_set(struct gen *g)
 {
-    const struct wasm_module *module = g->unit->module;
-    const uint8_t *next = module->bytes + g->op->next;
-    if (g->op->next + 2 > module->size || (next[0] != CODE_LOCAL_SET && next[0] != CODE_LOCAL_TEE) ||
-        next[1] >= g->local_count || next[1] >= 0x80)
-        return WASM_NO_INDEX;
-    return next[1];
+    const uint8_t *next = g->next;
+    uint32_t local = next[1];
+    bool sets = (uint8_t)(next[0] - CODE_LOCAL_SET) <= CODE_LOCAL_TEE - CODE_LOCAL_SET;
+    return sets && local < g->short_locals ? local : WASM_NO_INDEX;
 }
 
 static void unbind(struct gen *g, uint32_t local)

@@ -140,17 +140,22 @@ bool differ_run(const struct generated *generated, const struct differ_side *sid
 
 /* ---- comparing ---- */
 
-/* Bytes of a result that mean something, by its type's code; of references only whether they are null. */
-static bool same_value(uint8_t type, const union cell *a, const union cell *b)
+size_t differ_size(uint8_t type)
 {
     switch (type) {
     case 0x7f:
-    case 0x7d: return a->u32 == b->u32;
+    case 0x7d: return 4;
     case 0x7e:
-    case 0x7c: return a->u64 == b->u64;
-    case 0x7b: return memcmp(a, b, sizeof *a) == 0;
-    default: return (a->u64 == 0) == (b->u64 == 0);
+    case 0x7c: return 8;
+    case 0x7b: return 16;
+    default: return 0;
     }
+}
+
+static bool same_value(uint8_t type, const union cell *a, const union cell *b)
+{
+    size_t size = differ_size(type);
+    return size ? memcmp(a, b, size) == 0 : (a->u64 == 0) == (b->u64 == 0);
 }
 
 static bool same_call(const struct differ_call *a, const struct differ_call *b, char *ret_words, size_t size)

@@ -44,8 +44,7 @@ bool differ_run(const struct generated *generated, const struct differ_side *sid
  * nothing behind it is compared. */
 bool differ_same(const struct differ_outcome *a, const struct differ_outcome *b, char *ret_words, size_t size);
 
-/* How many bytes of a result of this type's code mean something; 0: it is a reference, of which only counts whether it is
- * null. */
+/* How many bytes of a result of this type's code mean something; 0: of a reference only whether it is null. */
 size_t differ_size(uint8_t type);
 
 /* The bytes of a seed: any number of them, never the same for two seeds. */

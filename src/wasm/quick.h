@@ -13,6 +13,20 @@
 
 enum { QUICK_BYTES = 12 }; /* what may be read without a look at the end */
 
+/* Opcodes that are told apart without a table. */
+enum {
+    QUICK_CODE_BLOCK = 0x02,
+    QUICK_CODE_LOOP = 0x03,
+    QUICK_CODE_IF = 0x04,
+    QUICK_CODE_END = 0x0b,
+    QUICK_CODE_GET = 0x20,
+    QUICK_CODE_SET = 0x21,
+    QUICK_CODE_TEE = 0x22,
+    QUICK_CODE_I32 = 0x41,
+    QUICK_CODE_I64 = 0x42,
+};
+enum { QUICK_EMPTY = 0x40 }; /* the block type without types */
+
 /* Where the last instruction begins that may be read this way; NULL in code that cannot be reached, and in constant
  * expressions. Good until the next instruction that is not taken this way. */
 static inline const uint8_t *quick_limit(const checker *s)
@@ -106,8 +120,6 @@ static inline bool quick_access(checker *s, const struct quick *row, uint32_t he
     return true;
 }
 
-enum { QUICK_EMPTY = 0x40 }; /* the block type without types */
-enum { QUICK_CODE_BLOCK = 0x02, QUICK_CODE_LOOP = 0x03, QUICK_CODE_IF = 0x04, QUICK_CODE_END = 0x0b };
 
 /* block, loop, if: without types or with one plain result. */
 static inline bool quick_open(checker *s, uint32_t height, const uint8_t **at)

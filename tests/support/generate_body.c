@@ -230,6 +230,37 @@ static bool plain_statement(struct generator *g)
     return true;
 }
 
+/* Whether the instruction takes exactly this from the stack, and neither traps nor has an address. */
+static bool applies(const struct plain *plain, const char *stack, size_t depth, uint32_t *ret_operands)
+{
+    const char *colon = strchr(plain->signature, ':');
+    size_t count = colon ? (size_t)(colon - plain->signature) : 0;
+    bool traps = strstr(plain->text, ".div_") || strstr(plain->text, ".rem_") ||
+                 (strstr(plain->text, ".trunc_f") && plain->prefix == 0);
+    if (!is_offered(plain) || is_access(plain->shape) || count == 0 || count > depth || traps)
+        return false;
+    *ret_operands = (uint32_t)count;
+    return strncmp(stack + depth - count, plain->signature, count) == 0;
+}
+
+bool generate_apply(struct generator *g, const char *stack, uint32_t *ret_operands, char *ret_result)
+{
+    size_t depth = strlen(stack);
+    uint32_t start = choose(g, PLAIN_COUNT);
+    for (uint32_t i = 0; i < PLAIN_COUNT; i++) {
+        const struct plain *plain = &plains[(start + i) % PLAIN_COUNT];
+        if (!applies(plain, stack, depth, ret_operands))
+            continue;
+        put_code(g, plain->prefix, plain->code);
+        put_immediates(g, plain, 0);
+        if (makes_nan(plain))
+            canonical(g, result_of(plain), strncmp(plain->text, "f64", 3) == 0);
+        *ret_result = result_of(plain);
+        return true;
+    }
+    return false;
+}
+
 /* ---- variables ---- */
 
 /* A place of this type in `types` from `first` on, or -1. */
@@ -404,13 +435,13 @@ static const struct {
 static const struct {
     uint32_t weight;
     bool (*write)(struct generator *g);
-} statement_table[] = {{6, set_statement},        {4, plain_statement},       {2, generate_if},
-                       {2, generate_block},       {2, generate_count},        {2, generate_branch},
-                       {1, generate_return},      {1, generate_table_branch}, {2, generate_call},
-                       {1, generate_tail_call},   {1, generate_tested_call},  {3, generate_bulk},
-                       {2, generate_table},       {1, generate_throw},        {2, generate_try},
-                       {1, trap_statement},       {2, generate_gc},           {1, generate_cast_branch},
-                       {1, generate_null_branch}, {1, generate_nest},         {1, generate_deep}};
+} statement_table[] = {
+    {6, set_statement},  {4, plain_statement},      {2, generate_if},          {2, generate_block},
+    {2, generate_count}, {2, generate_branch},      {1, generate_return},      {1, generate_table_branch},
+    {2, generate_call},  {1, generate_tail_call},   {1, generate_tested_call}, {3, generate_bulk},
+    {2, generate_table}, {1, generate_throw},       {2, generate_try},         {1, trap_statement},
+    {2, generate_gc},    {1, generate_cast_branch}, {1, generate_null_branch}, {3, generate_soup},
+    {1, generate_nest},  {1, generate_deep}};
 
 void generate_expr(struct generator *g, char type)
 {

@@ -189,6 +189,9 @@ void generate_label_end(struct generator *g);
 void generate_pointer(struct generator *g, uint32_t memory, uint64_t mask, uint64_t clear);
 void generate_memarg(struct generator *g, uint32_t memory, unsigned log2, bool exact);
 
+/* A plain instruction that takes what lies on top of `stack`; false: nothing was written. */
+bool generate_apply(struct generator *g, const char *stack, uint32_t *ret_operands, char *ret_result);
+
 /* The contents of a code entry for a function of this type. */
 void generate_body(struct generator *g, const struct signature *signature);
 
@@ -235,6 +238,9 @@ bool generate_test_expr(struct generator *g, char type);
 bool generate_cast_expr(struct generator *g, char type);
 bool generate_cast_branch(struct generator *g);
 bool generate_null_branch(struct generator *g);
+
+/* generate_soup.c */
+bool generate_soup(struct generator *g);
 
 /* generate_relaxed.c */
 bool generate_relaxed_expr(struct generator *g, char type);

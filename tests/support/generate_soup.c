@@ -1,0 +1,133 @@
+/* Code that is no tree, in a generated module: operands stay on the stack for a while, names of one local stand there
+ * several times and it is set meanwhile, and instructions take whatever lies on top. */
+#include "support/generate_inner.h"
+
+#define STACK_MAX 24u
+
+struct soup {
+    char stack[STACK_MAX + 1];
+    uint32_t depth;
+};
+
+static void push(struct soup *soup, char type)
+{
+    if (type)
+        soup->stack[soup->depth++] = type;
+    soup->stack[soup->depth] = '\0';
+}
+
+static char top(const struct soup *soup)
+{
+    return soup->depth ? soup->stack[soup->depth - 1] : '\0';
+}
+
+static void pop(struct soup *soup)
+{
+    soup->stack[--soup->depth] = '\0';
+}
+
+/* One of a few locals, so that the same ones come again. */
+static bool get(struct generator *g, struct soup *soup)
+{
+    uint32_t count = (uint32_t)(strlen(g->locals) - strlen(TEMPORARIES)), local = choose(g, count < 6 ? count : 6);
+    put_index(g, 0x20, local);
+    push(soup, g->locals[local]);
+    return true;
+}
+
+static bool constant(struct generator *g, struct soup *soup)
+{
+    char type = VALUE_TYPES[choose(g, 5)];
+    put_const(g, type);
+    push(soup, type);
+    return true;
+}
+
+static bool set(struct generator *g, struct soup *soup)
+{
+    int local = soup->depth ? generate_local(g, top(soup)) : -1;
+    bool tee = choose(g, 3) == 2;
+    if (local < 0)
+        return false;
+    put_index(g, tee ? 0x22 : 0x21, (uint32_t)local);
+    if (!tee)
+        pop(soup);
+    return true;
+}
+
+static bool apply(struct generator *g, struct soup *soup)
+{
+    char result;
+    uint32_t operands;
+    if (!generate_apply(g, soup->stack, &operands, &result))
+        return false;
+    soup->depth -= operands;
+    push(soup, result);
+    return true;
+}
+
+/* Two of one type and a number become one of them. */
+static bool choice(struct generator *g, struct soup *soup)
+{
+    char type = soup->depth > 2 ? soup->stack[soup->depth - 2] : '\0';
+    if (!type || top(soup) != 'i' || soup->stack[soup->depth - 3] != type)
+        return false;
+    put_byte(g, is_reference(type) ? 0x1c : 0x1b);
+    if (is_reference(type))
+        put_byte(g, 1), put_type(g, type);
+    pop(soup), pop(soup);
+    return true;
+}
+
+/* Away from here, over what lies on the stack, if the number on top says so. */
+static bool branch(struct generator *g, struct soup *soup)
+{
+    uint32_t label = choose(g, g->label_count ? g->label_count : 1);
+    if (top(soup) != 'i' || !g->label_count || g->labels[g->label_count - 1 - label].types[0])
+        return false;
+    put_index(g, 0x0d, label);
+    pop(soup);
+    return true;
+}
+
+static bool fold(struct generator *g, struct soup *soup)
+{
+    if (!soup->depth)
+        return false;
+    generate_fold(g, top(soup));
+    pop(soup);
+    return true;
+}
+
+static bool other(struct generator *g, struct soup *soup)
+{
+    (void)soup;
+    generate_statements(g, 1);
+    return true;
+}
+
+static const struct {
+    uint32_t weight;
+    bool (*write)(struct generator *g, struct soup *soup);
+} steps[] = {{8, get}, {1, constant}, {5, set}, {10, apply}, {1, choice}, {2, branch}, {1, fold}, {1, other}};
+
+bool generate_soup(struct generator *g)
+{
+    struct soup soup = {.depth = 0};
+    uint32_t count = 4 + choose(g, 40);
+    if (!generate_label_push(g, ""))
+        return false;
+    put_byte(g, 0x02), put_byte(g, 0x40);
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned row;
+        CHOOSE_ROW(g, steps, row);
+        if (!steps[row].write(g, &soup))
+            get(g, &soup);
+        if (soup.depth == STACK_MAX)
+            fold(g, &soup);
+    }
+    while (fold(g, &soup))
+        continue;
+    generate_label_end(g);
+    return true;
+}

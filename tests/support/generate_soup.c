@@ -4,9 +4,12 @@
 
 #define STACK_MAX 24u
 
+#define NESTED_MAX 4u
+
 struct soup {
-    char stack[STACK_MAX + 1];
-    uint32_t depth;
+    char stack[STACK_MAX + 1]; /* of the innermost block from `base` on */
+    uint32_t depth, base;
+    uint32_t nested;
 };
 
 static void push(struct soup *soup, char type)
@@ -18,7 +21,7 @@ static void push(struct soup *soup, char type)
 
 static char top(const struct soup *soup)
 {
-    return soup->depth ? soup->stack[soup->depth - 1] : '\0';
+    return soup->depth > soup->base ? soup->stack[soup->depth - 1] : '\0';
 }
 
 static void pop(struct soup *soup)
@@ -45,7 +48,7 @@ static bool constant(struct generator *g, struct soup *soup)
 
 static bool set(struct generator *g, struct soup *soup)
 {
-    int local = soup->depth ? generate_local(g, top(soup)) : -1;
+    int local = top(soup) ? generate_local(g, top(soup)) : -1;
     bool tee = choose(g, 3) == 2;
     if (local < 0)
         return false;
@@ -59,7 +62,7 @@ static bool apply(struct generator *g, struct soup *soup)
 {
     char result;
     uint32_t operands;
-    if (!generate_apply(g, soup->stack, &operands, &result))
+    if (!generate_apply(g, soup->stack + soup->base, &operands, &result))
         return false;
     soup->depth -= operands;
     push(soup, result);
@@ -69,7 +72,7 @@ static bool apply(struct generator *g, struct soup *soup)
 /* Two of one type and a number become one of them. */
 static bool choice(struct generator *g, struct soup *soup)
 {
-    char type = soup->depth > 2 ? soup->stack[soup->depth - 2] : '\0';
+    char type = soup->depth > soup->base + 2 ? soup->stack[soup->depth - 2] : '\0';
     if (!type || top(soup) != 'i' || soup->stack[soup->depth - 3] != type)
         return false;
     put_byte(g, is_reference(type) ? 0x1c : 0x1b);
@@ -92,7 +95,7 @@ static bool branch(struct generator *g, struct soup *soup)
 
 static bool fold(struct generator *g, struct soup *soup)
 {
-    if (!soup->depth)
+    if (!top(soup))
         return false;
     generate_fold(g, top(soup));
     pop(soup);
@@ -106,28 +109,68 @@ static bool other(struct generator *g, struct soup *soup)
     return true;
 }
 
+/* What leaves nothing in registers, and changes nothing. */
+static bool call(struct generator *g, struct soup *soup)
+{
+    uint32_t memory = choose(g, g->memory_count);
+    bool wide = g->memories[memory].wide;
+    put_int(g, wide, 0), put_index(g, 0x40, memory);
+    push(soup, wide ? 'l' : 'i');
+    return true;
+}
+
+static void take_steps(struct generator *g, struct soup *soup, uint32_t count);
+
+/* A block, a loop or an if with steps of its own, above what lies on the stack. */
+static bool nested(struct generator *g, struct soup *soup)
+{
+    static const uint8_t codes[] = {0x02, 0x02, 0x03, 0x04};
+    uint8_t code = codes[choose(g, sizeof codes)];
+    uint32_t base = soup->base;
+    if (soup->nested == NESTED_MAX || (code == 0x04 && top(soup) != 'i') || !generate_label_push(g, ""))
+        return false;
+    if (code == 0x04)
+        pop(soup);
+    put_byte(g, code), put_byte(g, 0x40);
+    if (code == 0x03)
+        generate_burn_fuel(g);
+    soup->base = soup->depth;
+    soup->nested++;
+    take_steps(g, soup, 2 + choose(g, 10));
+    soup->nested--;
+    soup->base = base;
+    generate_label_end(g);
+    return true;
+}
+
 static const struct {
     uint32_t weight;
     bool (*write)(struct generator *g, struct soup *soup);
-} steps[] = {{8, get}, {1, constant}, {5, set}, {10, apply}, {1, choice}, {2, branch}, {1, fold}, {1, other}};
+} steps[] = {{8, get},    {1, constant}, {6, set},   {9, apply}, {1, choice},
+             {4, branch}, {1, fold},     {1, other}, {2, call},  {3, nested}};
+
+/* Nothing of it stays on the stack. */
+static void take_steps(struct generator *g, struct soup *soup, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned row;
+        CHOOSE_ROW(g, steps, row);
+        if (!steps[row].write(g, soup))
+            get(g, soup);
+        if (soup->depth == STACK_MAX && !fold(g, soup))
+            break;
+    }
+    while (fold(g, soup))
+        continue;
+}
 
 bool generate_soup(struct generator *g)
 {
     struct soup soup = {.depth = 0};
-    uint32_t count = 4 + choose(g, 40);
     if (!generate_label_push(g, ""))
         return false;
     put_byte(g, 0x02), put_byte(g, 0x40);
-    for (uint32_t i = 0; i < count; i++) {
-        unsigned row;
-        CHOOSE_ROW(g, steps, row);
-        if (!steps[row].write(g, &soup))
-            get(g, &soup);
-        if (soup.depth == STACK_MAX)
-            fold(g, &soup);
-    }
-    while (fold(g, &soup))
-        continue;
+    take_steps(g, &soup, 4 + choose(g, 40));
     generate_label_end(g);
     return true;
 }

@@ -8,6 +8,7 @@
 #include "wasm/body.h"
 
 #define DEPTH_MAX 10
+#define LOCALS_SEEN 12 /* at the end of a function */
 
 /* ---- instructions with a plain signature, from opcodes.def ---- */
 
@@ -338,6 +339,24 @@ void generate_fold(struct generator *g, char type)
     fold_number(g, type == 'l' || type == 'd' || type == 'v' ? 'l' : 'i');
 }
 
+char generate_flush(struct generator *g)
+{
+    uint32_t memory = choose(g, g->memory_count);
+    bool wide = g->memories[memory].wide;
+    put_int(g, wide, 0), put_index(g, 0x40, memory);
+    return wide ? 'l' : 'i';
+}
+
+void generate_fold_locals(struct generator *g, uint32_t count)
+{
+    uint32_t most = (uint32_t)(strlen(g->locals) - strlen(TEMPORARIES));
+    generate_fold(g, generate_flush(g));
+    for (uint32_t i = 0; i < count && i < most; i++) {
+        put_index(g, 0x20, i);
+        generate_fold(g, g->locals[i]);
+    }
+}
+
 /* Long lists take few bytes of the input. */
 void generate_consume_all(struct generator *g, const char *types)
 {
@@ -519,6 +538,7 @@ void generate_body(struct generator *g, const struct signature *signature)
     g->budget = 20 + (int)choose(g, 180);
     generate_burn_fuel(g);
     generate_statements(g, 2 + choose(g, 10));
+    generate_fold_locals(g, LOCALS_SEEN);
     put_sums(g);
     if (choose(g, 8) != 7 || !generate_last_call(g))
         generate_exprs(g, g->results);

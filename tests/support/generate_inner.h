@@ -180,6 +180,10 @@ void generate_statements(struct generator *g, uint32_t count);
 void generate_consume(struct generator *g, char type);
 void generate_consume_all(struct generator *g, const char *types);
 void generate_fold(struct generator *g, char type);
+/* A call that leaves nothing in registers and changes nothing; the type of what is on the stack then. */
+char generate_flush(struct generator *g);
+/* After such a call, what the first locals hold. */
+void generate_fold_locals(struct generator *g, uint32_t count);
 /* A local of this type by chance, or -1. */
 int generate_local(struct generator *g, char type);
 /* Labels, whose `types` a branch carries (false: there are too many). */

@@ -5,6 +5,7 @@
 #define STACK_MAX 24u
 
 #define NESTED_MAX 4u
+#define LOCALS 6u
 
 struct soup {
     char stack[STACK_MAX + 1]; /* of the innermost block from `base` on */
@@ -29,10 +30,21 @@ static void pop(struct soup *soup)
     soup->stack[--soup->depth] = '\0';
 }
 
-/* One of a few locals, so that the same ones come again. */
+/* One of a few locals of this type ('\0': any), so that the same ones come again; -1: none is. */
+static int few(struct generator *g, char type)
+{
+    uint32_t count = (uint32_t)(strlen(g->locals) - strlen(TEMPORARIES)), start;
+    count = count < LOCALS ? count : LOCALS;
+    start = choose(g, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (!type || g->locals[(start + i) % count] == type)
+            return (int)((start + i) % count);
+    return -1;
+}
+
 static bool get(struct generator *g, struct soup *soup)
 {
-    uint32_t count = (uint32_t)(strlen(g->locals) - strlen(TEMPORARIES)), local = choose(g, count < 6 ? count : 6);
+    uint32_t local = (uint32_t)few(g, '\0');
     put_index(g, 0x20, local);
     push(soup, g->locals[local]);
     return true;
@@ -48,13 +60,28 @@ static bool constant(struct generator *g, struct soup *soup)
 
 static bool set(struct generator *g, struct soup *soup)
 {
-    int local = top(soup) ? generate_local(g, top(soup)) : -1;
+    int local = top(soup) ? few(g, top(soup)) : -1;
     bool tee = choose(g, 3) == 2;
     if (local < 0)
         return false;
     put_index(g, tee ? 0x22 : 0x21, (uint32_t)local);
     if (!tee)
         pop(soup);
+    return true;
+}
+
+/* A local becomes something of itself. */
+static bool update(struct generator *g, struct soup *soup)
+{
+    char type = "il"[choose(g, 2)];
+    int local = few(g, type);
+    bool wide = type == 'l';
+    (void)soup;
+    if (local < 0)
+        return false;
+    put_index(g, 0x20, (uint32_t)local), put_int(g, wide, choose(g, 256));
+    put_byte(g, (wide ? 0x7c : 0x6a) + (uint8_t)choose(g, 3));
+    put_index(g, 0x21, (uint32_t)local);
     return true;
 }
 
@@ -82,14 +109,19 @@ static bool choice(struct generator *g, struct soup *soup)
     return true;
 }
 
-/* Away from here, over what lies on the stack, if the number on top says so. */
+/* Away from here, over what lies on the stack, if the number on top says so, or a local's bit. */
 static bool branch(struct generator *g, struct soup *soup)
 {
-    uint32_t label = choose(g, g->label_count ? g->label_count : 1);
-    if (top(soup) != 'i' || !g->label_count || g->labels[g->label_count - 1 - label].types[0])
+    uint32_t label = choose(g, choose(g, 4) == 3 ? g->label_count : soup->nested + 1);
+    int local = few(g, 'i');
+    bool own = top(soup) == 'i' && choose(g, 2);
+    if (g->labels[g->label_count - 1 - label].types[0] || (!own && local < 0))
         return false;
+    if (own)
+        pop(soup);
+    else
+        put_index(g, 0x20, (uint32_t)local), put_int(g, false, 1 << choose(g, 4)), put_byte(g, 0x71);
     put_index(g, 0x0d, label);
-    pop(soup);
     return true;
 }
 
@@ -109,13 +141,9 @@ static bool other(struct generator *g, struct soup *soup)
     return true;
 }
 
-/* What leaves nothing in registers, and changes nothing. */
 static bool call(struct generator *g, struct soup *soup)
 {
-    uint32_t memory = choose(g, g->memory_count);
-    bool wide = g->memories[memory].wide;
-    put_int(g, wide, 0), put_index(g, 0x40, memory);
-    push(soup, wide ? 'l' : 'i');
+    push(soup, generate_flush(g));
     return true;
 }
 
@@ -146,8 +174,8 @@ static bool nested(struct generator *g, struct soup *soup)
 static const struct {
     uint32_t weight;
     bool (*write)(struct generator *g, struct soup *soup);
-} steps[] = {{8, get},    {1, constant}, {6, set},   {9, apply}, {1, choice},
-             {4, branch}, {1, fold},     {1, other}, {2, call},  {3, nested}};
+} steps[] = {{8, get},    {1, constant}, {5, set},   {6, update}, {9, apply}, {1, choice},
+             {6, branch}, {1, fold},     {1, other}, {3, call},   {3, nested}};
 
 /* Nothing of it stays on the stack. */
 static void take_steps(struct generator *g, struct soup *soup, uint32_t count)
@@ -172,5 +200,6 @@ bool generate_soup(struct generator *g)
     put_byte(g, 0x02), put_byte(g, 0x40);
     take_steps(g, &soup, 4 + choose(g, 40));
     generate_label_end(g);
+    generate_fold_locals(g, LOCALS);
     return true;
 }

@@ -102,8 +102,7 @@ static inline bool quick_get(checker *s, uint8_t local)
 /* local.set and local.tee; the former pops. */
 static inline bool quick_set(checker *s, uint8_t local, uint32_t height, bool pops)
 {
-    if (local >= s->quick_locals || s->operand_count == height ||
-        s->operands[s->operand_count - 1] != s->locals[local])
+    if (local >= s->quick_locals || s->operand_count == height || s->operands[s->operand_count - 1] != s->locals[local])
         return false;
     s->operand_count -= pops;
     return true;
@@ -119,7 +118,6 @@ static inline bool quick_access(checker *s, const struct quick *row, uint32_t he
     s->op.mem = (struct wasm_memarg){offset, 0, align};
     return true;
 }
-
 
 /* block, loop, if: without types or with one plain result. */
 static inline bool quick_open(checker *s, uint32_t height, const uint8_t **at)
@@ -193,8 +191,8 @@ static inline bool quick_branch(checker *s, uint32_t height, uint32_t popped, co
     const struct wasm_frame *to = &s->frames[s->frame_count - 1 - depth];
     bool loop = to->kind == WASM_FRAME_LOOP;
     s->operand_count -= popped;
-    if (quick_on_top(s, loop ? to->type.params : to->type.results,
-                     loop ? to->type.param_count : to->type.result_count, height)) {
+    if (quick_on_top(s, loop ? to->type.params : to->type.results, loop ? to->type.param_count : to->type.result_count,
+                     height)) {
         s->op.a = depth;
         return true;
     }

@@ -69,7 +69,8 @@ static inline void values(struct gen *g, struct wasm_body_scratch *s, const uint
             push_local(g, number);
             at += 2;
         } else if (code - QUICK_CODE_SET <= QUICK_CODE_TEE - QUICK_CODE_SET) {
-            if (number >= s->quick_locals || count == check_top(s)->height || s->operands[count - 1] != s->locals[number] || g->failed)
+            if (number >= s->quick_locals || count == check_top(s)->height ||
+                s->operands[count - 1] != s->locals[number] || g->failed)
                 break;
             count -= code == QUICK_CODE_SET;
             set_local(g, number);

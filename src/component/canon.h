@@ -23,6 +23,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "component/activity.h"
 #include "component/handles.h"
 #include "image/format.h"
 
@@ -30,6 +31,9 @@
  * what lives as long as the activity; ending the activity resets it. */
 struct host;
 struct arena *host_scratch(struct host *host);
+/* What lives as long as the activity, and what this room keeps of it. */
+struct arena *host_arena(struct host *host);
+struct activity *host_activity(struct host *host);
 
 /* Releases a host resource when its own handle is dropped. */
 typedef void host_drop(struct host *host, void *rep);
@@ -41,6 +45,7 @@ struct canon_env {
     uint32_t resource_type;     /* resource.new, resource.rep, resource.drop */
     uint64_t dtor_ref;          /* resource.drop of the component's own resource; 0: none */
     host_drop *drop;            /* resource.drop of a host resource; NULL: nothing to do */
+    const struct canon_env *peer; /* HOST_FUSE_*: the same with `canon` of the instance that a value goes to */
 };
 
 /* What the host offers: rows of the generated tables. `interface` has no version; both tables are sorted by
@@ -110,7 +115,7 @@ static inline bool canon_enter(struct canon *c, struct store *store, const void 
     c->memory = NULL;
     c->size = 0;
     c->lenders = NULL;
-    if (__builtin_expect(c->handles->no_leave != 0, 0)) {
+    if (__builtin_expect(c->handles->no_leave.u32 != 0, 0)) {
         canon_trap_leave(c);
         return false;
     }
@@ -298,8 +303,18 @@ static inline bool canon_give(struct canon *c, uint32_t type, void *rep, uint32_
 bool canon_resource_new(struct store *store, const void *env, union cell *v);
 bool canon_resource_rep(struct store *store, const void *env, union cell *v);
 bool canon_resource_drop(struct store *store, const void *env, union cell *v);
+/* A borrow handle goes: the call that it was lent to has one less. */
+void canon_borrow_dropped(struct canon *c, const struct handle *handle);
 /* For what is not implemented, or known not to exist: traps and names the function. */
 bool canon_missing(struct store *store, const void *env, union cell *v);
+
+/* --- linking --- */
+
+/* The environment of an import row, in the arena. The caller completes what only the host knows. */
+bool canon_env_make(struct arena *arena, const struct image *image, const struct image_import *import,
+                    struct canon_env **ret_env, struct err *err);
+/* The function of this room for a kind of import, for rows that need nothing of the host; NULL: there is none. */
+host_fn *canon_link(const struct image_import *import);
 
 /* --- the tables of the host --- */
 

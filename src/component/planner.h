@@ -37,7 +37,8 @@ struct canon_value {
     struct instance *in;
     const struct wasm_functype *type;
     const struct func_value *callee; /* LOWER */
-    uint32_t row;                    /* in plan->imports once it is used */
+    uint32_t row;                    /* in plan->imports once it is used; WASM_NO_INDEX */
+    uint32_t unit, func;             /* that of an adapter or thunk, once there is one; WASM_NO_INDEX */
 };
 
 struct core_value {
@@ -112,6 +113,8 @@ struct planner {
     struct plan_exports exports;
     struct concretes concretes; /* of the file, by id - RESOURCE_COMPONENT_BASE */
     uint32_t handle_tables, instances, depth;
+    bool exceptions; /* some module of the file may throw */
+    bool context;    /* some component of the file uses context.set */
     uint64_t work; /* definitions and arguments evaluated */
 };
 
@@ -132,6 +135,19 @@ bool planner_host_value(struct planner *p, struct instance *in, const struct ent
 /* What the host is asked for by this canonical function; makes the row on first use. `import` is the
  * core import that uses it, for messages. */
 bool planner_host_row(struct planner *p, struct canon_value *canon, struct str import, uint32_t *ret_row);
+/* A row that nothing is known of. */
+extern const struct host_import planner_no_row;
+bool planner_add_row(struct planner *p, const struct host_import *row, uint32_t *ret_row);
+/* Does the function belong to a component in the file, so that an adapter calls it? */
+static inline bool canon_is_fused(const struct canon_value *value)
+{
+    return value->callee && value->callee->origin == FUNC_LIFTED;
+}
+/* A core function of the instance as one that a unit has, for options and exports; WASM_NO_INDEX stays that. */
+bool planner_core_func(struct planner *p, const struct instance *in, uint32_t index, uint32_t *ret_unit,
+                       uint32_t *ret_func);
+bool planner_options(struct planner *p, const struct instance *in, const struct options *from,
+                     struct canon_options *ret);
 /* The exports of the outermost component. */
 bool planner_exports(struct planner *p, struct instance *root);
 

@@ -36,6 +36,7 @@ static bool import_from_host(struct plan *plan, struct unit *unit, uint32_t inde
         .interface = import->module,
         .name = import->name,
         .options = no_options,
+        .peer = no_options,
         .resource_type = WASM_NO_INDEX,
         .dtor_unit = WASM_NO_INDEX,
         .dtor = WASM_NO_INDEX,

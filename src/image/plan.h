@@ -15,6 +15,16 @@ enum host_import_kind {
     HOST_RESOURCE_NEW,  /* canon resource.new of a resource that the component defines */
     HOST_RESOURCE_REP,  /* canon resource.rep */
     HOST_TRAP,          /* known not to exist: traps with its name when called */
+    /* What adapters between component instances need (component/fuse.h): `options` and `handle_table` are of the
+     * instance that a value comes from, `peer` and `peer_table` of the one that it goes to. */
+    HOST_FUSE_TRAP,     /* (number): traps; numbers are those of component/fuse_traps.def */
+    HOST_FUSE_STRING,   /* (pointer, units) -> (pointer, units): a copy of a string */
+    HOST_FUSE_OWN,      /* (index) -> (index): an own handle goes over */
+    HOST_FUSE_BORROW,   /* (index) -> (index): it is lent until the call ends */
+    HOST_FUSE_REP,      /* (index) -> (representation): the same, lent to the instance that defines the resource */
+    HOST_FUSE_BEGIN,    /* (): a call with borrowed handles begins */
+    HOST_FUSE_END,      /* (): and ends */
+    HOST_KIND_COUNT
 };
 
 enum string_encoding { ENCODING_UTF8, ENCODING_UTF16, ENCODING_LATIN1_UTF16 };
@@ -37,8 +47,9 @@ struct host_import {
     struct str interface; /* "wasi:http/types@0.2.12" */
     struct str name;      /* "[method]outgoing-response.body" */
     struct str signature; /* canonical text of the component function type: wit/type.h; HOST_CORE: empty */
-    struct canon_options options;
+    struct canon_options options, peer;
     uint32_t handle_table;  /* of the component instance that calls */
+    uint32_t peer_table;
     uint32_t resource_type; /* RESOURCE_*: id if the component defines it, else WASM_NO_INDEX */
     uint32_t dtor_unit, dtor; /* RESOURCE_DROP of an own resource with a destructor, else WASM_NO_INDEX */
     const struct wasm_functype *type; /* the core signature */
@@ -53,6 +64,12 @@ struct plan_export {
     uint32_t handle_table;
 };
 
+/* A resource type that the component defines and exports, so that its host can tell handles of it. */
+struct plan_resource {
+    struct str interface, name; /* as in signatures: no version */
+    uint32_t id;
+};
+
 struct plan {
     bool component;
     struct unit *units; /* in order of instantiation; each one's start function runs in that order */
@@ -61,6 +78,8 @@ struct plan {
     uint32_t import_count;
     struct plan_export *exports;
     uint32_t export_count;
+    const struct plan_resource *resources;
+    uint32_t resource_count;
     uint32_t handle_tables; /* one per component instance that has core code */
 };
 

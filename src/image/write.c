@@ -382,6 +382,7 @@ static void add_import(struct writer *w, const struct host_import *import)
                                .name = add_string(w, import->name),
                                .signature = add_string(w, import->signature),
                                .canon = canon_of(w, &import->options, import->handle_table),
+                               .peer = canon_of(w, &import->peer, import->peer_table),
                                .resource_type = import->resource_type,
                                .dtor_ref = ref_or_none(w, import->dtor_unit, import->dtor)};
     ADD(w, imports, row);
@@ -438,6 +439,11 @@ static bool fill_sections(struct writer *w, struct err *err)
         add_import(w, &w->plan->imports[i]);
     for (uint32_t i = 0; i < w->plan->export_count; i++)
         add_export(w, &w->plan->exports[i]);
+    for (uint32_t i = 0; i < w->plan->resource_count; i++) {
+        const struct plan_resource *resource = &w->plan->resources[i];
+        struct image_resource row = {add_string(w, resource->interface), add_string(w, resource->name), resource->id, 0};
+        ADD(w, resources, row);
+    }
     if (w->header.joinable) {
         describe_types(w);
         if (!add_externs(w, &w->plan->units[0], err))

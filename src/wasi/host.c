@@ -20,6 +20,16 @@ struct arena *host_scratch(struct host *h)
     return &h->scratch;
 }
 
+struct arena *host_arena(struct host *h)
+{
+    return &h->arena;
+}
+
+struct activity *host_activity(struct host *h)
+{
+    return &h->activity;
+}
+
 uint64_t host_now_ns(void)
 {
     struct timespec now;

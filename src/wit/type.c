@@ -53,6 +53,16 @@ static const struct scalar scalars[] = {
 #undef ROW
 };
 
+bool type_kind_of(struct str word, enum type_kind *ret_kind)
+{
+    for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
+        if (str_eq(word, str_of(scalars[i].text))) {
+            *ret_kind = (enum type_kind)i;
+            return true;
+        }
+    return false;
+}
+
 static uint64_t align_up(uint64_t at, uint32_t align)
 {
     return (at + align - 1) & ~(uint64_t)(align - 1);

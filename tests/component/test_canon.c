@@ -93,7 +93,7 @@ bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *para
     }
     assert_int_equal(funcref, REALLOC_REF);
     assert_int_equal(count, 4);
-    assert_int_equal(world->handles.no_leave, 1);
+    assert_int_equal(world->handles.no_leave.u32, 1);
     *ret_result = guest_realloc(params);
     return true;
 }
@@ -335,7 +335,7 @@ static void scalars(void **state)
     assert_false(glue_test_demo_calls_scalars(&world->store, &env, v));
     host_traps = false;
     set_scalars();
-    world->handles.no_leave = 1;
+    world->handles.no_leave.u32 = 1;
     traps(glue_test_demo_calls_scalars(&world->store, &env, v), "cannot leave component instance");
 }
 
@@ -791,7 +791,7 @@ static void own_resources(void **state)
     assert_int_equal(destroyed, 0x63);
     v[0].u32 = index;
     traps(canon_resource_rep(&world->store, &env, v), "unknown handle index");
-    world->handles.no_leave = 1;
+    world->handles.no_leave.u32 = 1;
     traps(canon_resource_new(&world->store, &env, v), "cannot leave");
     traps(canon_resource_drop(&world->store, &env, v), "cannot leave");
 }

@@ -432,18 +432,33 @@ static bool substitute_part(struct checker *c, struct remap *map, const struct t
     return true;
 }
 
+/* A list of its own only where a part changes. */
 static bool substitute_items(struct checker *c, struct remap *map, struct type *type)
 {
+    struct type_item *items = NULL;
     if (!type->items || type->kind == TYPE_MAP)
         return true;
-    struct type_item *items = arena_copy(c->arena, type->items, type->count * sizeof *items);
-    if (!items)
-        return checker_memory(c);
-    for (uint32_t i = 0; i < type->count; i++)
-        if (!substitute_part(c, map, &items[i].type))
+    for (uint32_t i = 0; i < type->count; i++) {
+        const struct type *part = type->items[i].type;
+        if (!substitute_part(c, map, &part))
             return false;
-    type->items = items;
+        if (part == type->items[i].type)
+            continue;
+        if (!items && !(items = arena_copy(c->arena, type->items, type->count * sizeof *items)))
+            return checker_memory(c);
+        items[i].type = part;
+    }
+    if (items)
+        type->items = items;
     return true;
+}
+
+/* What nothing was replaced in stays the type that it was, with the names that it has: an instance may use types that
+ * another one named. */
+static bool is_changed(const struct node *from, const struct node *copy)
+{
+    return copy->type.element != from->type.element || copy->type.items != from->type.items || copy->def != from->def ||
+           copy->origin != from->origin;
 }
 
 static bool substitute_value(struct checker *c, struct remap *map, const struct node **node)
@@ -468,8 +483,8 @@ static bool substitute_value(struct checker *c, struct remap *map, const struct 
         return false;
     if (copy->def)
         copy->type.resource = &copy->def->abstract->resource;
-    *node = copy;
-    return remap_put(c, map, from->shape.number, copy);
+    *node = is_changed(from, copy) ? copy : from;
+    return remap_put(c, map, from->shape.number, *node);
 }
 
 static bool substitute_func(struct checker *c, struct remap *map, const struct func **func)

@@ -25,6 +25,7 @@
 
 struct host {
     struct arena scratch;
+    struct activity activity;
     uint32_t dropped;
 };
 
@@ -54,6 +55,25 @@ static uint64_t destroyed;
 struct arena *host_scratch(struct host *h)
 {
     return &h->scratch;
+}
+
+struct arena *host_arena(struct host *h)
+{
+    return &h->scratch;
+}
+
+struct activity *host_activity(struct host *h)
+{
+    return &h->activity;
+}
+
+bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
+                uint32_t result_count, union cell *v);
+bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
+                uint32_t result_count, union cell *v)
+{
+    fail_msg("nothing here calls a guest with other than integers");
+    return false;
 }
 
 bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
@@ -751,7 +771,7 @@ static void full_table(void **state)
     for (uint32_t i = 1; i < HANDLE_CAPACITY; i++)
         assert_int_equal(new_thing(&things[0]), i);
     v[0].u32 = v[1].u32 = 0;
-    traps(glue_test_demo_types_thing_constructor(&world->store, &env, v), "more than 4092 handles");
+    traps(glue_test_demo_types_thing_constructor(&world->store, &env, v), "more than 4088 handles");
     handle_remove(&world->handles, 77);
     must(glue_test_demo_types_thing_constructor(&world->store, &env, v));
     assert_int_equal(v[0].u32, 77);

@@ -49,7 +49,8 @@ static enum err_kind try_plan(const uint8_t *bytes, size_t size)
 }
 
 static const char *const fixtures[] = {"plain.wasm", "shim.wasm",  "twice.wasm", "resource.wasm",
-                                       "pair.wasm",  "async.wasm", "types.wasm"};
+                                       "pair.wasm",  "async.wasm", "types.wasm", "fuse.wasm",
+                                       "named.wasm"};
 #define FIXTURE_COUNT (sizeof fixtures / sizeof *fixtures)
 
 static void truncated(void **state)

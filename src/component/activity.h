@@ -1,8 +1,9 @@
-/* What the canonical ABI keeps of one activity of a store (a request, a command) outside the guest's reach: which calls
- * between component instances have borrowed handles.
+/* What the canonical ABI keeps of one activity of a store (a request, a command) outside the guest's reach: calls
+ * between component instances, threads, streams and what waits for them. async.h says what these are.
  *
  * It is part of the host's object and all zero bytes when an activity begins; what it points to lies in the host's
- * arena and dies with the activity, so that a trap in the middle of anything leaves nothing behind.
+ * arena and dies with the activity, so that a trap in the middle of anything leaves nothing behind. Who ends an
+ * activity calls activity_end first, because threads have stacks.
  */
 #ifndef MAYFLY_COMPONENT_ACTIVITY_H
 #define MAYFLY_COMPONENT_ACTIVITY_H
@@ -10,27 +11,24 @@
 #include "base/arena.h"
 #include "component/handles.h"
 
-/* A handle of the caller that is lent to a call. */
-struct lend {
-    struct handle *handle;
-    struct lend *next;
-};
+struct call;
+struct thread;
+struct pooled;
 
-/* A call in progress that was lent something: what the specification keeps in Task.num_borrows and Subtask.lenders. */
-struct scope_record {
-    struct scope_record *outer; /* the call around it; or the next free one */
-    struct lend *lends;
-    uint32_t borrows; /* handles that the callee has not dropped */
-    uint16_t number;  /* as in handle.scope: its place in `scopes`, counted from 1 */
-};
-
-#define ACTIVITY_SCOPES_MAX 4096u
+#define ACTIVITY_CALLS_MAX 4096u /* in progress at the same time */
+#define ACTIVITY_POOL_STEP 64u   /* objects are made in sizes of so many bytes and used again */
+#define ACTIVITY_POOLS 24u
 
 struct activity {
-    struct scope_record *scope, *free_scopes;
-    struct lend *free_lends;
-    struct scope_record **scopes; /* scope_count of ACTIVITY_SCOPES_MAX, made on first use */
-    uint32_t scope_count;
+    struct thread *current;                /* whose code runs; NULL: none that has been asked for */
+    struct thread *first_waiting, *last_waiting; /* in the order in which they began to */
+    struct thread *threads;                /* all that have a stack */
+    struct call **calls;                   /* by number - 1; ACTIVITY_CALLS_MAX, made on first use */
+    uint32_t call_count, free_call;        /* free_call: number of one whose place is free, or 0 */
+    struct pooled *free[ACTIVITY_POOLS];
 };
+
+/* Drop what threads still hold. The activity runs no more. */
+void activity_end(struct activity *activity);
 
 #endif

@@ -45,7 +45,13 @@ struct canon_env {
     uint32_t resource_type;     /* resource.new, resource.rep, resource.drop */
     uint64_t dtor_ref;          /* resource.drop of the component's own resource; 0: none */
     host_drop *drop;            /* resource.drop of a host resource; NULL: nothing to do */
-    const struct canon_env *peer; /* HOST_FUSE_*: the same with `canon` of the instance that a value goes to */
+    const struct canon_env *peer; /* HOST_FUSE_*, HOST_CALL: the same with `canon` of the instance that it goes to */
+    /* HOST_CALL, HOST_BUILTIN: the row's, see struct host_import in image/plan.h. */
+    uint32_t flags, number, param_count, result_count;
+    const uint8_t *types; /* core types of parameters and results */
+    uint64_t run_ref, ret_ref, callback_ref;
+    struct str signature;
+    const struct type *type; /* of the stream or future */
 };
 
 /* What the host offers: rows of the generated tables. `interface` has no version; both tables are sorted by
@@ -310,9 +316,11 @@ bool canon_missing(struct store *store, const void *env, union cell *v);
 
 /* --- linking --- */
 
-/* The environment of an import row, in the arena. The caller completes what only the host knows. */
+/* The environment of an import row, in the arena. The caller completes what only the host knows. `find` gives the ids of
+ * the host's resources by name; NULL: it has none. */
+typedef uint32_t canon_find_fn(void *arg, struct str interface, struct str name);
 bool canon_env_make(struct arena *arena, const struct image *image, const struct image_import *import,
-                    struct canon_env **ret_env, struct err *err);
+                    canon_find_fn *find, struct canon_env **ret_env, struct err *err);
 /* The function of this room for a kind of import, for rows that need nothing of the host; NULL: there is none. */
 host_fn *canon_link(const struct image_import *import);
 

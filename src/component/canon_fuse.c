@@ -1,7 +1,8 @@
 /* What adapters between component instances ask of the host (fuse.h): handles that go over, calls that borrow, traps.
  * Strings are in transcode.c. The environment's `canon` is of the instance that a value comes from, its peer's of the
  * one that it goes to. */
-#include "component/canon.h"
+#include "component/async.h"
+#include "component/component.h"
 #include "component/transcode.h"
 #include "runtime/trap.h"
 
@@ -42,94 +43,32 @@ static bool fuse_own(struct store *store, const void *env, union cell *v)
 
 /* ---- calls that borrow ---- */
 
-static bool no_memory(struct store *store)
-{
-    return trap_raise(store, TRAP_OUT_OF_MEMORY, "no room for another call that borrows handles");
-}
-
-static struct scope_record *new_scope(struct store *store, struct activity *activity)
-{
-    struct scope_record *scope = activity->free_scopes;
-    if (scope) {
-        activity->free_scopes = scope->outer;
-        return scope;
-    }
-    if (!activity->scopes)
-        activity->scopes = ARENA_ARRAY(host_arena(store->host), struct scope_record *, ACTIVITY_SCOPES_MAX);
-    if (!activity->scopes || activity->scope_count >= ACTIVITY_SCOPES_MAX)
-        return NULL;
-    scope = ARENA_NEW(host_arena(store->host), struct scope_record);
-    if (!scope)
-        return NULL;
-    activity->scopes[activity->scope_count++] = scope;
-    scope->number = (uint16_t)activity->scope_count; /* 0 is no scope */
-    return scope;
-}
-
-static bool fuse_begin(struct store *store, const void *env, union cell *v)
-{
-    struct activity *activity = host_activity(store->host);
-    struct scope_record *scope = new_scope(store, activity);
-    if (!scope)
-        return no_memory(store);
-    scope->outer = activity->scope;
-    scope->lends = NULL;
-    scope->borrows = 0;
-    activity->scope = scope;
-    return true;
-}
-
-static bool fuse_end(struct store *store, const void *env, union cell *v)
-{
-    struct activity *activity = host_activity(store->host);
-    struct scope_record *scope = activity->scope;
-    struct canon c = {.store = store, .env = env};
-    if (scope->borrows)
-        return canon_trap(&c, "borrow handles still remain at the end of the call");
-    while (scope->lends) {
-        struct lend *lend = scope->lends;
-        scope->lends = lend->next;
-        canon_return(lend->handle);
-        lend->next = activity->free_lends;
-        activity->free_lends = lend;
-    }
-    activity->scope = scope->outer;
-    scope->outer = activity->free_scopes;
-    activity->free_scopes = scope;
-    return true;
-}
-
-/* Lend the caller's handle until the call at hand ends. */
-static bool lend_handle(struct pair *pair, uint32_t index, void **ret_rep)
+/* Lend the caller's handle to the call at hand until that ends. */
+static bool lend_handle(struct pair *pair, uint32_t index, struct call **ret_call, void **ret_rep)
 {
     struct store *store = pair->from.store;
-    struct activity *activity = host_activity(store->host);
-    struct lend *lend = activity->free_lends;
-    if (lend)
-        activity->free_lends = lend->next;
-    else
-        lend = ARENA_NEW(host_arena(store->host), struct lend);
-    if (!lend)
-        return no_memory(store);
-    if (!canon_borrow(&pair->from, index, pair->from.env->resource_type, &lend->handle, ret_rep))
+    struct call *call = host_activity(store->host)->current->call;
+    struct lend *lend = pool_new(store, sizeof *lend);
+    if (!lend || !canon_borrow(&pair->from, index, pair->from.env->resource_type, &lend->handle, ret_rep))
         return false;
-    lend->next = activity->scope->lends;
-    activity->scope->lends = lend;
+    lend->next = call->lends;
+    call->lends = lend;
+    *ret_call = call;
     return true;
 }
 
 static bool fuse_borrow(struct store *store, const void *env, union cell *v)
 {
     struct pair pair = pair_of(store, env);
-    struct scope_record *scope = host_activity(store->host)->scope;
+    struct call *call;
     void *rep;
-    if (!lend_handle(&pair, v[0].u32, &rep))
+    if (!lend_handle(&pair, v[0].u32, &call, &rep))
         return false;
     uint32_t index = handle_add(pair.to.handles, HANDLE_BORROW, pair.to.env->resource_type, (uint64_t)(uintptr_t)rep);
     if (index == 0)
         return canon_trap_full(&pair.to);
-    pair.to.handles->entries[index].scope = scope->number;
-    scope->borrows++;
+    pair.to.handles->entries[index].scope = call->number;
+    call->borrows++;
     v[0].u32 = index;
     return true;
 }
@@ -138,25 +77,50 @@ static bool fuse_borrow(struct store *store, const void *env, union cell *v)
 static bool fuse_rep(struct store *store, const void *env, union cell *v)
 {
     struct pair pair = pair_of(store, env);
+    struct call *call;
     void *rep;
-    if (!lend_handle(&pair, v[0].u32, &rep))
+    if (!lend_handle(&pair, v[0].u32, &call, &rep))
         return false;
     v[0].u32 = (uint32_t)(uintptr_t)rep;
     return true;
 }
 
-void canon_borrow_dropped(struct canon *c, const struct handle *handle)
-{
-    const struct activity *activity = c->host ? host_activity(c->host) : NULL;
-    if (activity && handle->scope && handle->scope <= activity->scope_count &&
-        activity->scopes[handle->scope - 1]->borrows)
-        activity->scopes[handle->scope - 1]->borrows--;
-}
-
 /* ---- linking ---- */
 
+static uint32_t find_nothing(void *arg, struct str interface, struct str name)
+{
+    return WASM_NO_INDEX;
+}
+
+static bool is_stream_row(const struct image_import *import)
+{
+    return import->kind == HOST_BUILTIN && import->builtin >= BUILTIN_STREAM_NEW &&
+           import->builtin <= BUILTIN_FUTURE_DROP_WRITABLE;
+}
+
+static bool fill_env(struct arena *arena, const struct image *image, const struct image_import *import,
+                     canon_find_fn *find, struct canon_env *env, struct err *err)
+{
+    *env = (struct canon_env){.canon = import->canon,
+                              .interface = image_str(image, import->interface),
+                              .name = image_str(image, import->name),
+                              .resource_type = import->resource_type,
+                              .dtor_ref = import->dtor_ref,
+                              .flags = import->flags,
+                              .number = import->number,
+                              .param_count = import->param_count,
+                              .result_count = import->result_count,
+                              .types = image_bytes(image) + import->types_first,
+                              .run_ref = import->run_ref,
+                              .ret_ref = import->ret_ref,
+                              .callback_ref = import->callback_ref,
+                              .signature = image_str(image, import->signature)};
+    return !is_stream_row(import) ||
+           type_parse(env->signature, arena, find ? find : find_nothing, NULL, &env->type, err);
+}
+
 bool canon_env_make(struct arena *arena, const struct image *image, const struct image_import *import,
-                    struct canon_env **ret_env, struct err *err)
+                    canon_find_fn *find, struct canon_env **ret_env, struct err *err)
 {
     struct canon_env *env = ARENA_NEW(arena, struct canon_env), *peer = NULL;
     bool fused = import->kind >= HOST_FUSE_TRAP;
@@ -164,11 +128,8 @@ bool canon_env_make(struct arena *arena, const struct image *image, const struct
         peer = ARENA_NEW(arena, struct canon_env);
     if (!env || (fused && !peer))
         return err_memory(err);
-    env->canon = import->canon;
-    env->interface = image_str(image, import->interface);
-    env->name = image_str(image, import->name);
-    env->resource_type = import->resource_type;
-    env->dtor_ref = import->dtor_ref;
+    if (!fill_env(arena, image, import, find, env, err))
+        return false;
     if (fused) {
         *peer = *env;
         peer->canon = import->peer;
@@ -185,7 +146,11 @@ host_fn *canon_link(const struct image_import *import)
         [HOST_RESOURCE_REP] = canon_resource_rep,   [HOST_FUSE_TRAP] = fuse_trap_now,
         [HOST_FUSE_STRING] = fuse_string,           [HOST_FUSE_OWN] = fuse_own,
         [HOST_FUSE_BORROW] = fuse_borrow,           [HOST_FUSE_REP] = fuse_rep,
+        [HOST_FUSE_STREAM] = fuse_stream,           [HOST_FUSE_ERROR] = fuse_error,
         [HOST_FUSE_BEGIN] = fuse_begin,             [HOST_FUSE_END] = fuse_end,
+        [HOST_CALL] = async_call,
     };
+    if (import->kind == HOST_BUILTIN)
+        return async_builtin(import->builtin);
     return import->kind < HOST_KIND_COUNT ? functions[import->kind] : NULL;
 }

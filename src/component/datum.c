@@ -2,6 +2,8 @@
  * cell's low bits whatever its core type is, which is why joined types need no conversion here. */
 #include "component/datum.h"
 
+#include "component/async.h"
+
 #include "runtime/call.h"
 #include "runtime/task.h"
 
@@ -127,9 +129,25 @@ static bool lower_variant(struct border *b, const struct type *type, const struc
     return true;
 }
 
+/* Handles: what was lifted goes into the table. */
+static bool lower_handle(struct border *b, const struct type *type, const struct datum *datum, struct place_of *to)
+{
+    void *object = (void *)(uintptr_t)datum->bits;
+    uint32_t index;
+    bool own = type->kind == TYPE_OWN;
+    if (own ? !canon_give(&b->c, type->resource->id & HANDLE_TYPE_MAX, object, &index)
+            : !end_lower(&b->c, object, &index))
+        return false;
+    put_bits(to, index, 4);
+    return true;
+}
+
 static bool lower(struct border *b, const struct type *type, const struct datum *datum, struct place_of *to)
 {
     switch (type->kind) {
+    case TYPE_OWN:
+    case TYPE_STREAM:
+    case TYPE_FUTURE: return lower_handle(b, type, datum, to);
     case TYPE_STRING: return lower_string(b, datum, to);
     case TYPE_LIST:
     case TYPE_MAP: return lower_list(b, type->element, datum, to);
@@ -247,6 +265,22 @@ static bool lift_own(struct border *b, const struct type *type, struct place_of 
     return true;
 }
 
+/* The readable end of a stream or future. Its type was written as components in the file write it. */
+static bool lift_end(struct border *b, const struct type *type, struct place_of *from, struct datum *ret)
+{
+    struct end *end;
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    bool done = type_text(type, &text) &&
+                end_lift(&b->c, (uint32_t)get_bits(from, 4), (struct str){(const char *)text.data, text.size}, &end);
+    if (text.failed)
+        done = canon_trap_memory(&b->c);
+    buf_free(&text);
+    if (done)
+        ret->bits = (uint64_t)(uintptr_t)end;
+    return done;
+}
+
 static bool lift_char(struct border *b, struct place_of *from, struct datum *ret)
 {
     uint32_t value = 0;
@@ -294,17 +328,32 @@ static bool lift(struct border *b, const struct type *type, struct place_of *fro
     case TYPE_OPTION:
     case TYPE_RESULT: return lift_variant(b, type, from, ret);
     case TYPE_OWN: return lift_own(b, type, from, ret);
+    case TYPE_STREAM:
+    case TYPE_FUTURE: return lift_end(b, type, from, ret);
     case TYPE_CHAR: return lift_char(b, from, ret);
     default: return lift_scalar(type, from, ret);
     }
+}
+
+bool datum_move(struct canon *from, struct canon *to, const struct type *type, const uint8_t *source, uint8_t *target)
+{
+    struct arena *scratch = host_scratch(from->host);
+    struct arena_mark mark = arena_mark(scratch);
+    struct border here = {*from, scratch}, there = {*to, scratch};
+    struct place_of at = {.at = (uint8_t *)source}, goal = {.at = target};
+    struct datum datum;
+    here.c.scratch = there.c.scratch = scratch;
+    bool done = lift(&here, type, &at, &datum) && lower(&there, type, &datum, &goal);
+    arena_rewind(scratch, mark);
+    return done;
 }
 
 /* ---- the call ---- */
 
 static bool has_datum(const struct type *type)
 {
-    bool asynchronous = type->kind == TYPE_STREAM || type->kind == TYPE_FUTURE || type->kind == TYPE_ERROR_CONTEXT;
-    bool has = !asynchronous && type->kind != TYPE_BORROW && (!type->element || has_datum(type->element));
+    bool has = type->kind != TYPE_ERROR_CONTEXT && type->kind != TYPE_BORROW &&
+               (!type->element || has_datum(type->element));
     for (uint32_t i = 0; has && type->items && i < type->count; i++)
         has = !type->items[i].type || has_datum(type->items[i].type);
     return has;
@@ -334,7 +383,11 @@ bool datum_func_open(const struct image *image, const struct image_export *row, 
     if (!has)
         return err_set(err, ERR_UNSUPPORTED, "%.*s takes or gives what only another component can have",
                        STR_ARG(name));
-    func.env = (struct canon_env){.canon = row->canon, .interface = image_str(image, row->interface), .name = name};
+    func.env = (struct canon_env){.canon = row->canon,
+                                  .interface = image_str(image, row->interface),
+                                  .name = name,
+                                  .param_count = row->param_count,
+                                  .result_count = row->result_count};
     *ret_func = func;
     return true;
 }
@@ -391,19 +444,88 @@ static bool post_return(struct store *store, const struct datum_func *func, stru
     return done;
 }
 
+/* An asynchronous call: what the thread of it needs. */
+struct hosted {
+    struct border *border;
+    const struct datum_func *func;
+    const struct datum *args;
+    struct datum *ret_result;
+};
+
+static bool hosted_run(struct call *call, union cell *cells)
+{
+    const struct hosted *h = call->host_arg;
+    const struct image_export *row = h->func->row;
+    const uint8_t *types = image_bytes(h->func->image) + row->types_first;
+    if (!lower_params(h->border, &h->func->type, h->args, cells) ||
+        !guest_call(call->store, row->funcref, types, row->param_count, row->result_count, cells))
+        return false;
+    if (row->flags & CANON_ASYNC_LIFT)
+        return true;
+    union cell result = cells[0];
+    return lift_result(h->border, h->func->type.result, cells, h->ret_result) &&
+           post_return(call->store, h->func, call->inst->handles, &result);
+}
+
+/* task.return's parameters are flat up to another number than a result. */
+static bool hosted_ret(struct call *call, union cell *cells)
+{
+    const struct hosted *h = call->host_arg;
+    const struct type *type = h->func->type.result;
+    struct place_of from = {.cells = cells};
+    if (!type)
+        return true;
+    canon_refresh(&h->border->c);
+    if (type->flat_count > TYPE_MAX_FLAT_PARAMS) {
+        if (!canon_range(&h->border->c, cells[0].u32, type->size, type->align))
+            return false;
+        from = (struct place_of){.at = h->border->c.memory + cells[0].u32};
+    }
+    return lift(h->border, type, &from, h->ret_result);
+}
+
+static bool call_asynchronous(struct border *b, const struct datum_func *func, const struct datum *args,
+                              struct datum *ret_result)
+{
+    static const struct host_call host = {hosted_run, hosted_ret};
+    struct hosted hosted = {b, func, args, ret_result};
+    struct store *store = b->c.store;
+    struct inst *inst = inst_of(store, &func->env);
+    struct call *call = inst ? call_new(store) : NULL;
+    if (!call)
+        return false;
+    call->env = &func->env;
+    call->host = &host;
+    call->host_arg = &hosted;
+    call->inst = inst;
+    call->flags = func->row->flags;
+    call->callback_ref = func->row->callback_ref;
+    call->result = image_str(func->image, func->row->result);
+    call->opts = &func->row->canon;
+    if (!call_from_host(call))
+        return false;
+    call_release(call);
+    return true;
+}
+
 static bool call_with(struct border *b, const struct datum_func *func, const struct datum *args,
                       struct datum *ret_result)
 {
     const struct image_export *row = func->row;
     const uint8_t *types = image_bytes(func->image) + row->types_first;
     union cell cells[TYPE_MAX_FLAT_PARAMS + 1] = {0};
+    struct call *call;
     if (row->param_count > TYPE_MAX_FLAT_PARAMS || row->result_count > 1)
         return canon_trap(&b->c, "a function with a signature that no lifted one has");
-    if (!lower_params(b, &func->type, args, cells) ||
+    if (row->flags & CANON_ASYNC_TYPE)
+        return call_asynchronous(b, func, args, ret_result);
+    if (!call_begin_inline(b->c.store, &func->env, inst_of(b->c.store, &func->env), &call) ||
+        !lower_params(b, &func->type, args, cells) ||
         !guest_call(b->c.store, row->funcref, types, row->param_count, row->result_count, cells))
         return false;
     union cell result = cells[0];
-    return lift_result(b, func->type.result, cells, ret_result) && post_return(b->c.store, func, b->c.handles, &result);
+    return lift_result(b, func->type.result, cells, ret_result) && call_end_inline(b->c.store, call) &&
+           post_return(b->c.store, func, b->c.handles, &result);
 }
 
 bool datum_call(struct store *store, const struct datum_func *func, const struct datum *args, struct arena *arena,

@@ -34,6 +34,9 @@ bool datum_func_open(const struct image *image, const struct image_export *row, 
 /* Inside a task of a slot of the image, whose store's host is set: call it (CanonicalABI.md, "canon lift", with the host
  * as caller). `args`: func->type.param_count; the result, if the type has one, is made in the arena. False: trapped,
  * and nothing enters the component any more. */
+/* A value in one memory to another, through data: `from` and `to` are places that were checked. */
+bool datum_move(struct canon *from, struct canon *to, const struct type *type, const uint8_t *source, uint8_t *target);
+
 bool datum_call(struct store *store, const struct datum_func *func, const struct datum *args, struct arena *arena,
                 struct datum *ret_result);
 

@@ -44,8 +44,10 @@ struct fuse_import {
     enum host_import_kind kind; /* of the host's: these three tell equal ones */
     const struct fuse_side *from;
     const struct concrete *resource;
+    const struct type *value; /* of streams */
     const struct wasm_functype *type; /* functions */
     const struct wasm_memory *memory;
+    bool is_64; /* tables */
 };
 struct fuse_imports {
     struct fuse_import *items;
@@ -64,7 +66,8 @@ struct fuse {
     struct planner *p;
     struct str name; /* of the core import that calls, for messages */
     struct buf code; /* of the one function, without its locals */
-    struct fuse_imports funcs, memories, globals;
+    struct instance *in; /* whose types are meant: the caller */
+    struct fuse_imports funcs, tables, memories, globals;
     struct fuse_locals locals; /* behind the parameters */
     uint32_t param_count;
     bool failed;     /* the checker has the error */
@@ -82,6 +85,10 @@ struct fuse_spot {
 /* The unit and function that a lowered function of another instance becomes; made on first use. */
 bool planner_fuse(struct planner *p, struct canon_value *canon, struct str import, uint32_t *ret_unit,
                   uint32_t *ret_func);
+/* The row of the host's function that calls an asynchronous function of another instance. */
+bool planner_call_row(struct planner *p, struct canon_value *canon, struct str import, struct host_import *row);
+/* The unit of `thread.new-indirect`, which takes the function from its table. */
+bool planner_thread_unit(struct planner *p, struct canon_value *canon, struct str import);
 /* A unit that exports the function of a row of host imports as its own. */
 bool planner_unit_of_row(struct planner *p, const struct wasm_functype *type, uint32_t row, uint32_t *ret_unit,
                          uint32_t *ret_func);
@@ -115,7 +122,7 @@ void fuse_leave(struct fuse *f, const struct fuse_side *side, bool may);
 /* fuse_import.c: what the adapter imports; index in its index space. */
 uint32_t fuse_func(struct fuse *f, uint32_t unit, uint32_t func);
 uint32_t fuse_host(struct fuse *f, enum host_import_kind kind, const struct fuse_side *from, const struct fuse_side *to,
-                   const struct concrete *resource);
+                   const struct concrete *resource, const struct type *value);
 uint32_t fuse_memory(struct fuse *f, uint32_t unit, uint32_t memory);
 uint32_t fuse_word(struct fuse *f, uint32_t table, uint32_t offset);
 /* The finished module as a unit of the plan. */

@@ -113,7 +113,7 @@ void fuse_local_free(struct fuse *f, uint32_t local)
 void fuse_trap(struct fuse *f, enum fuse_trap trap)
 {
     fuse_i32(f, trap);
-    fuse_op_index(f, OP_CALL, fuse_host(f, HOST_FUSE_TRAP, NULL, NULL, NULL));
+    fuse_op_index(f, OP_CALL, fuse_host(f, HOST_FUSE_TRAP, NULL, NULL, NULL, NULL));
     fuse_op(f, OP_UNREACHABLE);
 }
 

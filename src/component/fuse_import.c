@@ -12,7 +12,8 @@ static struct fuse_import *find(struct fuse_imports *list, const struct fuse_imp
     for (uint32_t i = 0; i < list->count; i++) {
         struct fuse_import *have = &list->items[i];
         bool host = wanted->by.from == IMPORT_HOST;
-        bool same = host ? have->kind == wanted->kind && have->from == wanted->from && have->resource == wanted->resource
+        bool same = host ? have->kind == wanted->kind && have->from == wanted->from && have->resource == wanted->resource &&
+                               have->value == wanted->value
                          : have->by.unit == wanted->by.unit && have->by.index == wanted->by.index;
         if (same && have->by.from == wanted->by.from) {
             *ret_index = i;
@@ -65,18 +66,20 @@ static const struct wasm_functype *host_type(enum host_import_kind kind)
         [HOST_FUSE_TRAP] = {1, 0, ints, ints},   [HOST_FUSE_STRING] = {2, 2, ints, ints},
         [HOST_FUSE_OWN] = {1, 1, ints, ints},    [HOST_FUSE_BORROW] = {1, 1, ints, ints},
         [HOST_FUSE_REP] = {1, 1, ints, ints},    [HOST_FUSE_BEGIN] = {0, 0, ints, ints},
-        [HOST_FUSE_END] = {0, 0, ints, ints},
+        [HOST_FUSE_END] = {0, 0, ints, ints},    [HOST_FUSE_STREAM] = {1, 1, ints, ints},
+        [HOST_FUSE_ERROR] = {1, 1, ints, ints},
     };
     return &types[kind];
 }
 
 uint32_t fuse_host(struct fuse *f, enum host_import_kind kind, const struct fuse_side *from, const struct fuse_side *to,
-                   const struct concrete *resource)
+                   const struct concrete *resource, const struct type *value)
 {
     struct fuse_import import = {.by = {.from = IMPORT_HOST, .host = WASM_NO_INDEX},
                                  .kind = kind,
                                  .from = from,
                                  .resource = resource,
+                                 .value = value,
                                  .type = host_type(kind)};
     uint32_t index = 0;
     if (f->failed || find(&f->funcs, &import, &index))
@@ -98,7 +101,7 @@ uint32_t fuse_host(struct fuse *f, enum host_import_kind kind, const struct fuse
         row.name = resource->abstract.resource.name;
         row.resource_type = resource->abstract.resource.id;
     }
-    if (!planner_add_row(f->p, &row, &import.by.host)) {
+    if (!planner_text(f->p, f->in, value, &row.signature) || !planner_add_row(f->p, &row, &import.by.host)) {
         f->failed = true;
         return 0;
     }
@@ -136,7 +139,7 @@ static void put_type(struct buf *out, const struct wasm_functype *type)
     put_byte(out, WASM_COMP_FUNC);
     put_u32(out, type->param_count);
     for (uint32_t i = 0; i < type->param_count; i++)
-        put_byte(out, (uint8_t)type->params[i]);
+        put_byte(out, (uint8_t)(wasm_is_ref(type->params[i]) ? HEAP_FUNC : type->params[i])); /* or funcref */
     put_u32(out, type->result_count);
     for (uint32_t i = 0; i < type->result_count; i++)
         put_byte(out, (uint8_t)type->results[i]);
@@ -169,10 +172,16 @@ static void put_types(const struct fuse *f, const struct wasm_functype *own, str
 
 static void put_imports(const struct fuse *f, struct buf *out)
 {
-    put_u32(out, f->funcs.count + f->memories.count + f->globals.count);
+    put_u32(out, f->funcs.count + f->tables.count + f->memories.count + f->globals.count);
     for (uint32_t i = 0; i < f->funcs.count; i++) {
         put_import(out, WASM_FUNC);
         put_u32(out, i);
+    }
+    for (uint32_t i = 0; i < f->tables.count; i++) {
+        put_import(out, WASM_TABLE);
+        put_byte(out, (uint8_t)HEAP_FUNC);
+        put_byte(out, f->tables.items[i].is_64 ? 4 : 0);
+        put_u32(out, 0);
     }
     for (uint32_t i = 0; i < f->memories.count; i++) {
         put_import(out, WASM_MEMORY);
@@ -242,10 +251,10 @@ static void put_module(const struct fuse *f, const struct wasm_functype *own, st
 
 static struct unit_import *unit_imports(struct fuse *f)
 {
-    const struct fuse_imports *lists[] = {&f->funcs, &f->memories, &f->globals};
-    uint32_t total = f->funcs.count + f->memories.count + f->globals.count, at = 0;
+    const struct fuse_imports *lists[] = {&f->funcs, &f->tables, &f->memories, &f->globals};
+    uint32_t total = f->funcs.count + f->tables.count + f->memories.count + f->globals.count, at = 0;
     struct unit_import *imports = ARENA_ARRAY(f->p->check.arena, struct unit_import, total);
-    for (int list = 0; imports && list < 3; list++)
+    for (int list = 0; imports && list < 4; list++)
         for (uint32_t i = 0; i < lists[list]->count; i++)
             imports[at++] = lists[list]->items[i].by;
     return imports;
@@ -287,6 +296,47 @@ bool planner_unit_of_row(struct planner *p, const struct wasm_functype *type, ui
     fuse_op_index(&f, OP_CALL, 0);
     fuse_op(&f, OP_END);
     bool done = !f.failed && fuse_finish(&f, type, ret_unit, ret_func);
+    buf_free(&f.code);
+    return done;
+}
+
+/* (index, argument): the table's entry, which must be a function of the type, and the argument go to the host. */
+static void write_thread(struct fuse *f, uint32_t func)
+{
+    fuse_op_index(f, OP_LOCAL_GET, 0);
+    fuse_op_index(f, OP_TABLE_GET, 0);
+    fuse_op_index(f, OP_PREFIX_FB, 22); /* ref.cast (ref type) */
+    fuse_op(f, 0);
+    fuse_op_index(f, OP_LOCAL_GET, 1);
+    fuse_op_index(f, OP_CALL, func);
+    fuse_op(f, OP_END);
+}
+
+bool planner_thread_unit(struct planner *p, struct canon_value *canon, struct str import)
+{
+    static const wasm_valtype params[] = {WASM_FUNCREF, WASM_I32}, results[] = {WASM_I32};
+    static const struct wasm_functype host = {2, 1, params, results}, body = {1, 0, params + 1, results};
+    struct fuse f = {.p = p, .name = import, .in = canon->in};
+    struct host_import row = planner_no_row;
+    struct fuse_import typed = {.by = {.from = IMPORT_HOST}, .kind = HOST_FUSE_BEGIN, .type = &body},
+                       call = {.by = {.from = IMPORT_HOST}, .kind = HOST_BUILTIN, .type = &host}, table = {0};
+    const struct core_value *from = &canon->in->spaces[SORT_CORE_TABLE][canon->canon->table].core;
+    if (canon->unit != WASM_NO_INDEX)
+        return true;
+    row.kind = HOST_BUILTIN;
+    row.builtin = canon->canon->kind;
+    row.name = str_of(builtin_infos[canon->canon->kind].words);
+    row.type = &host;
+    table.by = (struct unit_import){.from = IMPORT_UNIT, .unit = from->unit, .index = from->index};
+    table.is_64 = p->units.items[from->unit].module->tables[from->index].limits.is_64;
+    if (!planner_handle_table(p, canon->in, &row.handle_table) || !planner_add_row(p, &row, &call.by.host))
+        return false;
+    typed.by.host = call.by.host;
+    buf_init(&f.code, 1024);
+    add(&f, &f.tables, &table);
+    add(&f, &f.funcs, &typed); /* never called: its type is type 0 of the module */
+    write_thread(&f, add(&f, &f.funcs, &call));
+    bool done = !f.failed && fuse_finish(&f, canon->type, &canon->unit, &canon->func);
     buf_free(&f.code);
     return done;
 }

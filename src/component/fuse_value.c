@@ -178,7 +178,18 @@ MOVE(move_handle)
                                                                   : HOST_FUSE_BORROW;
     begin_store(f, target);
     load(f, from, &scalars[TYPE_U32], source, 0);
-    fuse_op_index(f, OP_CALL, fuse_host(f, kind, from, to, resource));
+    fuse_op_index(f, OP_CALL, fuse_host(f, kind, from, to, resource, NULL));
+    end_store(f, to, &scalars[TYPE_U32], target, 0);
+}
+
+/* Readable ends of streams and futures, and error contexts. */
+MOVE(move_end)
+{
+    bool error = type->kind == TYPE_ERROR_CONTEXT;
+    begin_store(f, target);
+    load(f, from, &scalars[TYPE_U32], source, 0);
+    fuse_op_index(f, OP_CALL,
+                  fuse_host(f, error ? HOST_FUSE_ERROR : HOST_FUSE_STREAM, from, to, NULL, error ? NULL : type));
     end_store(f, to, &scalars[TYPE_U32], target, 0);
 }
 
@@ -210,7 +221,7 @@ MOVE(move_string)
     get_pair(f, from, source, at, units);
     fuse_op_index(f, OP_LOCAL_GET, at);
     fuse_op_index(f, OP_LOCAL_GET, units);
-    fuse_op_index(f, OP_CALL, fuse_host(f, HOST_FUSE_STRING, from, to, NULL));
+    fuse_op_index(f, OP_CALL, fuse_host(f, HOST_FUSE_STRING, from, to, NULL, NULL));
     fuse_op_index(f, OP_LOCAL_SET, units);
     fuse_op_index(f, OP_LOCAL_SET, at);
     set_pair(f, to, target, at, units);
@@ -498,19 +509,13 @@ static move_fn *const moves[] = {
     [TYPE_MAP] = move_list,          [TYPE_RECORD] = move_record,  [TYPE_TUPLE] = move_record,
     [TYPE_VARIANT] = move_variant,   [TYPE_ENUM] = move_variant,   [TYPE_OPTION] = move_variant,
     [TYPE_RESULT] = move_variant,    [TYPE_FLAGS] = move_flags,    [TYPE_OWN] = move_handle,
-    [TYPE_BORROW] = move_handle,     [TYPE_STREAM] = NULL,         [TYPE_FUTURE] = NULL,
-    [TYPE_ERROR_CONTEXT] = NULL,
+    [TYPE_BORROW] = move_handle,     [TYPE_STREAM] = move_end,     [TYPE_FUTURE] = move_end,
+    [TYPE_ERROR_CONTEXT] = move_end,
 };
 
 void fuse_value(struct fuse *f, const struct fuse_side *from, const struct fuse_side *to, const struct type *type,
                 struct fuse_spot *source, struct fuse_spot *target)
 {
-    if (f->failed)
-        return;
-    if (moves[type->kind]) {
+    if (!f->failed)
         moves[type->kind](f, from, to, type, source, target);
-        return;
-    }
-    f->failed = !checker_fail(&f->p->check, ERR_UNSUPPORTED, "core import `%.*s` passes a %s to another component",
-                              STR_ARG(f->name), types_words(type->kind));
 }

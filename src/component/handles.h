@@ -36,8 +36,9 @@ struct handles {
     uint32_t entered; /* not 0: a call of the host is in the component, or one trapped there ("may_enter") */
     union cell no_leave;   /* u32, not 0: the instance must not call out (CanonicalABI.md, "may_leave") */
     union cell context[2]; /* of the thread that runs in the instance: "context.get" */
+    uint64_t instance;     /* the host's struct inst (async.h), or 0 */
     uint32_t backpressure; /* "backpressure.inc" */
-    uint32_t reserved[11];
+    uint32_t reserved[9];
     struct handle entries[HANDLE_CAPACITY];
 };
 

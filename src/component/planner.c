@@ -121,6 +121,11 @@ static bool resolve_import(struct planner *p, const struct wasm_import *import, 
         ret->from = IMPORT_UNIT;
         return planner_fuse(p, value->canon, import->name, &ret->unit, &ret->index);
     }
+    if (value->canon->canon->kind == BUILTIN_THREAD_NEW_INDIRECT) {
+        bool made = planner_thread_unit(p, value->canon, import->name);
+        *ret = (struct unit_import){.from = IMPORT_UNIT, .unit = value->canon->unit, .index = value->canon->func};
+        return made;
+    }
     ret->from = IMPORT_HOST;
     return planner_host_row(p, value->canon, import->name, &ret->host);
 }
@@ -298,7 +303,7 @@ static bool eval_lift(struct planner *p, struct instance *in, const struct defin
     *func = (struct func_value){
         .origin = FUNC_LIFTED, .type = definition->canon->type.func, .in = in, .canon = definition->canon};
     ret->func = func;
-    return true;
+    return !definition->canon->opts.async_ || planner_text(p, in, func->type->type.result, &func->result);
 }
 
 static bool eval_canon(struct planner *p, struct instance *in, const struct definition *definition, struct value *ret)

@@ -29,6 +29,7 @@ struct func_value {
     const struct func *type;    /* in terms of the resources of: */
     struct instance *in;
     const struct canonical *canon; /* lifted */
+    struct str result;             /* lifted asynchronously: text of the result's type */
 };
 
 /* A core function, table, memory, global or tag; for canonical functions `canon` is set instead. */
@@ -138,11 +139,18 @@ bool planner_host_row(struct planner *p, struct canon_value *canon, struct str i
 /* A row that nothing is known of. */
 extern const struct host_import planner_no_row;
 bool planner_add_row(struct planner *p, const struct host_import *row, uint32_t *ret_row);
-/* Does the function belong to a component in the file, so that an adapter calls it? */
-static inline bool canon_is_fused(const struct canon_value *value)
+/* Does the function belong to a component in the file? */
+static inline bool canon_is_lifted(const struct canon_value *value)
 {
     return value->callee && value->callee->origin == FUNC_LIFTED;
 }
+/* Does an adapter call it, without the host? */
+static inline bool canon_is_fused(const struct canon_value *value)
+{
+    return canon_is_lifted(value) && !value->callee->type->type.async_;
+}
+/* Text of a value type as components in the file tell types apart; NULL gives an empty one. */
+bool planner_text(struct planner *p, struct instance *in, const struct type *type, struct str *ret_text);
 /* A core function of the instance as one that a unit has, for options and exports; WASM_NO_INDEX stays that. */
 bool planner_core_func(struct planner *p, const struct instance *in, uint32_t index, uint32_t *ret_unit,
                        uint32_t *ret_func);

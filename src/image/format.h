@@ -167,15 +167,19 @@ struct image_import {
     uint32_t types_first;
     struct image_string interface, name, signature;
     struct image_canon canon, peer; /* peer: struct host_import in image/plan.h */
-    uint32_t resource_type, reserved;
+    uint32_t resource_type, flags;  /* flags: enum canon_flag */
     uint64_t dtor_ref;
+    uint64_t run_ref, ret_ref, callback_ref;
+    uint32_t builtin, number;
 };
 
 struct image_export {
     struct image_string interface, name, signature;
     uint64_t funcref;
-    uint32_t param_count, result_count, types_first, reserved;
+    uint32_t param_count, result_count, types_first, flags;
     struct image_canon canon;
+    uint64_t callback_ref;
+    struct image_string result; /* text of the result's type, as task.return has it */
 };
 
 /* A resource type that the component defines and exports. */

@@ -384,7 +384,13 @@ static void add_import(struct writer *w, const struct host_import *import)
                                .canon = canon_of(w, &import->options, import->handle_table),
                                .peer = canon_of(w, &import->peer, import->peer_table),
                                .resource_type = import->resource_type,
-                               .dtor_ref = ref_or_none(w, import->dtor_unit, import->dtor)};
+                               .dtor_ref = ref_or_none(w, import->dtor_unit, import->dtor),
+                               .run_ref = ref_or_none(w, import->run.unit, import->run.func),
+                               .ret_ref = ref_or_none(w, import->ret.unit, import->ret.func),
+                               .callback_ref = ref_or_none(w, import->callback.unit, import->callback.func),
+                               .flags = import->flags,
+                               .builtin = import->builtin,
+                               .number = import->number};
     ADD(w, imports, row);
 }
 
@@ -399,7 +405,10 @@ static void add_export(struct writer *w, const struct plan_export *export)
                                .param_count = type->param_count,
                                .result_count = type->result_count,
                                .types_first = add_signature(w, module, type),
-                               .canon = canon_of(w, &export->options, export->handle_table)};
+                               .canon = canon_of(w, &export->options, export->handle_table),
+                               .flags = export->flags,
+                               .callback_ref = ref_or_none(w, export->callback.unit, export->callback.func),
+                               .result = add_string(w, export->result)};
     ADD(w, exports, row);
 }
 

@@ -194,6 +194,7 @@ void host_drained(struct host *h)
 enum host_outcome host_end(struct host *h, bool trapped)
 {
     enum host_outcome outcome;
+    activity_end(&h->activity);
     host_text_end(h);
     if (!h->exchange)
         outcome = HOST_ANSWERED;

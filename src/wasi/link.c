@@ -68,12 +68,18 @@ static void resolve_drop(struct wasi_link *link, struct canon_env *env, host_fn 
     env->drop = row ? row->drop : NULL;
 }
 
+static uint32_t find_resource(void *arg, struct str interface, struct str name)
+{
+    (void)arg;
+    return wasi_resource_id(interface, name);
+}
+
 bool wasi_resolve(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
                   const void **ret_env, struct err *err)
 {
     struct wasi_link *link = arg;
     struct canon_env *env;
-    if (!canon_env_make(&link->arena, image, import, &env, err))
+    if (!canon_env_make(&link->arena, image, import, find_resource, &env, err))
         return false;
     *ret_env = env;
     bool own_resource = import->resource_type != WASM_NO_INDEX;

@@ -258,8 +258,11 @@ static bool put_str(struct buf *out, struct str text)
     return buf_append(out, text.ptr, text.len);
 }
 
+/* One without a name by its number, which canonical text between components only has. */
 static bool put_resource(struct buf *out, const struct resource *resource)
 {
+    if (resource->name.len == 0)
+        return buf_printf(out, "#%u", resource->id);
     if (resource->interface.len && !(put_str(out, resource->interface) && put(out, ".")))
         return false;
     return put_str(out, resource->name);

@@ -116,6 +116,8 @@ bool type_kind_of(struct str word, enum type_kind *ret_kind);
 typedef uint32_t type_resource_fn(void *arg, struct str interface, struct str name);
 /* Canonical text of a function type back to the type, in the arena; parameters have no names. ERR_MALFORMED: it is
  * none. Names in it are views into the text. */
+bool type_parse(struct str text, struct arena *arena, type_resource_fn *find, void *arg, const struct type **ret_type,
+                struct err *err);
 bool type_func_parse(struct str text, struct arena *arena, type_resource_fn *find, void *arg,
                      struct func_type *ret_func, struct err *err);
 

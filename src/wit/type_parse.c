@@ -139,6 +139,15 @@ static bool parse_tuple(struct text *t, struct type *type, struct items *list)
     return type_finish(pair, t->err);
 }
 
+/* "#65536" */
+static uint32_t parse_number(struct str name)
+{
+    uint32_t number = 0;
+    for (size_t i = 1; i < name.len; i++)
+        number = number * 10 + (uint32_t)(name.ptr[i] - '0');
+    return number;
+}
+
 static bool parse_resource(struct text *t, struct type *type)
 {
     struct resource *resource = ARENA_NEW(t->arena, struct resource);
@@ -150,7 +159,8 @@ static bool parse_resource(struct text *t, struct type *type)
     size_t dot = str_find(name, '.');
     resource->interface = str_slice(name, 0, dot < name.len ? dot : 0);
     resource->name = str_slice(name, dot < name.len ? dot + 1 : 0, name.len);
-    resource->id = t->find(t->arg, resource->interface, resource->name);
+    resource->id = name.len && name.ptr[0] == '#' ? parse_number(name)
+                                                  : t->find(t->arg, resource->interface, resource->name);
     type->resource = resource;
     return expect(t, ">");
 }
@@ -215,6 +225,19 @@ static bool parse(struct text *t, const struct type **ret_type)
         type->count = list.count;
     *ret_type = type;
     return type_finish(type, t->err);
+}
+
+bool type_parse(struct str text, struct arena *arena, type_resource_fn *find, void *arg, const struct type **ret_type,
+                struct err *err)
+{
+    struct text t = {.rest = text, .arena = arena, .err = err, .find = find, .arg = arg};
+    const struct type *type;
+    if (!parse(&t, &type))
+        return false;
+    if (t.rest.len)
+        return broken(&t);
+    *ret_type = type;
+    return true;
 }
 
 bool type_func_parse(struct str text, struct arena *arena, type_resource_fn *find, void *arg,

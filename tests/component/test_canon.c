@@ -57,6 +57,13 @@ struct arena *host_scratch(struct host *h)
     return &h->scratch;
 }
 
+bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err);
+bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err)
+{
+    fail_msg("nothing here has threads");
+    return false;
+}
+
 struct arena *host_arena(struct host *h)
 {
     return &h->scratch;

@@ -81,7 +81,7 @@ static bool resolve(void *arg, const struct image *image, const struct image_imp
 {
     struct arena *arena = arg;
     struct canon_env *env;
-    if (!canon_env_make(arena, image, import, &env, err))
+    if (!canon_env_make(arena, image, import, NULL, &env, err))
         return false;
     *ret_env = env;
     *ret_fn = canon_link(import);

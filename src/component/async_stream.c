@@ -309,8 +309,9 @@ static bool cancel(struct store *store, const void *env, union cell *v, bool rea
         return canon_trap(&c, "cannot cancel what the %s is not doing", words_of(end));
     if (end->waitable.set && !(c.env->flags & CANON_ASYNC))
         return canon_trap(&c, "waitable cannot be used synchronously while added to a waitable set");
+    /* A copy that was done in part only is cancelled as well, with what was copied. */
     end->state = COPY_CANCELLING;
-    if (!end->waitable.has_event && end->shared->pending == end)
+    if (end->shared->pending == end && (!end->waitable.has_event || remain(end) > 0))
         notify_pending(end->shared, COPY_CANCELLED);
     return finish_copy(&c, end, v);
 }

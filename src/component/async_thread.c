@@ -332,12 +332,19 @@ bool thread_resume(struct thread *thread, bool cancelled)
     return true;
 }
 
-/* Another thread of the instance that may run while the inline thread is blocked. */
+/* Does the thread use the stack in linear memory that all threads but those of "stackful" lifts share? */
+static bool uses_shared_stack(const struct thread *thread)
+{
+    const struct call *call = thread->call;
+    return thread == call->implicit && (call->flags & CANON_ASYNC_TYPE) && call_needs_exclusive(call);
+}
+
+/* A thread of the instance, possibly itself, that may run while the inline thread is blocked. */
 static struct thread *other_ready(const struct thread *self)
 {
     const struct inst *inst = self->call->inst;
     for (struct thread *thread = self->activity->first_waiting; thread; thread = thread->next_waiting)
-        if (thread->call->inst == inst && thread->index && thread != inst->exclusive && thread_is_ready(thread))
+        if (thread->call->inst == inst && thread->index && !uses_shared_stack(thread) && thread_is_ready(thread))
             return thread;
     return NULL;
 }

@@ -145,7 +145,9 @@ static enum trap trap_of(const char *text)
     return found;
 }
 
-/* How this engine says what the component suite expects in other words. */
+/* How this engine says what the component suite expects in other words, which are another engine's. The specification
+ * only says "trap": where a synchronous task would block, that engine says so before it looks at the operands, or before
+ * it calls a callee that traps; this one goes by the specification's order. */
 static bool same_trap(const char *got, const char *expected)
 {
     static const char *const words[][2] = {
@@ -155,6 +157,10 @@ static bool same_trap(const char *got, const char *expected)
         {"string pointer/length out of bounds of memory", "string or list too long"},
         {"list content out-of-bounds", "realloc return: beyond end of memory"},
         {"unaligned pointer", "realloc return: result not aligned"},
+        {"cannot block a synchronous task before returning", "unreachable"},
+        {"cannot block a synchronous task before returning", "unknown handle index"},
+        {"deadlock detected", "cannot block a synchronous task before returning"},
+        {"cannot remove busy stream", "cannot drop busy stream"},
         {"invalid utf-8", "string is not UTF-8"},
         {"incomplete utf-8 byte sequence", "string is not UTF-8"},
         {"cannot remove owned resource while borrowed", " is lent"},

@@ -407,7 +407,7 @@ static void start_function(struct surveyor *s, struct survey_func *func)
 
 static bool survey_function(void *arg, void *state, size_t task, struct err *err)
 {
-    static const struct wasm_visitor visitor = {begin, visit};
+    static const struct wasm_visitor visitor = {.begin = begin, .op = visit};
     struct surveyor *s = state;
     struct survey_func *func = &s->job->survey->funcs[task];
     start_function(s, func);

@@ -185,7 +185,7 @@ static bool suspect(const uint8_t *at, size_t size)
 
 static bool bodies_make_boxes(const struct wasm_module *module, bool *ret_boxes, struct err *err)
 {
-    static const struct wasm_visitor visitor = {begin, look_for_box};
+    static const struct wasm_visitor visitor = {.begin = begin, .op = look_for_box};
     struct wasm_body_scratch *scratch = wasm_body_scratch_new(err);
     if (!scratch)
         return false;

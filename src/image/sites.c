@@ -57,7 +57,7 @@ static uint8_t *put(uint8_t *to, uint32_t value)
     return to;
 }
 
-uint8_t *sites_put(struct sites *sites, uint8_t *to, uint32_t code_off, uint32_t wasm_off)
+uint8_t *sites_put_any(struct sites *sites, uint8_t *to, uint32_t code_off, uint32_t wasm_off)
 {
     to = put(put(to, code_off - sites->code_off), fold(wasm_off - sites->wasm_off));
     sites->code_off = code_off;

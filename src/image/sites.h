@@ -23,6 +23,18 @@ bool sites_ok(struct sites sites, uint32_t code_end);
 
 /* Write an entry behind the last one, `sites`, at `to`, where SITE_BYTES_MAX bytes may be written; the bytes behind it.
  * `sites` becomes the entry. */
-uint8_t *sites_put(struct sites *sites, uint8_t *to, uint32_t code_off, uint32_t wasm_off);
+uint8_t *sites_put_any(struct sites *sites, uint8_t *to, uint32_t code_off, uint32_t wasm_off);
+
+static inline uint8_t *sites_put(struct sites *sites, uint8_t *to, uint32_t code_off, uint32_t wasm_off)
+{
+    uint32_t code = code_off - sites->code_off, wasm = wasm_off - sites->wasm_off;
+    if (code >= 0x80 || wasm >= 0x40) /* mostly both are small, and go forward */
+        return sites_put_any(sites, to, code_off, wasm_off);
+    to[0] = (uint8_t)code;
+    to[1] = (uint8_t)(wasm << 1);
+    sites->code_off = code_off;
+    sites->wasm_off = wasm_off;
+    return to + 2;
+}
 
 #endif

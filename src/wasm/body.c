@@ -3,7 +3,9 @@
  * in opcodes.def or by a function of its family (check_*.c), and the visitor is called. Nothing is
  * allocated per instruction.
  */
-#include "wasm/check.h"
+#include "wasm/quick.h"
+
+#include <pthread.h>
 
 static const char *const signatures[OP_COUNT] = {
 #define OP(name, prefix, code, shape, signature, ...) [OP_##name] = signature,
@@ -68,19 +70,78 @@ static struct effect effect_of(const char *signature)
     return effect;
 }
 
-static void fill_quick(checker *s);
+/* ---- tables from opcodes.def, filled once ---- */
+
+static struct effect effects[OP_COUNT];
+struct quick quick_rows[256];
+
+static enum quick_kind quick_kind_of(enum wasm_opcode code)
+{
+    enum wasm_shape shape = instr_shapes[code];
+    switch (code) {
+    case OP_LOCAL_GET: return QUICK_GET;
+    case OP_LOCAL_SET: return QUICK_SET;
+    case OP_LOCAL_TEE: return QUICK_TEE;
+    case OP_I32_CONST: return QUICK_I32;
+    case OP_I64_CONST: return QUICK_I64;
+    case OP_BLOCK:
+    case OP_LOOP:
+    case OP_IF: return QUICK_OPEN;
+    case OP_END: return QUICK_END;
+    case OP_BR: return QUICK_BR;
+    case OP_BR_IF: return QUICK_BR_IF;
+    case OP_CALL: return QUICK_CALL;
+    default:
+        if (*signatures[code] == '*')
+            return QUICK_NO;
+        return shape == SHAPE_NONE                            ? QUICK_PLAIN
+               : shape >= SHAPE_MEM_0 && shape <= SHAPE_MEM_3 ? QUICK_ACCESS
+                                                              : QUICK_NO;
+    }
+}
+
+/* Addresses have 32 bits here. */
+static uint8_t quick_type(uint8_t type)
+{
+    return type == EFFECT_ADDRESS ? WASM_I32 : type;
+}
+
+static struct quick quick_of(enum wasm_opcode code)
+{
+    const struct effect *effect = &effects[code];
+    struct quick row = {.kind = quick_kind_of(code), .push = effect->push};
+    if (row.kind != QUICK_ACCESS && row.kind != QUICK_PLAIN)
+        return row;
+    if (effect->pop_count < 1 || effect->pop_count > 2)
+        return (struct quick){.kind = QUICK_NO};
+    row.pop_count = effect->pop_count;
+    row.first = quick_type(effect->pop[0]);
+    row.last = quick_type(effect->pop[effect->pop_count - 1]);
+    row.grows = (int8_t)((row.push != 0) - effect->pop_count);
+    if (row.kind == QUICK_ACCESS)
+        row.align_max = (uint8_t)(instr_shapes[code] - SHAPE_MEM_0);
+    return row;
+}
+
+static void fill_tables(void)
+{
+    for (unsigned i = 0; i < OP_COUNT; i++)
+        effects[i] = effect_of(signatures[i]);
+    for (unsigned i = 0; i < 256; i++)
+        if (instr_plain[i])
+            quick_rows[i] = quick_of((enum wasm_opcode)(instr_plain[i] - 1));
+}
 
 struct wasm_body_scratch *wasm_body_scratch_new(struct err *err)
 {
+    static pthread_once_t filled = PTHREAD_ONCE_INIT;
     struct wasm_body_scratch *s = mem_alloc(1, sizeof *s);
     if (!s) {
         err_memory(err);
         return NULL;
     }
+    pthread_once(&filled, fill_tables);
     arena_init(&s->arena, (size_t)1 << 30);
-    for (unsigned i = 0; i < OP_COUNT; i++)
-        s->effects[i] = effect_of(signatures[i]);
-    fill_quick(s);
     return s;
 }
 
@@ -181,147 +242,41 @@ static bool apply(checker *s, const struct effect *effect)
     return check_push(s, effect->push == EFFECT_ADDRESS ? s->address : effect->push);
 }
 
-/* ---- the quick way ----
- *
- * Most instructions are one of a few and right: what cannot fail takes this way past the tables, and what is not
- * obviously right, or in code that cannot be reached, takes the other from its beginning. */
-
-enum quick_kind { QUICK_NO, QUICK_GET, QUICK_SET, QUICK_TEE, QUICK_I32, QUICK_ACCESS, QUICK_PLAIN };
-enum { QUICK_BYTES = 12 }; /* what may be read without a look at the end */
-
-static enum quick_kind quick_kind_of(enum wasm_opcode code)
-{
-    enum wasm_shape shape = instr_shapes[code];
-    switch (code) {
-    case OP_LOCAL_GET: return QUICK_GET;
-    case OP_LOCAL_SET: return QUICK_SET;
-    case OP_LOCAL_TEE: return QUICK_TEE;
-    case OP_I32_CONST: return QUICK_I32;
-    default:
-        if (*signatures[code] == '*')
-            return QUICK_NO;
-        return shape == SHAPE_NONE                            ? QUICK_PLAIN
-               : shape >= SHAPE_MEM_0 && shape <= SHAPE_MEM_3 ? QUICK_ACCESS
-                                                              : QUICK_NO;
-    }
-}
-
-static void fill_quick(checker *s)
-{
-    for (unsigned i = 0; i < 256; i++) {
-        struct quick *row = &s->quick[i];
-        if (!instr_plain[i])
-            continue;
-        row->code = instr_plain[i] - 1;
-        row->kind = quick_kind_of((enum wasm_opcode)row->code);
-        row->align_max = (uint8_t)(instr_shapes[row->code] - SHAPE_MEM_0);
-        const struct effect *effect = &s->effects[row->code];
-        if (effect->pop_count > 2)
-            row->kind = QUICK_NO;
-        row->pop_count = effect->pop_count;
-        for (unsigned k = 0; k < 2; k++) /* addresses have 32 bits here */
-            row->pop[k] = effect->pop[k] == EFFECT_ADDRESS ? WASM_I32 : effect->pop[k];
-        row->push = effect->push;
-    }
-}
-
-/* Operands as the row says, on top and of this frame, become its result. */
-static inline bool quick_effect(checker *s, const struct quick *row, const struct wasm_frame *frame)
-{
-    uint32_t count = row->pop_count;
-    if (s->operand_count - frame->height < count)
-        return false;
-    wasm_valtype *at = s->operands + s->operand_count - count;
-    if ((count > 0 && at[0] != row->pop[0]) || (count > 1 && at[1] != row->pop[1]))
-        return false;
-    at[0] = row->push;
-    s->operand_count += (row->push != 0) - count;
-    return true;
-}
-
-/* A number of one or two bytes, or false. */
-static inline bool quick_number(const uint8_t **at, uint32_t *ret)
-{
-    const uint8_t *p = *at;
-    *ret = p[0];
-    *at = p + 1;
-    if (p[0] < 0x80)
-        return true;
-    *ret = (p[0] & 0x7fu) | (uint32_t)p[1] << 7;
-    *at = p + 2;
-    return p[1] < 0x80;
-}
-
-static inline bool quick_local(checker *s, const struct quick *row, const struct wasm_frame *frame, uint8_t local)
-{
-    if (local >= s->quick_locals)
-        return false;
-    if (row->kind == QUICK_GET) {
-        s->operands[s->operand_count++] = s->locals[local];
-    } else {
-        if (s->operand_count == frame->height || s->operands[s->operand_count - 1] != s->locals[local])
-            return false;
-        s->operand_count -= row->kind == QUICK_SET;
-    }
-    s->op.a = local;
-    return true;
-}
-
-static inline bool quick_access(checker *s, const struct quick *row, const struct wasm_frame *frame, const uint8_t **at)
-{
-    uint32_t offset;
-    uint8_t align = *(*at)++;
-    if (!s->quick_memory || align > row->align_max || !quick_number(at, &offset) || !quick_effect(s, row, frame))
-        return false;
-    s->op.mem = (struct wasm_memarg){offset, 0, align};
-    return true;
-}
-
+/* One instruction of those that mostly are right: quick.h. */
 static inline bool quick_step(checker *s)
 {
-    const uint8_t *at = s->in.at;
-    const struct wasm_frame *frame = check_top(s);
-    if (reader_left(&s->in) < QUICK_BYTES || s->constant || frame->unreachable || frame->dead || !check_has_room(s))
+    if (!quick_limit(s))
         return false;
-    const struct quick *row = &s->quick[*at++];
-    uint32_t number;
+    const uint8_t *at = s->in.at;
+    const struct quick *row = quick_row(at++);
+    uint32_t height = check_top(s)->height, number = 0;
+    bool taken = false;
     switch ((enum quick_kind)row->kind) {
-    case QUICK_NO: return false;
     case QUICK_GET:
+        s->op.a = *at++;
+        taken = quick_get(s, (uint8_t)s->op.a);
+        break;
     case QUICK_SET:
     case QUICK_TEE:
-        if (!quick_local(s, row, frame, *at++))
-            return false;
+        s->op.a = *at++;
+        taken = quick_set(s, (uint8_t)s->op.a, height, row->kind == QUICK_SET);
         break;
     case QUICK_I32:
-        if (!quick_number(&at, &number))
-            return false;
-        number = at - s->in.at == 2 ? (number ^ 0x40) - 0x40 : (number ^ 0x2000) - 0x2000;
+        taken = quick_signed(&at, &number) && quick_push(s, WASM_I32);
         s->op.bits = number;
-        s->operands[s->operand_count++] = WASM_I32;
         break;
-    case QUICK_ACCESS:
-        if (!quick_access(s, row, frame, &at))
-            return false;
-        break;
-    case QUICK_PLAIN:
-        if (!quick_effect(s, row, frame))
-            return false;
-        break;
+    case QUICK_ACCESS: taken = quick_access(s, row, height, &at); break;
+    case QUICK_PLAIN: taken = quick_effect(s, row, height); break;
+    default: return false;
     }
-    s->op.code = (enum wasm_opcode)row->code;
-    s->op.offset = reader_offset(&s->in);
-    s->op.next = s->op.offset + (uint32_t)(at - s->in.at);
-    s->op.reachable = true;
-    s->in.at = at;
-    return true;
+    if (taken)
+        quick_done(s, at, true);
+    return taken;
 }
 
 static bool step(checker *s)
 {
     struct wasm_op *op = &s->op;
-    if (quick_step(s))
-        return true;
     if (!instr_read(&s->in, &s->lists, op))
         return false;
     op->next = reader_offset(&s->in);
@@ -332,7 +287,7 @@ static bool step(checker *s)
     special_check *immediates = check_immediates[instr_shapes[op->code]];
     if (immediates && !immediates(s))
         return false;
-    const struct effect *effect = &s->effects[op->code];
+    const struct effect *effect = &effects[op->code];
     return effect->special ? specials[op->code](s) : apply(s, effect);
 }
 
@@ -359,8 +314,11 @@ static bool start(checker *s, const struct wasm_visitor *visitor, void *arg)
 
 static bool read_all(checker *s, const struct wasm_visitor *visitor, void *arg)
 {
+    bool walks = visitor && visitor->quick;
     while (s->frame_count > 0) {
-        if (!step(s))
+        if (walks)
+            visitor->quick(arg, s);
+        if ((walks || !quick_step(s)) && !step(s))
             return false;
         if (visitor && !visitor->op(arg, &s->op, publish(s), s->in.err))
             return false;

@@ -111,15 +111,18 @@ struct wasm_body_state {
     const struct wasm_frame *frames;
 };
 
+struct wasm_body_scratch;
 struct wasm_visitor {
     /* After the locals were read. */
     bool (*begin)(void *arg, const struct wasm_body_state *state, struct err *err);
     /* For each instruction, structural ones (else, end, the final end) included. */
     bool (*op)(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err);
+    /* Or NULL. Before each of these calls: takes as many of the next instructions as it can, by the functions of
+     * quick.h, and need not take any. What it takes is not told to `op`. */
+    void (*quick)(void *arg, struct wasm_body_scratch *reader);
 };
 
 /* Scratch memory that serves one body after the other without allocating anew. */
-struct wasm_body_scratch;
 struct wasm_body_scratch *wasm_body_scratch_new(struct err *err);
 void wasm_body_scratch_free(struct wasm_body_scratch *scratch);
 

@@ -88,14 +88,14 @@ void check_stop(checker *s)
     frame->unreachable = true;
 }
 
-struct label check_label_types(const struct wasm_frame *frame)
+struct branch_type check_label_types(const struct wasm_frame *frame)
 {
     if (frame->kind == WASM_FRAME_LOOP)
-        return (struct label){frame->type.params, frame->type.param_count};
-    return (struct label){frame->type.results, frame->type.result_count};
+        return (struct branch_type){frame->type.params, frame->type.param_count};
+    return (struct branch_type){frame->type.results, frame->type.result_count};
 }
 
-bool check_label(const checker *s, uint32_t depth, struct label *ret)
+bool check_label(const checker *s, uint32_t depth, struct branch_type *ret)
 {
     if (depth >= s->frame_count)
         return check_fail(s, "unknown label %u", depth);

@@ -19,12 +19,29 @@ struct effect {
 };
 enum { EFFECT_ADDRESS = 1 };
 
-/* What the quick way knows about an opcode without prefix: body.c. */
-struct quick {
-    uint8_t kind; /* enum quick_kind; 0: it does not take that way */
-    uint8_t pop_count, pop[2], push, align_max;
-    uint16_t code;
+/* What the quick way (quick.h) knows about an opcode without prefix. */
+enum quick_kind {
+    QUICK_NO,
+    QUICK_GET,
+    QUICK_SET,
+    QUICK_TEE,
+    QUICK_I32,
+    QUICK_I64,
+    QUICK_ACCESS,
+    QUICK_PLAIN,
+    QUICK_OPEN, /* block, loop, if */
+    QUICK_END,
+    QUICK_BR,
+    QUICK_BR_IF,
+    QUICK_CALL
 };
+struct quick {
+    uint8_t kind; /* enum quick_kind */
+    uint8_t pop_count, first, last; /* of operands: the deepest and the topmost of one or two */
+    uint8_t push, align_max;
+    int8_t grows; /* the operand stack, by so many */
+};
+extern struct quick quick_rows[256]; /* filled when the first scratch is made */
 
 struct wasm_body_scratch {
     struct reader in;
@@ -46,8 +63,6 @@ struct wasm_body_scratch {
     struct arena arena; /* types of blocks with one result of a defined reference type */
     struct wasm_body_state state;
     bool quick_memory; /* memory 0 is there and has 32-bit addresses */
-    struct effect effects[OP_COUNT];
-    struct quick quick[256];
 };
 
 typedef struct wasm_body_scratch checker;
@@ -114,18 +129,20 @@ bool check_pops(checker *s, const wasm_valtype *types, uint32_t count);
 bool check_pushes(checker *s, const wasm_valtype *types, uint32_t count);
 /* Pop and push again as the given types, as a conditional branch does. */
 bool check_passes(checker *s, const wasm_valtype *types, uint32_t count);
+/* A place for one type, of those that are the same in every module; NULL: another. */
+const wasm_valtype *check_single(wasm_valtype type);
 /* Open the outermost frame. */
 bool check_open(checker *s, enum wasm_frame_kind kind, struct wasm_functype type);
 /* What follows cannot be reached. */
 void check_stop(checker *s);
 
 /* A frame's label: the types that a branch to it carries. */
-struct label {
+struct branch_type {
     const wasm_valtype *types;
     uint32_t count;
 };
-struct label check_label_types(const struct wasm_frame *frame);
-bool check_label(const checker *s, uint32_t depth, struct label *ret);
+struct branch_type check_label_types(const struct wasm_frame *frame);
+bool check_label(const checker *s, uint32_t depth, struct branch_type *ret);
 
 /* A type index of the given kind. */
 bool check_type_kind(const checker *s, uint32_t index, enum wasm_comptype_kind kind);

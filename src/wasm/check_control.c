@@ -27,12 +27,20 @@ static const wasm_valtype singles[] = {
     WASM_EXTERNREF, WASM_EXNREF, WASM_REF | WASM_NULLABLE | HEAP_ANY,
 };
 
-/* A place for one type that lives as long as the body is read. */
-static const wasm_valtype *single(checker *s, wasm_valtype type)
+const wasm_valtype *check_single(wasm_valtype type)
 {
     for (size_t i = 0; i < sizeof singles / sizeof *singles; i++)
         if (singles[i] == type)
             return &singles[i];
+    return NULL;
+}
+
+/* A place for one type that lives as long as the body is read. */
+static const wasm_valtype *single(checker *s, wasm_valtype type)
+{
+    const wasm_valtype *known = check_single(type);
+    if (known)
+        return known;
     const wasm_valtype *copy = arena_copy(&s->arena, &type, sizeof type);
     if (!copy)
         err_memory(s->in.err);
@@ -154,7 +162,7 @@ bool check_unreachable(checker *s)
 
 bool check_br(checker *s)
 {
-    struct label label;
+    struct branch_type label;
     if (!check_label(s, s->op.a, &label) || !check_pops(s, label.types, label.count))
         return false;
     check_stop(s);
@@ -163,12 +171,12 @@ bool check_br(checker *s)
 
 bool check_br_if(checker *s)
 {
-    struct label label;
+    struct branch_type label;
     return check_pop(s, WASM_I32) && check_label(s, s->op.a, &label) && check_passes(s, label.types, label.count);
 }
 
 /* Whether the operands on top match a label, without popping them. */
-static bool matches(checker *s, struct label label)
+static bool matches(checker *s, struct branch_type label)
 {
     const struct wasm_frame *frame = check_top(s);
     uint32_t have = s->operand_count - frame->height;
@@ -185,7 +193,7 @@ static bool matches(checker *s, struct label label)
 
 bool check_br_table(checker *s)
 {
-    struct label fallback, label;
+    struct branch_type fallback, label;
     const uint32_t *labels = s->op.table.labels;
     if (!check_pop(s, WASM_I32) || !check_label(s, labels[s->op.table.count], &fallback))
         return false;
@@ -308,7 +316,7 @@ bool check_throw_ref(checker *s)
 /* A clause hands the tag's parameters and, for the _ref kinds (odd), the exception to its label. */
 static bool catch_clause(checker *s, const struct wasm_catch *catch)
 {
-    struct label label;
+    struct branch_type label;
     bool tagged = catch->kind < 2, ref = catch->kind & 1;
     if (tagged && catch->tag >= s->module->tag_count)
         return check_fail(s, "unknown tag %u", catch->tag);

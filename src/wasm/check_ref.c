@@ -41,13 +41,13 @@ bool check_ref_as_non_null(checker *s)
 bool check_br_on_null(checker *s)
 {
     wasm_valtype type;
-    struct label label;
+    struct branch_type label;
     return check_pop_ref(s, &type) && check_label(s, s->op.a, &label) && check_passes(s, label.types, label.count) &&
            check_push(s, non_null(type));
 }
 
 /* The last of a label's types, which must be a reference that `type` matches. */
-static bool label_takes(checker *s, const struct label *label, wasm_valtype type)
+static bool label_takes(checker *s, const struct branch_type *label, wasm_valtype type)
 {
     if (label->count == 0 || !wasm_is_ref(label->types[label->count - 1]))
         return check_fail(s, "type mismatch: the label takes no reference");
@@ -58,7 +58,7 @@ static bool label_takes(checker *s, const struct label *label, wasm_valtype type
 bool check_br_on_non_null(checker *s)
 {
     wasm_valtype type;
-    struct label label;
+    struct branch_type label;
     return check_pop_ref(s, &type) && check_label(s, s->op.a, &label) && label_takes(s, &label, non_null(type)) &&
            check_passes(s, label.types, label.count - 1);
 }
@@ -81,7 +81,7 @@ static wasm_valtype difference(wasm_valtype from, wasm_valtype to)
 
 static bool branch_cast(checker *s, wasm_valtype taken, wasm_valtype passed)
 {
-    struct label label;
+    struct branch_type label;
     wasm_valtype from = s->op.cast.from, to = s->op.cast.to;
     if (!wasm_subtype(s->module, to, from))
         return check_mismatch(s, to, from);

@@ -161,7 +161,7 @@ static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_st
     return true;
 }
 
-static const struct wasm_visitor visitor = {begin, visit};
+static const struct wasm_visitor visitor = {.begin = begin, .op = visit};
 
 static bool scan_expr(const struct wasm_module *module, struct wasm_expr expr, wasm_valtype type,
                       struct wasm_body_scratch *scratch, struct scan *scan, struct err *err)

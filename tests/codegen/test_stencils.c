@@ -119,9 +119,9 @@ static void fill(const struct stencil_field *field, const struct holes *holes)
 
 static void put(const struct stencil_form *form, const struct holes *holes)
 {
-    memcpy(code, stencil_code + 8u * form->code, form->size);
-    for (unsigned i = 0; i < form->field_count; i++)
-        fill(&stencil_fields[form->fields + i], holes);
+    memcpy(code, stencil_code_of(form), form->size);
+    for (unsigned i = 0; i < stencil_field_count(form); i++)
+        fill(&stencil_fields_of(form)[i], holes);
     memcpy(code + form->size, (uint8_t[]){0xe9, 0, 0, 0, 0}, 5);
     add_distance(form->size + 1u, EXITS_AT);
 }
@@ -653,8 +653,8 @@ static unsigned field_size(const struct stencil_field *field)
 /* A field is inside of the code, where there are zeros, and says what there is; operands come before all others. */
 static void check_field(const char *name, const struct stencil_form *form, unsigned i)
 {
-    const struct stencil_field *field = &stencil_fields[form->fields + i];
-    const uint8_t *bytes = stencil_code + 8u * form->code;
+    const struct stencil_field *field = &stencil_fields_of(form)[i];
+    const uint8_t *bytes = stencil_code_of(form);
     unsigned size = field_size(field), limit = field->hole == HOLE_REG    ? REGS
                                                : field->hole == HOLE_TRAP ? TRAP_COUNT
                                                                           : 4;
@@ -688,9 +688,9 @@ static void tables(void **state)
         const struct stencil *stencil = &stencils[i];
         if (stencil->near.size > stencil->far.size)
             fail_msg("%s is longer in short", stencil_names[i]);
-        for (unsigned k = 0; k < stencil->far.field_count; k++)
+        for (unsigned k = 0; k < stencil_field_count(&stencil->far); k++)
             check_field(stencil_names[i], &stencil->far, k);
-        for (unsigned k = 0; k < stencil->near.field_count; k++)
+        for (unsigned k = 0; k < stencil_field_count(&stencil->near); k++)
             check_field(stencil_names[i], &stencil->near, k);
     }
     assert_string_equal(stencil_names[STENCIL_i32_add_rr], "i32_add_rr");

@@ -601,7 +601,7 @@ static void thunk(struct standin *s, uint32_t func)
 static bool generate_unit(struct standin *s, const struct unit *unit, struct wasm_body_scratch *scratch,
                           struct err *err)
 {
-    static const struct wasm_visitor visitor = {begin, step};
+    static const struct wasm_visitor visitor = {.begin = begin, .op = step};
     s->unit = unit;
     s->module = unit->module;
     for (uint32_t i = 0; i < s->module->func_count; i++) {

@@ -130,6 +130,8 @@ void params_enter(struct gen *g)
 static void spill_values(struct gen *g, struct dealt dealt, const struct value *values, uint32_t count)
 {
     bool based = false;
+    if (count <= dealt.int_max && count <= dealt.vec_max)
+        return;
     int32_t off = 0;
     for (uint32_t i = 0; i < count; i++) {
         enum type type = values[i].type;
@@ -150,15 +152,20 @@ static reg register_of(const struct gen *g, const struct value *value)
     return value->kind == VALUE_REG ? value->reg : value->kind == VALUE_LOCAL ? g->locals[value->local].reg : NO_REG;
 }
 
-/* From cells and constants into registers, vectors or integers. */
-static void load_values(struct gen *g, struct dealt dealt, const struct value *values, uint32_t count, bool vecs)
+/* Values that go to registers from cells and constants. */
+struct waiting {
+    unsigned count;
+    struct {
+        const struct value *value;
+        reg to;
+    } items[CONTEXT_INT_REGS + CONTEXT_VEC_REGS];
+};
+
+static void load_waiting(struct gen *g, const struct waiting *waiting, bool vecs)
 {
-    int32_t off = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        reg to = deal(&dealt, values[i].type, &off);
-        if (to != NO_REG && register_of(g, &values[i]) == NO_REG && is_vec(values[i].type) == vecs)
-            value_copy(g, &values[i], to);
-    }
+    for (unsigned i = 0; i < waiting->count; i++)
+        if (is_vec(waiting->items[i].value->type) == vecs)
+            value_copy(g, waiting->items[i].value, waiting->items[i].to);
 }
 
 /* The others into their registers: first those that are in registers, then from cells and constants, of which those of
@@ -167,23 +174,33 @@ static void load_values(struct gen *g, struct dealt dealt, const struct value *v
 static void place_values(struct gen *g, struct dealt dealt, const struct value *values, uint32_t count, reg extra_to,
                          reg extra_from)
 {
-    struct moves moves = {0};
+    struct moves moves;
+    struct waiting waiting;
     int32_t off = 0;
     reg scratch = NO_REG;
+    bool vecs = false;
     code_room(g, 1024);
-    struct dealt begin = dealt;
+    moves.count = waiting.count = 0;
     if (extra_to != NO_REG)
         move_add(&moves, extra_to, extra_from);
     for (uint32_t i = 0; i < count; i++) {
         reg to = deal(&dealt, values[i].type, &off), from = register_of(g, &values[i]);
-        if (to == REG_SCRATCH)
+        if (to == NO_REG)
+            continue;
+        if (from == NO_REG) {
+            waiting.items[waiting.count].value = &values[i];
+            waiting.items[waiting.count++].to = to;
+            vecs |= is_vec(values[i].type);
+        } else if (to == REG_SCRATCH) {
             scratch = from;
-        else if (to != NO_REG && from != NO_REG)
+        } else {
             move_add(&moves, to, from);
+        }
     }
     move_all(g, &moves);
-    load_values(g, begin, values, count, true);
-    load_values(g, begin, values, count, false);
+    if (vecs)
+        load_waiting(g, &waiting, true);
+    load_waiting(g, &waiting, false);
     if (scratch != NO_REG)
         move_reg(g, REG_SCRATCH, scratch);
 }

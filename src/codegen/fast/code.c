@@ -122,29 +122,33 @@ static __attribute__((noinline)) void put_slowly(struct gen *g, const struct ste
                                                  const struct holes *holes)
 {
     uint32_t start = g->size;
-    memcpy(g->code + start, stencil_code + 8u * form->code, form->size);
-    const struct stencil_field *field = stencil_fields + form->fields;
-    for (unsigned i = 0; i < form->field_count; i++)
+    memcpy(g->code + start, stencil_code_of(form), form->size);
+    const struct stencil_field *field = stencil_fields_of(form);
+    for (unsigned i = 0, count = stencil_field_count(form); i < count; i++)
         fill(g, &field[i], start, holes);
     g->size = start + form->size;
 }
 
-static inline uint64_t spread(const struct stencil_form *form, unsigned i, uint64_t regs)
+static inline uint64_t spread(const struct stencil_form *form, unsigned i, const uint8_t *operands)
 {
-    return stencil_spread[form->spread[i]][regs >> form->arg_shift[i] & 31];
+    return stencil_spread[(uint32_t)form->spread[i] + operands[form->arg[i]]];
 }
 
-/* The bytes; distances at the end are left. */
+/* The bytes; distances at the end are left. Without branches: where the number is none of four bytes, those are written
+ * behind everything, and do no harm. */
 static inline void put_bytes(struct gen *g, const struct stencil_form *form, uint64_t regs, int32_t imm)
 {
+    const union {
+        uint64_t word;
+        uint8_t of[8];
+    } operands = {regs};
     uint8_t *to = g->code + g->size;
-    uint64_t word = form->words[0] | spread(form, 0, regs) | spread(form, 1, regs) | spread(form, 2, regs);
-    if (!form->wide)
-        word |= (uint64_t)(uint8_t)imm << 8 * form->imm_at;
+    uint64_t word = form->words[0] | spread(form, 0, operands.of) | spread(form, 1, operands.of) |
+                    spread(form, 2, operands.of);
+    word |= ((uint64_t)(uint32_t)imm & form->byte_mask) << form->byte_shift;
     memcpy(to, &word, sizeof word);
     memcpy(to + sizeof word, &form->words[1], sizeof word);
-    if (form->wide)
-        memcpy(to + form->imm_at, &imm, sizeof imm);
+    memcpy(to + form->imm_at, &imm, sizeof imm);
     g->size += form->size;
 }
 
@@ -175,7 +179,7 @@ static __attribute__((noinline)) void put_regs_slowly(struct gen *g, const struc
 void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm)
 {
     const struct stencil_form *form = &stencils[name].far + is_near(imm);
-    if (form->imm_at == QUICK_NOT)
+    if (form->kind == FORM_ANY)
         put_regs_slowly(g, form, regs, imm);
     else
         put_bytes(g, form, regs, imm);
@@ -184,7 +188,7 @@ void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm)
 void put_branch(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm, struct label *taken)
 {
     const struct stencil_form *form = &stencils[name].far + is_near(imm);
-    if (form->distance == HOLE_TAKEN) {
+    if (form->kind == FORM_TAKEN) {
         put_bytes(g, form, regs, imm);
         code_target(g, g->size - 4, taken);
         return;
@@ -203,15 +207,15 @@ static inline uint64_t packed(const struct holes *holes)
 void put(struct gen *g, enum stencil_name name, const struct holes *holes)
 {
     const struct stencil_form *form = &stencils[name].far + (is_near(holes->imm) & is_near(holes->imm2));
-    if (form->imm_at == QUICK_NOT) {
+    if (form->kind == FORM_ANY) {
         put_slowly(g, form, holes);
         return;
     }
     const int32_t numbers[] = {holes->imm, holes->imm2, holes->shift, 0};
     put_bytes(g, form, packed(holes), numbers[form->imm]);
-    if (form->distance == HOLE_TAKEN)
+    if (form->kind == FORM_TAKEN)
         code_target(g, g->size - 4, holes->taken);
-    else if (form->distance == HOLE_CALLEE)
+    else if (form->kind == FORM_CALLEE)
         add_relocation(g, g->size - 4, holes->callee);
 }
 
@@ -221,7 +225,7 @@ void put_constant(struct gen *g, enum stencil_name name, reg to, uint32_t at)
     struct holes holes = {.x = to, .imm = (int32_t)at, .callee = symbol_of_constants(g)};
     uint32_t start = g->size;
     put(g, name, &holes);
-    fill_offset(g->code + start, &stencil_fields[form->fields + form->field_count - 1], at);
+    fill_offset(g->code + start, &stencil_fields_of(form)[stencil_field_count(form) - 1], at);
 }
 
 void label_bind(struct gen *g, struct label *label)
@@ -249,16 +253,24 @@ void code_fill(struct gen *g, const struct stencil_field *field, uint32_t start,
     fill(g, field, start, &(struct holes){.imm = imm});
 }
 
+static __attribute__((noinline)) bool sites_grow(struct gen *g)
+{
+    if (!buf_extend(&g->sites, SITE_BYTES_MAX)) {
+        g->failed = true;
+        return false;
+    }
+    g->sites.size -= SITE_BYTES_MAX;
+    return true;
+}
+
 void put_site(struct gen *g)
 {
     if (g->site_off == g->size)
         return; /* no code belongs to it */
-    uint8_t *room = buf_extend(&g->sites, SITE_BYTES_MAX);
-    if (!room) {
-        g->failed = true;
+    if (g->sites.capacity - g->sites.size < SITE_BYTES_MAX && !sites_grow(g))
         return;
-    }
-    g->sites.size -= (size_t)(room + SITE_BYTES_MAX - sites_put(&g->site, room, g->site_off, g->site_wasm));
+    uint8_t *at = g->sites.data + g->sites.size;
+    g->sites.size += (size_t)(sites_put(&g->site, at, g->site_off, g->site_wasm) - at);
 }
 
 static void add_site(struct gen *g, uint32_t wasm_off)

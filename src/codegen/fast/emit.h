@@ -2,7 +2,7 @@
 #ifndef MAYFLY_FAST_EMIT_H
 #define MAYFLY_FAST_EMIT_H
 
-#include "codegen/fast/gen.h"
+#include "codegen/fast/stack.h"
 
 struct row;
 typedef void emit_fn(struct gen *g, const struct wasm_op *op, const struct row *row);
@@ -50,6 +50,12 @@ void end_try(struct gen *g, struct control *control);
 #define ROW(opcode, emitter, ...) EMIT(emitter);
 #include "codegen/fast/emitters.def"
 #undef ROW
+
+/* function.c: the frame and what stands before the first instruction; what went wrong when g->failed. */
+bool fast_enter(struct gen *g, const wasm_valtype *locals, uint32_t count);
+bool fast_fail(const struct gen *g, struct err *err);
+/* walk.c */
+extern const struct wasm_visitor fast_walk;
 
 /* init.c */
 bool init_all(struct gen *g, struct wasm_body_scratch *scratch);

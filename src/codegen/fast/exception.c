@@ -38,7 +38,7 @@ EMIT(throw)
 {
     const struct wasm_functype *type = tag_type(g, op->a);
     uint32_t count = type->param_count;
-    int32_t cells = (g->depth ? g->stack[g->depth - 1].cell : g->locals_end) - 16 * (int32_t)(count + 1);
+    int32_t cells = cell_above(g, g->depth) - 16 * (int32_t)(count + 1);
     for (uint32_t i = 0; i < count; i++) {
         code_room(g, 64);
         value_store(g, &g->stack[g->depth - count + i], cells + 16 * (int32_t)i);

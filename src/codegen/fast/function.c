@@ -1,4 +1,4 @@
-/* One function: a visitor over its valid instructions, and what stands around them. */
+/* One function: what stands around its instructions (walk.c). */
 #include "codegen/fast/emit.h"
 
 #include "wasm/limits.h"
@@ -31,8 +31,9 @@ bool fast_open(struct gen *g, const struct unit *units, uint32_t unit_count, con
     buf_init(&g->sites, SITE_BYTES);
     buf_init(&g->constants, SITE_BYTES);
     /* There is always something to write to, also when it cannot grow. */
-    bool stored = code_room(g, ROOM) && reserve((void **)&g->stack, &g->stack_capacity, 64, sizeof *g->stack) &&
-                  VEC_PUSH(&g->controls, 1);
+    bool stored = code_room(g, ROOM) && VEC_PUSH(&g->controls, 1);
+    stack_grow(g);
+    stored &= !g->failed;
     g->controls.count = 0;
     return stored || err_memory(err);
 }
@@ -56,7 +57,7 @@ void fast_free(struct gen *g)
     close_controls(g);
     code_blocks_free(g->blocks);
     mem_free(g->locals);
-    mem_free(g->stack);
+    mem_free(g->stack ? g->stack - 1 : NULL);
     buf_free(&g->sites);
     buf_free(&g->constants);
     VEC_FREE(&g->controls);
@@ -79,21 +80,29 @@ static void put_head(struct gen *g, uint64_t hash)
     g->start = g->size = start;
 }
 
+static void end_locals(struct gen *g, int32_t cell)
+{
+    g->locals_end = g->frame_end = g->stack[-1].cell = cell;
+}
+
 static struct code_func *begin_function(struct gen *g, const struct unit *unit, enum code_func_kind kind, uint32_t func,
                                         const struct wasm_functype *type, uint64_t hash)
 {
     static const struct wasm_op nowhere = {.code = OP_NOP};
+    static const uint8_t nothing_next[2] = {0};
     close_controls(g);
     g->unit = unit;
     g->func_type = type;
     g->op = &nowhere;
+    g->next = nothing_next;
     g->regs = (struct state){0};
     g->pinned = g->hot = g->clock = 0;
-    g->depth = g->alias_count = g->tables = g->local_count = 0;
-    g->locals_end = g->frame_end = CONTEXT_CELL;
+    g->depth = g->alias_count = g->tables = g->local_count = g->short_locals = 0;
+    end_locals(g, CONTEXT_CELL);
     g->condition.pending = g->dead = g->failed = g->too_large = false;
     g->innermost_try = NO_TRY;
     g->traps.count = 0;
+    memory_begin(g);
     put_head(g, hash);
     g->site = (struct sites){.code_off = g->start};
     g->site_off = g->start;
@@ -110,7 +119,7 @@ static struct code_func *begin_function(struct gen *g, const struct unit *unit, 
     return row;
 }
 
-static bool fail(const struct gen *g, struct err *err)
+bool fast_fail(const struct gen *g, struct err *err)
 {
     return g->too_large ? err_set(err, ERR_LIMIT, "the code or the frame of a function is too large") : err_memory(err);
 }
@@ -127,8 +136,8 @@ static void put_prologue(struct gen *g)
 static void patch_prologue(struct gen *g, uint32_t size)
 {
     const struct stencil *stencil = &stencils[g->large_frame ? STENCIL_enter_large : STENCIL_enter];
-    const struct stencil_field *field = stencil_fields + stencil->far.fields;
-    for (unsigned i = 0; i < stencil->far.field_count; i++)
+    const struct stencil_field *field = stencil_fields_of(&stencil->far);
+    for (unsigned i = 0; i < stencil_field_count(&stencil->far); i++)
         code_fill(g, &field[i], g->frame_patch - stencil->far.size, (int32_t)(g->large_frame ? -size : size));
 }
 
@@ -149,7 +158,8 @@ static bool place_locals(struct gen *g, const wasm_valtype *types, uint32_t coun
         g->locals[i] = (struct local){.type = type, .reg = NO_REG, .cell = cell};
     }
     g->local_count = count;
-    g->locals_end = g->frame_end = cell;
+    g->short_locals = count < 0x80 ? count : 0x80;
+    end_locals(g, cell);
     g->large_frame |= -cell > PAGE / 2;
     return true;
 }
@@ -177,11 +187,9 @@ static void clear_locals(struct gen *g)
 
 /* ---- the body ---- */
 
-static bool begin(void *arg, const struct wasm_body_state *state, struct err *err)
+bool fast_enter(struct gen *g, const wasm_valtype *locals, uint32_t count)
 {
-    struct gen *g = arg;
-    g->body = state;
-    if (!place_locals(g, state->locals, state->local_count))
+    if (!place_locals(g, locals, count))
         return false;
     put_prologue(g);
     params_enter(g);
@@ -190,34 +198,13 @@ static bool begin(void *arg, const struct wasm_body_state *state, struct err *er
     return true;
 }
 
-/* Instructions that matter in unreachable code too: they nest. */
-static bool is_structural(enum wasm_opcode code)
-{
-    return code == OP_BLOCK || code == OP_LOOP || code == OP_IF || code == OP_ELSE || code == OP_END ||
-           code == OP_TRY_TABLE;
-}
-
-static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err)
-{
-    struct gen *g = arg;
-    if (g->dead && !is_structural(op->code))
-        return true;
-    const struct row *row = &fast_rows[op->code];
-    g->op = op;
-    if (!g->condition.pending)
-        g->pinned = 0;
-    code_room(g, ROOM);
-    row->emit(g, op, row);
-    return !g->failed || fail(g, err);
-}
-
 static bool finish(struct gen *g, struct err *err)
 {
     put_traps(g);
     put_site(g);
     g->too_large |= frame_size(g) > FRAME_MAX;
     if (g->failed || g->too_large)
-        return fail(g, err);
+        return fast_fail(g, err);
     struct code_func *row = &g->funcs.items[g->funcs.count - 1];
     if (g->frame_patch)
         patch_prologue(g, frame_size(g));
@@ -251,12 +238,11 @@ static void back_to(struct gen *g, const struct mark *mark)
 static bool read_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,
                       struct err *err)
 {
-    static const struct wasm_visitor visitor = {begin, visit};
     const struct wasm_module *module = unit->module;
     begin_function(g, unit, CODE_FUNC, func, wasm_func_type(module, func),
                    module->types[module->funcs[func].type].hash);
     g->err = err;
-    return wasm_body_read(module, func, scratch, &visitor, g, err);
+    return wasm_body_read(module, func, scratch, &fast_walk, g, err);
 }
 
 bool fast_body(struct gen *g, const struct unit *unit, uint32_t func, struct wasm_body_scratch *scratch,

@@ -145,6 +145,7 @@ struct gen {
     const struct wasm_functype *func_type;
     const struct wasm_body_state *body;
     const struct wasm_op *op;
+    const uint8_t *next; /* the two bytes behind the instruction */
 
     struct state regs;
     uint32_t pinned; /* registers that the current instruction needs */
@@ -153,12 +154,15 @@ struct gen {
 
     struct local *locals;
     uint32_t local_count, local_capacity;
+    uint32_t short_locals; /* those with numbers of one byte */
     int32_t locals_end; /* lowest cell of the locals */
     int32_t frame_end; /* lowest cell that was used */
     uint32_t frame_patch; /* where the prologue's frame size is */
     bool large_frame; /* the prologue touches every page */
+    uint64_t usual_offsets; /* memory.c: offsets of accesses below this need no check ... */
+    int32_t usual_base; /* ... and count from here, from the context */
 
-    struct value *stack;
+    struct value *stack; /* one more before it: stack.h */
     uint32_t depth, stack_capacity;
     uint32_t aliases[ALIASES_MAX]; /* positions of VALUE_LOCAL entries, rising */
     uint32_t alias_count;
@@ -275,33 +279,6 @@ static inline int32_t cell_size(enum type type)
     return type == T_V128 ? 16 : 8;
 }
 
-void push_reg(struct gen *g, enum type type, reg r);
-void push_const(struct gen *g, enum type type, uint64_t bits);
-void push_local(struct gen *g, uint32_t local);
-void push_cell(struct gen *g, enum type type);
-/* The topmost value; its register, if it has one of its own, is pinned and must be given on or freed. */
-static inline struct value value_pop(struct gen *g)
-{
-    struct value value = g->stack[--g->depth];
-    if (value.kind == VALUE_REG) {
-        g->regs.owner[value.reg] = OWNER_NOBODY;
-        g->pinned |= 1u << value.reg;
-    } else if (value.kind == VALUE_LOCAL) {
-        g->alias_count--;
-        reg r = g->locals[value.local].reg;
-        g->pinned |= r == NO_REG ? 0 : 1u << r;
-    }
-    return value;
-}
-
-static inline void value_free(struct gen *g, const struct value *value)
-{
-    if (value->kind == VALUE_REG)
-        reg_free(g, value->reg);
-}
-
-/* A register that holds it, to be read only; pinned. */
-reg value_reg(struct gen *g, struct value *value);
 /* A register that holds it and may be overwritten: no longer the value's, nor anybody else's. Pinned. */
 reg value_own(struct gen *g, struct value *value);
 /* Copy it to a register that nobody owns and that is not one it depends on, or to a cell. */
@@ -315,12 +292,13 @@ void unalias_all(struct gen *g);
 void settle(struct gen *g, uint32_t count, bool in_place);
 /* What a label wants, before a branch to it. */
 void settle_for(struct gen *g, const struct control *to);
-int32_t next_cell(struct gen *g, enum type type);
 void local_write(struct gen *g, uint32_t number, struct value value);
 
 /* The local that the next instruction sets with the current one's result, or WASM_NO_INDEX. */
 uint32_t next_set(struct gen *g);
-/* Where the result of the current instruction, of two operands or one, goes: see value.c. */
+/* Where the result of the current instruction, of two operands or one, goes: see value.c. The first: the register of
+ * the local that is set next, or NO_REG. */
+reg result_for_set(struct gen *g, bool vec, const struct value *operand);
 reg result_in_place(struct gen *g, struct value *left, const struct value *right);
 reg result_fresh(struct gen *g, bool vec, const struct value *left, const struct value *right);
 
@@ -374,6 +352,8 @@ void put_address(struct gen *g, struct place place, reg to);
 bool place_is_near(struct place place);
 
 /* ---- memory.c ---- */
+/* What the function's accesses have in common. */
+void memory_begin(struct gen *g);
 struct value number(enum type type, uint64_t bits);
 
 /* ---- table.c ---- */

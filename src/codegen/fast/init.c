@@ -23,7 +23,7 @@ static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_st
 
 static bool evaluate(struct gen *g, struct wasm_expr expr, wasm_valtype type, struct wasm_body_scratch *scratch)
 {
-    static const struct wasm_visitor visitor = {begin, visit};
+    static const struct wasm_visitor visitor = {.begin = begin, .op = visit};
     static const struct wasm_op nowhere = {.code = OP_NOP};
     bool done = wasm_expr_read(g->unit->module, expr, type, scratch, &visitor, g, g->err);
     g->op = &nowhere;

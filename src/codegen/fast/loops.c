@@ -6,9 +6,9 @@
  * before anything reads them need not even keep their values at a branch back.
  *
  * The bytes ahead are not validated yet: numbers are compared before they are used, and what cannot be read ends it. */
-#include "codegen/fast/gen.h"
+#include "codegen/fast/stack.h"
 
-#include "wasm/instr.h"
+#include "wasm/quick.h"
 
 #define LOOK_MAX 96u      /* instructions */
 #define CANDIDATES_MAX 32u
@@ -88,51 +88,96 @@ static void on_write(struct gen *g, struct look *look, uint32_t local, unsigned 
     }
 }
 
-static bool is_call(enum wasm_opcode code)
-{
-    return code == OP_CALL || code == OP_CALL_INDIRECT || code == OP_CALL_REF || code == OP_MEMORY_GROW ||
-           code == OP_MEMORY_COPY || code == OP_MEMORY_FILL;
-}
-
-static bool is_branch(enum wasm_opcode code)
-{
-    return code == OP_BR || code == OP_BR_IF || code == OP_BR_TABLE || code == OP_IF || code == OP_ELSE ||
-           code == OP_RETURN || code == OP_TRY_TABLE || code == OP_THROW || code == OP_THROW_REF ||
-           (code >= OP_RETURN_CALL && code <= OP_RETURN_CALL_INDIRECT) || code == OP_RETURN_CALL_REF ||
-           (code >= OP_BR_ON_NULL && code <= OP_BR_ON_NON_NULL) || code == OP_BR_ON_CAST || code == OP_BR_ON_CAST_FAIL;
-}
-
-static bool opens(enum wasm_opcode code)
-{
-    return code == OP_BLOCK || code == OP_LOOP || code == OP_IF || code == OP_TRY_TABLE;
-}
+/* What an instruction is to a look. */
+enum { READS = 1, WRITES = 2, CALLS = 4, BRANCHES = 8, OPENS = 16, LOOPS = 32, CLOSES = 64 };
+static const uint8_t meanings[OP_COUNT] = {
+    [OP_LOCAL_GET] = READS,
+    [OP_LOCAL_SET] = WRITES,
+    [OP_LOCAL_TEE] = WRITES,
+    [OP_CALL] = CALLS,
+    [OP_CALL_INDIRECT] = CALLS,
+    [OP_CALL_REF] = CALLS,
+    [OP_MEMORY_GROW] = CALLS,
+    [OP_MEMORY_COPY] = CALLS,
+    [OP_MEMORY_FILL] = CALLS,
+    [OP_BLOCK] = OPENS,
+    [OP_LOOP] = OPENS | LOOPS,
+    [OP_IF] = OPENS | BRANCHES,
+    [OP_TRY_TABLE] = OPENS | BRANCHES,
+    [OP_ELSE] = BRANCHES,
+    [OP_END] = CLOSES,
+    [OP_BR] = BRANCHES,
+    [OP_BR_IF] = BRANCHES,
+    [OP_BR_TABLE] = BRANCHES,
+    [OP_BR_ON_NULL] = BRANCHES,
+    [OP_BR_ON_NON_NULL] = BRANCHES,
+    [OP_BR_ON_CAST] = BRANCHES,
+    [OP_BR_ON_CAST_FAIL] = BRANCHES,
+    [OP_RETURN] = BRANCHES,
+    [OP_RETURN_CALL] = BRANCHES,
+    [OP_RETURN_CALL_INDIRECT] = BRANCHES,
+    [OP_RETURN_CALL_REF] = BRANCHES,
+    [OP_THROW] = BRANCHES,
+    [OP_THROW_REF] = BRANCHES,
+};
 
 /* One instruction; false when there is no more to see. */
-static bool see(struct gen *g, struct look *look, const struct wasm_op *op, uint32_t *depth, unsigned *weight)
+static inline bool see(struct gen *g, struct look *look, const struct wasm_op *op, uint32_t *depth, unsigned *weight)
 {
-    if (op->code == OP_LOCAL_GET || op->code == OP_LOCAL_SET || op->code == OP_LOCAL_TEE) {
+    unsigned meaning = meanings[op->code];
+    if (!meaning)
+        return true;
+    if (meaning & (READS | WRITES)) {
         if (op->a >= g->local_count)
             return false;
-        if (op->code == OP_LOCAL_GET)
+        if (meaning & READS)
             on_read(g, look, op->a, *weight);
         else
             on_write(g, look, op->a, *weight);
         return true;
     }
-    if (is_call(op->code)) {
-        look->called = true;
-        look->straight &= g->innermost_try == NO_TRY;
-    } else if (is_branch(op->code)) {
+    look->called |= meaning == CALLS;
+    if (meaning & BRANCHES || (meaning == CALLS && g->innermost_try != NO_TRY))
         look->straight = false;
-    }
-    *depth += opens(op->code);
-    if (op->code == OP_LOOP && *weight < 64)
+    *depth += (meaning & OPENS) != 0;
+    if (meaning & LOOPS && *weight < 64)
         *weight *= 4;
-    if (op->code == OP_END && --*depth == 0) {
+    if (meaning == CLOSES && --*depth == 0) {
         look->whole = true;
         return false;
     }
     return true;
+}
+
+/* Behind a number that is not long, or NULL. */
+static inline const uint8_t *skip_number(const uint8_t *at)
+{
+    uint32_t number;
+    return quick_unsigned(&at, &number) ? at : NULL;
+}
+
+/* One of the many instructions that mean nothing here or read and write locals, at `at`, where QUICK_BYTES may be read;
+ * what is behind it, or NULL: another. */
+static inline const uint8_t *see_quickly(struct gen *g, struct look *look, const uint8_t *at, unsigned weight)
+{
+    uint8_t number = at[1];
+    switch ((enum quick_kind)quick_row(at)->kind) {
+    case QUICK_PLAIN: return at + 1;
+    case QUICK_ACCESS: return number < 0x40 ? skip_number(at + 2) : NULL;
+    case QUICK_I32:
+    case QUICK_I64: return skip_number(at + 1);
+    case QUICK_GET:
+    case QUICK_SET:
+    case QUICK_TEE:
+        if (number >= 0x80 || number >= g->local_count)
+            return NULL;
+        if (quick_row(at)->kind == QUICK_GET)
+            on_read(g, look, number, weight);
+        else
+            on_write(g, look, number, weight);
+        return at + 2;
+    default: return NULL;
+    }
 }
 
 static void look_ahead(struct gen *g, const struct wasm_op *op, struct look *look)
@@ -145,9 +190,13 @@ static void look_ahead(struct gen *g, const struct wasm_op *op, struct look *loo
     uint32_t depth = 1;
     unsigned weight = 1;
     g->look++;
-    for (unsigned i = 0; i < LOOK_MAX && in.at < in.end && *in.at != CODE_BR_TABLE; i++)
-        if (!instr_read(&in, &g->lists, &next) || !see(g, look, &next, &depth, &weight))
+    for (unsigned i = 0; i < LOOK_MAX && in.at < in.end && *in.at != CODE_BR_TABLE; i++) {
+        const uint8_t *behind = reader_left(&in) < QUICK_BYTES ? NULL : see_quickly(g, look, in.at, weight);
+        if (behind)
+            in.at = behind;
+        else if (!instr_read(&in, &g->lists, &next) || !see(g, look, &next, &depth, &weight))
             break;
+    }
     g->failed |= unread.kind == ERR_MEMORY;
 }
 

@@ -106,10 +106,50 @@ static void as_address(struct gen *g, struct address *address)
     *address = (struct address){.how = AT_ADDRESS, .index = address->index, .base = to};
 }
 
+void memory_begin(struct gen *g)
+{
+    const struct wasm_memarg none = {0};
+    const struct wasm_module *module = g->unit->module;
+    g->usual_offsets = 0;
+    if (!module->memory_count || !guarded(g, &none) || !place_is_near(g->unit->memories[0].base))
+        return;
+    g->usual_base = (int32_t)g->unit->memories[0].base.off;
+    int64_t most = (int64_t)INT32_MAX - g->usual_base;
+    g->usual_offsets = most < (int64_t)MEMORY_GUARD_OFFSET ? (uint64_t)most : MEMORY_GUARD_OFFSET;
+}
+
+/* The usual access: of memory 0, relative to the context, at an index that is no constant. */
+static inline bool is_usual(const struct gen *g, const struct wasm_op *op, const struct value *index)
+{
+    return op->mem.offset < g->usual_offsets && op->mem.memory == 0 && index->kind != VALUE_CONST && !g->suspicious;
+}
+
+/* The popped index's own register holds what is loaded, unless that is a vector or goes to a local's. */
+static inline reg result_over(struct gen *g, bool vec, const struct value *index)
+{
+    reg r = result_for_set(g, vec, index);
+    if (r != NO_REG)
+        value_free(g, index);
+    else if (index->kind == VALUE_REG && !vec)
+        r = index->reg;
+    else
+        r = reg_alloc(g, vec), value_free(g, index);
+    return r;
+}
+
 /* forms: index, constant, address; arg: the operand's type, and the size of what lies in memory */
 EMIT(load)
 {
     enum type type = ROW_TYPE(row);
+    if (is_usual(g, op, &g->stack[g->depth - 1])) {
+        struct value index = value_pop(g);
+        reg base = value_reg(g, &index);
+        mark_site(g);
+        reg to = result_over(g, is_vec(type), &index);
+        put_regs(g, row->forms[AT_INDEX], AT(a, to) | AT(x, to) | AT(b, base), g->usual_base + (int32_t)op->mem.offset);
+        push_reg(g, type, to);
+        return;
+    }
     struct address address = pop_address(g, op, ROW_SIZE(row));
     if (address.how == AT_CONSTANT && !row->forms[AT_CONSTANT])
         as_address(g, &address);
@@ -127,6 +167,15 @@ EMIT(store)
     bool wide = value.type == T_I64;
     bool constant = value.kind == VALUE_CONST && row->forms[3] && (!wide || (int64_t)value.bits == number);
     reg from = constant ? 0 : value_reg(g, &value);
+    if (!constant && is_usual(g, op, &g->stack[g->depth - 1])) {
+        struct value index = value_pop(g);
+        reg base = value_reg(g, &index);
+        mark_site(g);
+        put_regs(g, row->forms[AT_INDEX], AT(a, from) | AT(x, from) | AT(b, base), g->usual_base + (int32_t)op->mem.offset);
+        value_free(g, &index);
+        value_free(g, &value);
+        return;
+    }
     struct address address = pop_address(g, op, ROW_SIZE(row));
     if (constant && address.how != AT_INDEX) {
         constant = false;

@@ -2,7 +2,7 @@
  *
  * Operands that a branch hands over move down to the label's height. A few are handed over in registers or, where
  * nothing lies between, in their cells; many always in their cells (settle in value.c). */
-#include "codegen/fast/gen.h"
+#include "codegen/fast/stack.h"
 
 static inline uint32_t bit(reg r)
 {
@@ -98,7 +98,7 @@ static bool position_there(const struct view *view, uint32_t position, uint32_t 
 
 static int32_t cell_there(const struct gen *g, const struct view *view, uint32_t position)
 {
-    int32_t cell = view->height ? g->stack[view->height - 1].cell : g->locals_end;
+    int32_t cell = cell_above(g, view->height);
     if (position < view->height)
         return g->stack[position].cell;
     for (uint32_t i = view->height; i <= position; i++)
@@ -148,7 +148,7 @@ static void move_cells(struct gen *g, const struct view *view)
 {
     if (!view->down)
         return;
-    int32_t cell = view->height ? g->stack[view->height - 1].cell : g->locals_end;
+    int32_t cell = cell_above(g, view->height);
     for (uint32_t i = 0; i < view->count; i++) {
         const struct value *value = &g->stack[view->first + i];
         cell -= cell_size(value->type);
@@ -197,12 +197,17 @@ static void load_home(struct gen *g, const struct view *view, const struct state
 /* From one state to another, both as the label sees them: stores, then moves, then loads. */
 static void conform(struct gen *g, const struct view *view, const struct state *from, const struct state *to)
 {
-    uint32_t same = same_in(from, to), others = to->used & ~same;
+    uint32_t same = same_in(from, to), others = to->used & ~same, gone = from->used & ~same;
     struct moves moves;
-    moves.count = 0;
     for (uint32_t left = same & from->dirty & ~to->dirty; left; left &= left - 1)
         store_home(g, view, from, (reg)__builtin_ctz(left));
-    for (uint32_t left = from->used & ~same; left; left &= left - 1) {
+    if (!others) { /* mostly nothing is wanted that is not there */
+        for (uint32_t left = gone & from->dirty; left; left &= left - 1)
+            store_home(g, view, from, (reg)__builtin_ctz(left));
+        return;
+    }
+    moves.count = 0;
+    for (uint32_t left = gone; left; left &= left - 1) {
         reg r = (reg)__builtin_ctz(left), there = holder(to, others, from->operands & bit(r), from->owner[r]);
         if ((from->dirty & bit(r)) && (there == NO_REG || !(to->dirty & bit(there))))
             store_home(g, view, from, r);
@@ -276,36 +281,47 @@ void branch_code(struct gen *g, struct control *to)
 
 /* ---- entering ---- */
 
-static void unbind_all(struct gen *g)
+static void unbind(struct gen *g, const struct state *state, uint32_t mask)
 {
-    for (uint32_t left = g->regs.used; left; left &= left - 1) {
-        unsigned r = (unsigned)__builtin_ctz(left);
-        if (!(g->regs.operands >> r & 1) && g->regs.owner[r] != OWNER_NOBODY)
-            g->locals[g->regs.owner[r]].reg = NO_REG;
-        else if (g->regs.owner[r] != OWNER_NOBODY)
-            g->stack[g->regs.owner[r]].kind = VALUE_CELL;
+    for (; mask; mask &= mask - 1) {
+        unsigned r = (unsigned)__builtin_ctz(mask);
+        uint32_t owner = state->owner[r];
+        if (owner == OWNER_NOBODY)
+            continue;
+        if (state->operands >> r & 1)
+            g->stack[owner].kind = VALUE_CELL;
+        else
+            g->locals[owner].reg = NO_REG;
     }
-    g->regs.used = g->regs.dirty = g->regs.operands = g->pinned = 0;
 }
 
+static void bind(struct gen *g, const struct state *state, uint32_t mask)
+{
+    for (; mask; mask &= mask - 1) {
+        reg r = (reg)__builtin_ctz(mask);
+        uint32_t owner = state->owner[r];
+        if (state->operands & bit(r)) {
+            g->stack[owner].kind = VALUE_REG;
+            g->stack[owner].reg = r;
+        } else {
+            g->locals[owner].reg = r;
+        }
+    }
+}
+
+/* Locals that are where they were need nothing. */
 void state_enter(struct gen *g, const struct control *control, const struct state *state, const wasm_valtype *types,
                  uint32_t count)
 {
-    unbind_all(g);
+    uint32_t same = same_in(&g->regs, state) & ~state->operands;
+    unbind(g, &g->regs, g->regs.used & ~same);
+    g->pinned = 0;
     g->depth = control->height;
     g->alias_count = 0;
     for (uint32_t i = 0; i < count; i++)
         push_cell(g, value_type(types[i]));
+    bind(g, state, state->used & ~same);
     g->regs = *state;
-    for (uint32_t left = state->used; left; left &= left - 1) {
-        reg r = (reg)__builtin_ctz(left);
-        if (state->operands & bit(r)) {
-            g->stack[state->owner[r]].kind = VALUE_REG;
-            g->stack[state->owner[r]].reg = r;
-        } else {
-            g->locals[state->owner[r]].reg = r;
-        }
-    }
 }
 
 void state_save(const struct gen *g, struct state *ret)

@@ -1,19 +1,11 @@
 /* Arithmetic, comparisons, conversions and select: an operand or two become one. */
 #include "codegen/fast/emit.h"
 
-enum { CODE_IF = 0x04, CODE_BR_IF = 0x0d, CODE_EQZ = 0x45 };
-
-/* The opcode behind the current instruction. */
-static uint8_t next_code(const struct gen *g)
-{
-    const struct wasm_module *module = g->unit->module;
-    return g->op->next < module->size ? module->bytes[g->op->next] : 0;
-}
+enum { CODE_IF = 0x04, CODE_BR_IF = 0x0d };
 
 static bool branches_next(const struct gen *g)
 {
-    uint8_t next = next_code(g);
-    return next == CODE_BR_IF || next == CODE_IF;
+    return g->next[0] == CODE_BR_IF || g->next[0] == CODE_IF;
 }
 
 static bool is_number(const struct value *value)

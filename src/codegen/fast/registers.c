@@ -1,5 +1,5 @@
 /* Registers: who has which, and what happens when there are too few. */
-#include "codegen/fast/gen.h"
+#include "codegen/fast/stack.h"
 
 static inline uint32_t bit(reg r)
 {

@@ -35,20 +35,30 @@ struct stencil_field {
     uint8_t shift, rex, rex_shift;
 };
 
-/* Most stencils are filled in without a look at their fields: no more than sixteen bytes, registers are bits of the
- * first eight, there is one immediate at most, and there may be a distance at the end. */
-#define QUICK_REGS 3
-#define QUICK_NOT 0xff /* in imm_at: another kind */
-struct stencil_form {
-    uint64_t words[2]; /* the first sixteen bytes */
+/* All of a form. */
+struct stencil_whole {
     uint16_t code; /* offset in the bytes, in units of eight */
     uint16_t fields; /* first one's row; those of registers come first */
-    uint8_t size, field_count;
-    uint8_t imm_at; /* four bytes there, if `wide`, else a byte of the first eight */
-    uint8_t imm : 2, wide : 1, distance : 4; /* which immediate, 3: 0; HOLE_TAKEN, HOLE_CALLEE, or 0 */
-    uint8_t arg_shift[QUICK_REGS]; /* which operands, times eight */
-    uint8_t spread[QUICK_REGS]; /* rows of stencil_spread: what their numbers become */
+    uint8_t field_count;
 };
+
+/* Most stencils are filled in without a look at their fields: no more than sixteen bytes, registers are bits of the
+ * first eight, there is one immediate at most, and there may be a distance at the end. */
+#define FORM_REGS 3
+enum form_kind { FORM_ANY, FORM_PLAIN, FORM_TAKEN, FORM_CALLEE }; /* the latter: with that distance */
+struct stencil_form {
+    uint64_t words[2]; /* the first sixteen bytes */
+    uint16_t whole; /* row of stencil_wholes */
+    /* What follows is for the quick way. Where rows of stencil_spread begin: what the registers' numbers become. */
+    uint16_t spread[FORM_REGS];
+    uint8_t arg[FORM_REGS]; /* which operands */
+    uint8_t byte_shift, byte_mask; /* of an immediate of one byte, in the first word */
+    uint8_t imm_at; /* of one of four bytes; or behind everything */
+    uint8_t imm : 2, kind : 2; /* which immediate, 3: 0; enum form_kind */
+    uint8_t size;
+};
+
+_Static_assert(sizeof(struct stencil_form) == 32, "both forms of a stencil fit one line of the cache");
 
 struct stencil {
     _Alignas(64) struct stencil_form far;
@@ -63,13 +73,29 @@ enum stencil_name {
     STENCIL_COUNT
 };
 
-/* Bits of the first eight bytes by register, whatever its kind; all zero in row 0. */
-extern const uint64_t stencil_spread[][32];
+/* Rows of 32: bits of the first eight bytes by register, whatever its kind; all zero in row 0. */
+extern const uint64_t stencil_spread[];
 /* Sixteen bytes may be read behind each form's code. */
 extern const struct stencil stencils[STENCIL_COUNT];
+extern const struct stencil_whole stencil_wholes[];
 extern const uint8_t stencil_code[];
 extern const struct stencil_field stencil_fields[];
 extern const char *const stencil_names[STENCIL_COUNT];
+
+static inline const struct stencil_field *stencil_fields_of(const struct stencil_form *form)
+{
+    return stencil_fields + stencil_wholes[form->whole].fields;
+}
+
+static inline unsigned stencil_field_count(const struct stencil_form *form)
+{
+    return stencil_wholes[form->whole].field_count;
+}
+
+static inline const uint8_t *stencil_code_of(const struct stencil_form *form)
+{
+    return stencil_code + 8u * stencil_wholes[form->whole].code;
+}
 /* Constants that stencils read, aligned to 16. */
 extern const uint8_t stencil_pool[];
 extern const uint32_t stencil_pool_size;

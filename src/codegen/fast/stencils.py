@@ -761,7 +761,17 @@ def numbers(values):
     return "".join("    " + ", ".join(map(str, values[i:i + 24])) + ",\n" for i in range(0, len(values), 24))
 
 
-QUICK_REGS = 3
+FORM_REGS = 3
+BEHIND = 16  # all bytes of a form that is filled in quickly
+REGS = 32  # in a row of stencil_spread
+
+
+def number_place(number):
+    """Shift and mask of the byte it becomes, where its four bytes go, and which one it is."""
+    if not number:
+        return f"0, 0, {BEHIND}, 3"
+    byte = number.hole == "HOLE_IMM8"
+    return f"{8 * number.at}, 0xff, {BEHIND}, {number.arg}" if byte else f"0, 0, {number.at}, {number.arg}"
 
 
 def quick(arch, code, fields, spreads):
@@ -771,25 +781,24 @@ def quick(arch, code, fields, spreads):
     last = [f for f in others if f.hole in ("HOLE_TAKEN", "HOLE_CALLEE") and f.at == len(code) - 4]
     others = [f for f in others if f not in last]
     number = others[0] if others else None
-    if (not arch.is_quick or len(code) > 16 or any(code[-4:]) and last or len(regs) > QUICK_REGS or len(others) > 1 or
+    if (not arch.is_quick or len(code) > 16 or any(code[-4:]) and last or len(regs) > FORM_REGS or len(others) > 1 or
             any(max(f.at, f.rex) > 7 for f in regs) or
             number and not (number.hole == "HOLE_IMM32" or number.hole == "HOLE_IMM8" and number.at < 8)):
-        return "QUICK_NOT, 0, 0, 0, {0}, {0}"
+        return "{0}, {0}, 0, 0, 0, 3, FORM_ANY"
     rows = [(f.at * 8 + f.shift, f.rex * 8 + f.rex_shift) for f in regs]
     for row in rows:
         spreads.setdefault(row, len(spreads))
-    none = [0] * (QUICK_REGS - len(regs))
-    at, arg, wide = (number.at, number.arg, number.hole == "HOLE_IMM32") if number else (0, 3, False)
-    distance = last[0].hole if last else "0"
-    args, rows = [8 * f.arg for f in regs] + none, [spreads[row] for row in rows] + none
-    return f"{at}, {arg}, {wide:d}, {distance}, {{{', '.join(map(str, args))}}}, {{{', '.join(map(str, rows))}}}"
+    none = [0] * (FORM_REGS - len(regs))
+    kind = {"HOLE_TAKEN": "FORM_TAKEN", "HOLE_CALLEE": "FORM_CALLEE"}[last[0].hole] if last else "FORM_PLAIN"
+    args, rows = [f.arg for f in regs] + none, [REGS * spreads[row] for row in rows] + none
+    return f"{{{', '.join(map(str, rows))}}}, {{{', '.join(map(str, args))}}}, {number_place(number)}, {kind}"
 
 
 def spread_rows(spreads):
     for row in spreads:
         low, high = row or (0, 0)
-        bits = [((r & 7) << low | (r >> 3 & 1) << high) if row else 0 for r in range(32)]
-        yield "    {" + ", ".join(map(hex, bits)) + "},\n"
+        bits = [((r & 7) << low | (r >> 3 & 1) << high) if row else 0 for r in range(REGS)]
+        yield "    " + ", ".join(map(hex, bits)) + ",\n"
 
 
 class Tables:
@@ -797,6 +806,7 @@ class Tables:
 
     def __init__(self, arch):
         self.arch, self.code, self.fields, self.known, self.spreads = arch, bytearray(), [], {}, {None: 0}
+        self.wholes = {}
 
     def row(self, code, fields):
         if code not in self.known:
@@ -806,8 +816,10 @@ class Tables:
             self.known[tuple(fields)] = len(self.fields)
             self.fields += fields
         words = [int.from_bytes(code[at:at + 8].ljust(8, b"\0"), "little") for at in (0, 8)]
-        return (f"{{{{{words[0]:#x}, {words[1]:#x}}}, {self.known[code]}, {self.known[tuple(fields)]}, {len(code)}, "
-                f"{len(fields)}, {quick(self.arch, code, fields, self.spreads)}}}")
+        whole = f"{self.known[code]}, {self.known[tuple(fields)]}, {len(fields)}"
+        whole = self.wholes.setdefault(whole, len(self.wholes))
+        return (f"{{{{{words[0]:#x}, {words[1]:#x}}}, {whole}, "
+                f"{quick(self.arch, code, fields, self.spreads)}, {len(code)}}}")
 
 
 def tables_in_c(arch, stencils, made, pool):
@@ -817,13 +829,15 @@ def tables_in_c(arch, stencils, made, pool):
     fields = "".join("    {%d, %s, %d, %d, %d, %d},\n" % field for field in tables.fields)
     if len(pool.data) > arch.pool_max:
         sys.exit("stencils.py: more constants than holes for their offsets can count")
-    if max(len(tables.code) // 8, len(tables.fields)) > 0xFFFF:
-        sys.exit("stencils.py: more code or fields than struct stencil_form can count")
+    if max(len(tables.code) // 8, len(tables.fields), len(tables.wholes), REGS * len(tables.spreads)) > 0xFFFF:
+        sys.exit("stencils.py: more code, fields or forms than struct stencil_form can count")
     constants = bytes(pool.data) or bytes(16)
     return (f'/* Made by stencils.py. */\n#include "codegen/fast/stencil.h"\n\n'
             f"const struct stencil stencils[STENCIL_COUNT] = {{\n{rows}}};\n"
             f"const struct stencil_field stencil_fields[] = {{\n{fields}    {{0}},\n}};\n"
-            f"const uint64_t stencil_spread[][32] = {{\n{''.join(spread_rows(tables.spreads))}}};\n"
+            f"const struct stencil_whole stencil_wholes[] = {{\n"
+            + "".join(f"    {{{whole}}},\n" for whole in tables.wholes) + "};\n"
+            f"const uint64_t stencil_spread[] = {{\n{''.join(spread_rows(tables.spreads))}}};\n"
             f"const uint8_t stencil_code[] = {{\n{numbers(tables.code + bytes(16))}}};\n"
             f"const char *const stencil_names[STENCIL_COUNT] = {{\n"
             + "".join(f'    "{s.name}",\n' for s in stencils) + "};\n"

@@ -2,9 +2,11 @@
  *
  * local.get and constants make no code: the value says what it is, and whoever needs it in a register puts it there.
  * When a local is written, operands that are other names for it become values of their own first. */
-#include "codegen/fast/gen.h"
+#include "codegen/fast/stack.h"
 
 #include "wasm/limits.h"
+
+#define ALIAS_ROOM 256u /* for a register that is given up and one that is loaded */
 
 enum { CODE_LOCAL_SET = 0x21, CODE_LOCAL_TEE = 0x22 };
 
@@ -24,57 +26,18 @@ enum type value_type(wasm_valtype type)
     }
 }
 
-int32_t next_cell(struct gen *g, enum type type)
-{
-    int32_t top = g->depth ? g->stack[g->depth - 1].cell : g->locals_end;
-    return top - cell_size(type);
-}
-
-static __attribute__((noinline)) void grow(struct gen *g)
+/* One operand more than `stack_capacity` has room: the one in front. */
+void stack_grow(struct gen *g)
 {
     uint32_t capacity = g->stack_capacity ? g->stack_capacity * 2 : 64;
-    struct value *stack = mem_resize(g->stack, capacity, sizeof *stack);
+    struct value *stack = mem_resize(g->stack ? g->stack - 1 : NULL, (size_t)capacity + 1, sizeof *stack);
     if (!stack) {
         g->failed = true;
         g->depth = 0;
     } else {
-        g->stack = stack;
+        g->stack = stack + 1;
         g->stack_capacity = capacity;
     }
-}
-
-static inline struct value *push(struct gen *g, enum value_kind kind, enum type type)
-{
-    if (g->depth == g->stack_capacity)
-        grow(g);
-    struct value *value = &g->stack[g->depth];
-    *value = (struct value){.kind = kind, .type = type, .reg = NO_REG, .cell = next_cell(g, type)};
-    g->depth++;
-    return value;
-}
-
-static void own(struct gen *g, reg r, uint32_t position)
-{
-    g->regs.used |= bit(r);
-    g->regs.dirty |= bit(r);
-    g->regs.operands |= bit(r);
-    g->regs.owner[r] = position;
-}
-
-void push_reg(struct gen *g, enum type type, reg r)
-{
-    push(g, VALUE_REG, type)->reg = r;
-    own(g, r, g->depth - 1);
-}
-
-void push_const(struct gen *g, enum type type, uint64_t bits)
-{
-    push(g, VALUE_CONST, type)->bits = bits;
-}
-
-void push_cell(struct gen *g, enum type type)
-{
-    push(g, VALUE_CELL, type);
 }
 
 /* An alias becomes a value of its own. If `keeps`, the local needs its register no more. */
@@ -97,42 +60,33 @@ static void make_real(struct gen *g, uint32_t position, bool keeps)
     own(g, r, position);
 }
 
-void push_local(struct gen *g, uint32_t local)
+void alias_spare(struct gen *g)
 {
-    if (g->alias_count == ALIASES_MAX) {
-        uint32_t position = g->aliases[0];
-        memmove(g->aliases, g->aliases + 1, sizeof g->aliases - sizeof *g->aliases);
-        g->alias_count--;
-        make_real(g, position, false);
-    }
-    push(g, VALUE_LOCAL, g->locals[local].type)->local = local;
-    g->aliases[g->alias_count++] = g->depth - 1;
+    uint32_t position = g->aliases[0];
+    g->pinned = 0;
+    code_room(g, ALIAS_ROOM);
+    memmove(g->aliases, g->aliases + 1, sizeof g->aliases - sizeof *g->aliases);
+    g->alias_count--;
+    make_real(g, position, false);
 }
 
-static reg bind_local(struct gen *g, uint32_t number)
+reg local_load(struct gen *g, uint32_t number)
 {
     struct local *local = &g->locals[number];
-    if (local->reg == NO_REG) {
-        reg r = reg_alloc(g, is_vec(local->type));
-        load_cell(g, local->type, r, local->cell);
-        local->reg = r;
-        g->regs.owner[r] = number;
-    }
-    g->pinned |= bit(local->reg);
-    return local->reg;
+    reg r = reg_alloc(g, is_vec(local->type));
+    load_cell(g, local->type, r, local->cell);
+    local->reg = r;
+    g->regs.owner[r] = number;
+    return r;
 }
 
-reg value_reg(struct gen *g, struct value *value)
+reg value_load(struct gen *g, struct value *value)
 {
-    if (value->kind == VALUE_LOCAL)
-        return bind_local(g, value->local);
-    if (value->kind != VALUE_REG) {
-        reg r = reg_alloc(g, is_vec(value->type));
-        value_copy(g, value, r);
-        value->kind = VALUE_REG;
-        value->reg = r;
-    }
-    return value->reg;
+    reg r = reg_alloc(g, is_vec(value->type));
+    value_copy(g, value, r);
+    value->kind = VALUE_REG;
+    value->reg = r;
+    return r;
 }
 
 reg value_own(struct gen *g, struct value *value)
@@ -238,12 +192,10 @@ void settle(struct gen *g, uint32_t count, bool in_place)
 
 uint32_t next_set(struct gen *g)
 {
-    const struct wasm_module *module = g->unit->module;
-    const uint8_t *next = module->bytes + g->op->next;
-    if (g->op->next + 2 > module->size || (next[0] != CODE_LOCAL_SET && next[0] != CODE_LOCAL_TEE) ||
-        next[1] >= g->local_count || next[1] >= 0x80)
-        return WASM_NO_INDEX;
-    return next[1];
+    const uint8_t *next = g->next;
+    uint32_t local = next[1];
+    bool sets = (uint8_t)(next[0] - CODE_LOCAL_SET) <= CODE_LOCAL_TEE - CODE_LOCAL_SET;
+    return sets && local < g->short_locals ? local : WASM_NO_INDEX;
 }
 
 static void unbind(struct gen *g, uint32_t local)
@@ -296,6 +248,12 @@ static reg take_target(struct gen *g, bool vec, uint32_t target, const struct va
     return r;
 }
 
+reg result_for_set(struct gen *g, bool vec, const struct value *operand)
+{
+    uint32_t target = next_set(g);
+    return target == WASM_NO_INDEX ? NO_REG : take_target(g, vec, target, operand, NULL);
+}
+
 reg result_fresh(struct gen *g, bool vec, const struct value *left, const struct value *right)
 {
     reg r = take_target(g, vec, next_set(g), left, right);
@@ -308,7 +266,7 @@ reg result_in_place(struct gen *g, struct value *left, const struct value *right
         return left->reg;
     uint32_t target = next_set(g);
     if (is_local(left, target) && !is_local(right, target) && !is_aliased(g, target)) {
-        reg r = bind_local(g, target);
+        reg r = local_reg(g, target);
         unbind(g, target);
         g->regs.used |= bit(r);
         g->regs.owner[r] = OWNER_NOBODY;

@@ -81,7 +81,7 @@ bool gen_reset(struct gen *g, struct err *err)
 bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, bool tail_calls, struct wasm_body_scratch *scratch,
               struct err *err)
 {
-    static const struct wasm_visitor visitor = {begin, visit};
+    static const struct wasm_visitor visitor = {.begin = begin, .op = visit};
     g->wide = tail_calls;
     g->unit = unit;
     g->func_type = wasm_func_type(unit->module, func);

@@ -21,7 +21,7 @@ static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_st
 static bool evaluate(struct gen *g, struct wasm_expr expr, wasm_valtype type, struct wasm_body_scratch *scratch,
                      LLVMValueRef *ret_value)
 {
-    static const struct wasm_visitor visitor = {begin, visit};
+    static const struct wasm_visitor visitor = {.begin = begin, .op = visit};
     if (!wasm_expr_read(g->unit->module, expr, type, scratch, &visitor, g, g->err))
         return false;
     *ret_value = pop(g);

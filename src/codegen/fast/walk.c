@@ -1,0 +1,140 @@
+/* The walk over a body: instructions that are mostly right in a loop of its own (wasm/quick.h), which makes no call for
+ * those without code; the others one by one as the reader finds them valid. */
+#include "codegen/fast/emit.h"
+
+#include "wasm/quick.h"
+
+#define ROOM 4096u /* for what one instruction makes; those that make more ask for it */
+
+static bool begin(void *arg, const struct wasm_body_state *state, struct err *err)
+{
+    struct gen *g = arg;
+    g->body = state;
+    return fast_enter(g, state->locals, state->local_count);
+}
+
+/* Instructions that matter in unreachable code too: they nest. */
+static bool is_structural(enum wasm_opcode code)
+{
+    return code == OP_BLOCK || code == OP_LOOP || code == OP_IF || code == OP_ELSE || code == OP_END ||
+           code == OP_TRY_TABLE;
+}
+
+/* `next`: the two bytes behind it. */
+static inline void generate(struct gen *g, const struct wasm_op *op, const uint8_t *next)
+{
+    const struct row *row = &fast_rows[op->code];
+    g->op = op;
+    g->next = next;
+    if (!g->condition.pending)
+        g->pinned = 0;
+    code_room(g, ROOM);
+    row->emit(g, op, row);
+}
+
+static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err)
+{
+    struct gen *g = arg;
+    if (g->dead && !is_structural(op->code))
+        return true;
+    const struct wasm_module *module = state->module;
+    static const uint8_t nothing[2] = {0};
+    bool more = op->next + sizeof nothing <= module->size;
+    generate(g, op, more ? module->bytes + op->next : nothing);
+    return !g->failed || fast_fail(g, err);
+}
+
+/* local.set, and the first half of local.tee. No condition waits: those are taken by what follows them at once. */
+static inline void set_local(struct gen *g, uint32_t local)
+{
+    g->pinned = 0;
+    code_room(g, ROOM);
+    local_write(g, local, value_pop(g));
+}
+
+/* As many as there are of local.get, local.set, local.tee and constants: they change what is known, and mostly make no
+ * code. Positions are kept in registers meanwhile. */
+static inline void values(struct gen *g, struct wasm_body_scratch *s, const uint8_t *limit)
+{
+    const uint8_t *at = s->in.at;
+    uint32_t count = s->operand_count;
+    while (at <= limit) {
+        const enum quick_kind kind = quick_row(at)->kind;
+        uint32_t number = at[1];
+        const uint8_t *next = at + 1;
+        if (kind == QUICK_GET) {
+            if (number >= s->quick_locals || count == s->operand_capacity)
+                break;
+            s->operands[count++] = s->locals[number];
+            push_local(g, number);
+            at += 2;
+        } else if (kind == QUICK_SET || kind == QUICK_TEE) {
+            if (number >= s->quick_locals || count == check_top(s)->height || s->operands[count - 1] != s->locals[number] || g->failed)
+                break;
+            count -= kind == QUICK_SET;
+            set_local(g, number);
+            if (kind == QUICK_TEE)
+                push_local(g, number);
+            at += 2;
+        } else if (kind == QUICK_I32 || kind == QUICK_I64) {
+            if (count == s->operand_capacity || !quick_signed(&next, &number))
+                break;
+            s->operands[count++] = quick_row(at)->push;
+            if (kind == QUICK_I32)
+                push_const(g, T_I32, number);
+            else
+                push_const(g, T_I64, (uint64_t)(int32_t)number);
+            at = next;
+        } else {
+            break;
+        }
+    }
+    s->in.at = at;
+    s->operand_count = count;
+}
+
+/* What does not fit the quick way has changed nothing. */
+static inline bool take(struct wasm_body_scratch *s, const struct quick *row, const uint8_t **at)
+{
+    uint32_t height = check_top(s)->height;
+    switch ((enum quick_kind)row->kind) {
+    case QUICK_ACCESS: return quick_access(s, row, height, at);
+    case QUICK_PLAIN: return quick_effect(s, row, height);
+    case QUICK_OPEN: return quick_open(s, height, at);
+    case QUICK_END: return quick_end(s);
+    case QUICK_BR: return quick_branch(s, height, 0, at);
+    case QUICK_BR_IF: return quick_branch(s, height, 1, at);
+    case QUICK_CALL: return quick_call(s, height, at);
+    default: return false;
+    }
+}
+
+/* Behind a branch mostly ends the block, and what follows can be reached again; false: something else stands there. */
+static inline bool end_behind(struct gen *g, struct wasm_body_scratch *s)
+{
+    check_stop(s);
+    if (!quick_end_stopped(s))
+        return false;
+    quick_done(s, s->in.at + 1, false);
+    generate(g, &s->op, s->in.at);
+    return true;
+}
+
+static void walk(void *arg, struct wasm_body_scratch *s)
+{
+    struct gen *g = arg;
+    const uint8_t *limit = quick_limit(s);
+    while (limit && !g->dead && !g->failed) {
+        values(g, s, limit);
+        const uint8_t *at = s->in.at;
+        const struct quick *row = quick_row(at++);
+        if (s->in.at > limit || !take(s, row, &at))
+            return;
+        quick_done(s, at, true);
+        generate(g, &s->op, at);
+        if (row->kind == QUICK_BR && !end_behind(g, s))
+            return;
+    }
+}
+
+const struct wasm_visitor fast_walk = {.begin = begin, .op = visit, .quick = walk};

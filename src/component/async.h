@@ -2,13 +2,14 @@
  *
  *     struct inst     a component instance: its handle table, its threads, who holds it exclusively
  *     struct call     a call from one instance (or the host) into another: Task and Subtask of the specification in one
- *     struct thread   one of a call's threads of execution. It has a stack of its own (a runtime task that nests), or it
- *                     is *inline*: it runs on its caller's stack, which is so for all synchronous functions
- *     struct waitable the handle of a call, or one end of a stream or future
+ *     struct thread   one of a call's threads of execution. It has a stack of its own (a runtime task that nests), or
+ * it is *inline*: it runs on its caller's stack, which is so for all synchronous functions struct waitable the handle
+ * of a call, or one end of a stream or future
  *
- * Continuations are the nested tasks of runtime/task.h: `thread_resume` runs a thread until it is done or blocks, on top
- * of whoever resumed it. An inline thread cannot leave its caller's stack; when it blocks, other threads of its instance
- * run on top of it until it may go on, and if there are none it traps, as `canon lift` of a synchronous function says.
+ * Continuations are the nested tasks of runtime/task.h: `thread_resume` runs a thread until it is done or blocks, on
+ * top of whoever resumed it. An inline thread cannot leave its caller's stack; when it blocks, other threads of its
+ * instance run on top of it until it may go on, and if there are none it traps, as `canon lift` of a synchronous
+ * function says.
  *
  * A function that can run guest code or block returns false when the guest must trap; everything up to the host then
  * returns false in turn, and nothing in the store runs any more.
@@ -48,8 +49,15 @@ struct waitable_set {
     uint32_t waiting; /* threads */
 };
 
-enum event_code { EVENT_NONE, EVENT_SUBTASK, EVENT_STREAM_READ, EVENT_STREAM_WRITE, EVENT_FUTURE_READ, EVENT_FUTURE_WRITE,
-                  EVENT_CANCELLED };
+enum event_code {
+    EVENT_NONE,
+    EVENT_SUBTASK,
+    EVENT_STREAM_READ,
+    EVENT_STREAM_WRITE,
+    EVENT_FUTURE_READ,
+    EVENT_FUTURE_WRITE,
+    EVENT_CANCELLED
+};
 struct event {
     uint32_t code, index, payload;
 };
@@ -111,10 +119,14 @@ bool threads_tick(struct activity *activity, bool *ret_any);
 
 /* ---- calls ---- */
 
-enum call_state { CALL_INITIAL, CALL_STARTED, CALL_PENDING_CANCEL, CALL_CANCEL_DELIVERED,
-                  CALL_RESOLVED };
-enum subtask_state { SUBTASK_STARTING, SUBTASK_STARTED, SUBTASK_RETURNED, SUBTASK_CANCELLED_BEFORE_STARTED,
-                     SUBTASK_CANCELLED_BEFORE_RETURNED };
+enum call_state { CALL_INITIAL, CALL_STARTED, CALL_PENDING_CANCEL, CALL_CANCEL_DELIVERED, CALL_RESOLVED };
+enum subtask_state {
+    SUBTASK_STARTING,
+    SUBTASK_STARTED,
+    SUBTASK_RETURNED,
+    SUBTASK_CANCELLED_BEFORE_STARTED,
+    SUBTASK_CANCELLED_BEFORE_RETURNED
+};
 
 #define CALL_CELLS 18u
 

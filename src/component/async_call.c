@@ -107,7 +107,7 @@ static bool resolve_cancelled(struct call *call)
     if (!may_resolve(call))
         return false;
     set_subtask(call, call->subtask == SUBTASK_STARTING ? SUBTASK_CANCELLED_BEFORE_STARTED
-                                                         : SUBTASK_CANCELLED_BEFORE_RETURNED);
+                                                        : SUBTASK_CANCELLED_BEFORE_RETURNED);
     call->state = CALL_RESOLVED;
     return true;
 }
@@ -164,7 +164,8 @@ static bool exit_implicit(struct thread *thread)
 static bool next_event(struct thread *thread, uint32_t packed, struct event *ret)
 {
     struct call *call = thread->call;
-    struct canon c = {.store = call->store, .env = call->env, .host = call->store->host, .handles = call->inst->handles};
+    struct canon c = {
+        .store = call->store, .env = call->env, .host = call->store->host, .handles = call->inst->handles};
     bool cancelled = false;
     *ret = (struct event){0};
     if ((packed & 0xf) == 1) { /* YIELD */

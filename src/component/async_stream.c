@@ -1,8 +1,8 @@
 /* Streams and futures (CanonicalABI.md, "Stream State", "Future State" and their built-ins), and error contexts.
  *
- * A copy goes straight from the writer's memory to the reader's: one end that finds nobody waits with its buffer (in the
- * guest's memory, whose range was checked), the other one then copies. Elements that are more than numbers are lifted and
- * lowered one by one (datum.h).
+ * A copy goes straight from the writer's memory to the reader's: one end that finds nobody waits with its buffer (in
+ * the guest's memory, whose range was checked), the other one then copies. Elements that are more than numbers are
+ * lifted and lowered one by one (datum.h).
  */
 #include "component/async.h"
 #include "component/component.h"
@@ -92,8 +92,8 @@ static bool is_number(const struct type *type)
 static void open_side(struct canon *c, const struct end *end)
 {
     struct store *store = end->store;
-    *c = (struct canon){
-        .store = store, .env = end->env, .host = store->host, .handles = canon_handles(store, end->env)};
+    *c =
+        (struct canon){.store = store, .env = end->env, .host = store->host, .handles = canon_handles(store, end->env)};
     builtin_memory(c);
 }
 
@@ -400,8 +400,7 @@ static void open_pair(struct store *store, const void *env, struct canon *from, 
 {
     const struct canon_env *e = env;
     *from = (struct canon){.store = store, .env = e, .host = store->host, .handles = canon_handles(store, e)};
-    *to = (struct canon){
-        .store = store, .env = e->peer, .host = store->host, .handles = canon_handles(store, e->peer)};
+    *to = (struct canon){.store = store, .env = e->peer, .host = store->host, .handles = canon_handles(store, e->peer)};
 }
 
 bool fuse_stream(struct store *store, const void *env, union cell *v)

@@ -142,8 +142,7 @@ bool thread_register(struct thread *thread)
 {
     struct call *call = thread->call;
     struct inst *inst = call->inst;
-    if (!inst->free_thread_count && inst->thread_count >= inst->thread_capacity &&
-        !grow_threads(thread->store, inst))
+    if (!inst->free_thread_count && inst->thread_count >= inst->thread_capacity && !grow_threads(thread->store, inst))
         return false;
     thread->index = inst->free_thread_count ? inst->free_threads[--inst->free_thread_count] : inst->thread_count++;
     inst->threads[thread->index] = thread;
@@ -276,10 +275,9 @@ static void thread_body(struct task *task)
 /* What trapped in a nested task traps in all around it. */
 static bool pass_on_trap(const struct thread *thread)
 {
-    const struct trap_report *report = &thread->task.report;
-    if (!report->trap)
-        return false;
-    return trap_raise(thread->store, report->trap == TRAP_PENDING ? TRAP_HOST : report->trap, "%s", report->message);
+    if (thread->task.report.trap && !task_current->report.trap)
+        task_current->report = thread->task.report;
+    return false;
 }
 
 /* Until it is done or blocks. A host function that waits in it for something outside suspends everything. */

@@ -44,7 +44,7 @@ static struct waitable *object_at(struct canon *c, uint32_t index)
 }
 
 static const char *const kind_words[] = {
-    [WAITABLE_CALL] = "subtask", [WAITABLE_STREAM] = "stream", [WAITABLE_FUTURE] = "future",
+    [WAITABLE_CALL] = "subtask",     [WAITABLE_STREAM] = "stream",       [WAITABLE_FUTURE] = "future",
     [WAITABLE_SET] = "waitable set", [WAITABLE_ERROR] = "error context",
 };
 

@@ -316,8 +316,8 @@ bool canon_missing(struct store *store, const void *env, union cell *v);
 
 /* --- linking --- */
 
-/* The environment of an import row, in the arena. The caller completes what only the host knows. `find` gives the ids of
- * the host's resources by name; NULL: it has none. */
+/* The environment of an import row, in the arena. The caller completes what only the host knows. `find` gives the ids
+ * of the host's resources by name; NULL: it has none. */
 typedef uint32_t canon_find_fn(void *arg, struct str interface, struct str name);
 bool canon_env_make(struct arena *arena, const struct image *image, const struct image_import *import,
                     canon_find_fn *find, struct canon_env **ret_env, struct err *err);

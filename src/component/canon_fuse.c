@@ -142,12 +142,18 @@ bool canon_env_make(struct arena *arena, const struct image *image, const struct
 host_fn *canon_link(const struct image_import *import)
 {
     static host_fn *const functions[HOST_KIND_COUNT] = {
-        [HOST_RESOURCE_DROP] = canon_resource_drop, [HOST_RESOURCE_NEW] = canon_resource_new,
-        [HOST_RESOURCE_REP] = canon_resource_rep,   [HOST_FUSE_TRAP] = fuse_trap_now,
-        [HOST_FUSE_STRING] = fuse_string,           [HOST_FUSE_OWN] = fuse_own,
-        [HOST_FUSE_BORROW] = fuse_borrow,           [HOST_FUSE_REP] = fuse_rep,
-        [HOST_FUSE_STREAM] = fuse_stream,           [HOST_FUSE_ERROR] = fuse_error,
-        [HOST_FUSE_BEGIN] = fuse_begin,             [HOST_FUSE_END] = fuse_end,
+        [HOST_RESOURCE_DROP] = canon_resource_drop,
+        [HOST_RESOURCE_NEW] = canon_resource_new,
+        [HOST_RESOURCE_REP] = canon_resource_rep,
+        [HOST_FUSE_TRAP] = fuse_trap_now,
+        [HOST_FUSE_STRING] = fuse_string,
+        [HOST_FUSE_OWN] = fuse_own,
+        [HOST_FUSE_BORROW] = fuse_borrow,
+        [HOST_FUSE_REP] = fuse_rep,
+        [HOST_FUSE_STREAM] = fuse_stream,
+        [HOST_FUSE_ERROR] = fuse_error,
+        [HOST_FUSE_BEGIN] = fuse_begin,
+        [HOST_FUSE_END] = fuse_end,
         [HOST_CALL] = async_call,
     };
     if (import->kind == HOST_BUILTIN)

@@ -249,8 +249,7 @@ static bool lift_variant(struct border *b, const struct type *type, struct place
     if (!canon_case(&b->c, (uint32_t)ret->bits, type->count))
         return false;
     const struct type *payload = type->items[ret->bits].type;
-    if (payload &&
-        (!make_items(b, 1, ret) || !lift_part(b, payload, from, type->payload_offset, ret->items)))
+    if (payload && (!make_items(b, 1, ret) || !lift_part(b, payload, from, type->payload_offset, ret->items)))
         return false;
     from->next = from->cells ? end : from->next;
     return true;
@@ -352,8 +351,8 @@ bool datum_move(struct canon *from, struct canon *to, const struct type *type, c
 
 static bool has_datum(const struct type *type)
 {
-    bool has = type->kind != TYPE_ERROR_CONTEXT && type->kind != TYPE_BORROW &&
-               (!type->element || has_datum(type->element));
+    bool has =
+        type->kind != TYPE_ERROR_CONTEXT && type->kind != TYPE_BORROW && (!type->element || has_datum(type->element));
     for (uint32_t i = 0; has && type->items && i < type->count; i++)
         has = !type->items[i].type || has_datum(type->items[i].type);
     return has;
@@ -381,8 +380,7 @@ bool datum_func_open(const struct image *image, const struct image_export *row, 
         has = has_datum(func.type.params[i].type) && func.type.params[i].type->kind != TYPE_OWN;
     struct str name = image_str(image, row->name);
     if (!has)
-        return err_set(err, ERR_UNSUPPORTED, "%.*s takes or gives what only another component can have",
-                       STR_ARG(name));
+        return err_set(err, ERR_UNSUPPORTED, "%.*s takes or gives what only another component can have", STR_ARG(name));
     func.env = (struct canon_env){.canon = row->canon,
                                   .interface = image_str(image, row->interface),
                                   .name = name,

@@ -11,11 +11,11 @@
 #include "wit/type.h"
 
 struct datum {
-    uint64_t bits;       /* scalars (signed ones extended, floats as their bits), flags, the number of a case; handles:
-                            the representation */
-    struct str text;     /* string: UTF-8 */
+    uint64_t bits; /* scalars (signed ones extended, floats as their bits), flags, the number of a case; handles:
+                      the representation */
+    struct str text; /* string: UTF-8 */
     struct datum *items; /* elements, fields; of a case its payload */
-    uint32_t count;      /* of items; of a case 0 or 1 */
+    uint32_t count; /* of items; of a case 0 or 1 */
 };
 
 /* An exported function of a component, ready to be called. */
@@ -31,9 +31,9 @@ struct datum_func {
 bool datum_func_open(const struct image *image, const struct image_export *row, struct arena *arena,
                      struct datum_func *ret_func, struct err *err);
 
-/* Inside a task of a slot of the image, whose store's host is set: call it (CanonicalABI.md, "canon lift", with the host
- * as caller). `args`: func->type.param_count; the result, if the type has one, is made in the arena. False: trapped,
- * and nothing enters the component any more. */
+/* Inside a task of a slot of the image, whose store's host is set: call it (CanonicalABI.md, "canon lift", with the
+ * host as caller). `args`: func->type.param_count; the result, if the type has one, is made in the arena. False:
+ * trapped, and nothing enters the component any more. */
 /* A value in one memory to another, through data: `from` and `to` are places that were checked. */
 bool datum_move(struct canon *from, struct canon *to, const struct type *type, const uint8_t *source, uint8_t *target);
 

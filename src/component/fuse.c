@@ -235,8 +235,9 @@ static void clear_context(struct call *call)
         return;
     for (int i = 0; i < 2; i++) {
         fuse_i32(f, 0);
-        fuse_op_index(f, OP_GLOBAL_SET,
-                      fuse_word(f, call->callee.table, (uint32_t)(offsetof(struct handles, context) + i * sizeof(union cell))));
+        fuse_op_index(
+            f, OP_GLOBAL_SET,
+            fuse_word(f, call->callee.table, (uint32_t)(offsetof(struct handles, context) + i * sizeof(union cell))));
     }
 }
 
@@ -245,7 +246,8 @@ static bool asks_for_task(const struct instance *in)
 {
     const struct component *component = in->component;
     for (uint32_t i = 0; i < component->count; i++)
-        if (component->definitions[i].kind == DEFINE_CANON && component->definitions[i].canon->kind >= BUILTIN_TASK_CANCEL)
+        if (component->definitions[i].kind == DEFINE_CANON &&
+            component->definitions[i].canon->kind >= BUILTIN_TASK_CANCEL)
             return true;
     return false;
 }
@@ -426,8 +428,7 @@ bool planner_call_row(struct planner *p, struct canon_value *canon, struct str i
     row->flags = CANON_ASYNC_TYPE | (lower->async_ ? CANON_ASYNC : 0) | (lift->async_ ? CANON_ASYNC_LIFT : 0) |
                  (lift->callback != WASM_NO_INDEX ? CANON_CALLBACK : 0) |
                  (is_donut(canon->in, callee->in) ? CANON_DONUT : 0) | (pointer ? CANON_POINTER : 0);
-    if (!planner_options(p, canon->in, lower, &row->options) ||
-        !planner_options(p, callee->in, lift, &row->peer) ||
+    if (!planner_options(p, canon->in, lower, &row->options) || !planner_options(p, callee->in, lift, &row->peer) ||
         !planner_handle_table(p, callee->in, &row->peer_table) ||
         !planner_core_func(p, callee->in, lift->callback, &row->callback.unit, &row->callback.func) ||
         !planner_text(p, callee->in, callee->type->type.result, &row->signature))

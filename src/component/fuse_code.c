@@ -92,7 +92,8 @@ uint32_t fuse_local(struct fuse *f, wasm_valtype type)
             return f->param_count + i;
         }
     if (f->locals.count >= LOCALS_MAX) {
-        f->failed = f->failed ? true : !checker_fail(&f->p->check, ERR_LIMIT, "an adapter with over %u locals", LOCALS_MAX);
+        f->failed =
+            f->failed ? true : !checker_fail(&f->p->check, ERR_LIMIT, "an adapter with over %u locals", LOCALS_MAX);
         return 0;
     }
     struct fuse_local *local = LIST_PUSH(&f->p->check, &f->locals, SPACE);
@@ -190,8 +191,8 @@ void fuse_allocate(struct fuse *f, const struct fuse_side *side, uint32_t align,
     const struct canon_options *options = &side->options;
     if (options->realloc == WASM_NO_INDEX || side->memory == WASM_NO_INDEX) {
         f->failed = f->failed ? true
-                              : !checker_fail(&f->p->check, ERR_INVALID, "core import `%.*s` needs a realloc and a memory",
-                                              STR_ARG(f->name));
+                              : !checker_fail(&f->p->check, ERR_INVALID,
+                                              "core import `%.*s` needs a realloc and a memory", STR_ARG(f->name));
         return;
     }
     fuse_leave(f, side, false);

@@ -12,8 +12,8 @@ static struct fuse_import *find(struct fuse_imports *list, const struct fuse_imp
     for (uint32_t i = 0; i < list->count; i++) {
         struct fuse_import *have = &list->items[i];
         bool host = wanted->by.from == IMPORT_HOST;
-        bool same = host ? have->kind == wanted->kind && have->from == wanted->from && have->resource == wanted->resource &&
-                               have->value == wanted->value
+        bool same = host ? have->kind == wanted->kind && have->from == wanted->from &&
+                               have->resource == wanted->resource && have->value == wanted->value
                          : have->by.unit == wanted->by.unit && have->by.index == wanted->by.index;
         if (same && have->by.from == wanted->by.from) {
             *ret_index = i;
@@ -63,10 +63,10 @@ static const struct wasm_functype *host_type(enum host_import_kind kind)
 {
     static const wasm_valtype ints[] = {WASM_I32, WASM_I32};
     static const struct wasm_functype types[HOST_KIND_COUNT] = {
-        [HOST_FUSE_TRAP] = {1, 0, ints, ints},   [HOST_FUSE_STRING] = {2, 2, ints, ints},
-        [HOST_FUSE_OWN] = {1, 1, ints, ints},    [HOST_FUSE_BORROW] = {1, 1, ints, ints},
-        [HOST_FUSE_REP] = {1, 1, ints, ints},    [HOST_FUSE_BEGIN] = {0, 0, ints, ints},
-        [HOST_FUSE_END] = {0, 0, ints, ints},    [HOST_FUSE_STREAM] = {1, 1, ints, ints},
+        [HOST_FUSE_TRAP] = {1, 0, ints, ints},  [HOST_FUSE_STRING] = {2, 2, ints, ints},
+        [HOST_FUSE_OWN] = {1, 1, ints, ints},   [HOST_FUSE_BORROW] = {1, 1, ints, ints},
+        [HOST_FUSE_REP] = {1, 1, ints, ints},   [HOST_FUSE_BEGIN] = {0, 0, ints, ints},
+        [HOST_FUSE_END] = {0, 0, ints, ints},   [HOST_FUSE_STREAM] = {1, 1, ints, ints},
         [HOST_FUSE_ERROR] = {1, 1, ints, ints},
     };
     return &types[kind];

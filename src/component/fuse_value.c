@@ -14,12 +14,18 @@ static const struct scalar {
     wasm_valtype core;
     uint8_t load, store, log2;
 } scalars[] = {
-    [TYPE_BOOL] = {WASM_I32, OP_I32_LOAD8_U, OP_I32_STORE8, 0},  [TYPE_S8] = {WASM_I32, OP_I32_LOAD8_S, OP_I32_STORE8, 0},
-    [TYPE_U8] = {WASM_I32, OP_I32_LOAD8_U, OP_I32_STORE8, 0},    [TYPE_S16] = {WASM_I32, OP_I32_LOAD16_S, OP_I32_STORE16, 1},
-    [TYPE_U16] = {WASM_I32, OP_I32_LOAD16_U, OP_I32_STORE16, 1}, [TYPE_S32] = {WASM_I32, OP_I32_LOAD, OP_I32_STORE, 2},
-    [TYPE_U32] = {WASM_I32, OP_I32_LOAD, OP_I32_STORE, 2},       [TYPE_S64] = {WASM_I64, OP_I64_LOAD, OP_I64_STORE, 3},
-    [TYPE_U64] = {WASM_I64, OP_I64_LOAD, OP_I64_STORE, 3},       [TYPE_F32] = {WASM_F32, OP_F32_LOAD, OP_F32_STORE, 2},
-    [TYPE_F64] = {WASM_F64, OP_F64_LOAD, OP_F64_STORE, 3},       [TYPE_CHAR] = {WASM_I32, OP_I32_LOAD, OP_I32_STORE, 2},
+    [TYPE_BOOL] = {WASM_I32, OP_I32_LOAD8_U, OP_I32_STORE8, 0},
+    [TYPE_S8] = {WASM_I32, OP_I32_LOAD8_S, OP_I32_STORE8, 0},
+    [TYPE_U8] = {WASM_I32, OP_I32_LOAD8_U, OP_I32_STORE8, 0},
+    [TYPE_S16] = {WASM_I32, OP_I32_LOAD16_S, OP_I32_STORE16, 1},
+    [TYPE_U16] = {WASM_I32, OP_I32_LOAD16_U, OP_I32_STORE16, 1},
+    [TYPE_S32] = {WASM_I32, OP_I32_LOAD, OP_I32_STORE, 2},
+    [TYPE_U32] = {WASM_I32, OP_I32_LOAD, OP_I32_STORE, 2},
+    [TYPE_S64] = {WASM_I64, OP_I64_LOAD, OP_I64_STORE, 3},
+    [TYPE_U64] = {WASM_I64, OP_I64_LOAD, OP_I64_STORE, 3},
+    [TYPE_F32] = {WASM_F32, OP_F32_LOAD, OP_F32_STORE, 2},
+    [TYPE_F64] = {WASM_F64, OP_F64_LOAD, OP_F64_STORE, 3},
+    [TYPE_CHAR] = {WASM_I32, OP_I32_LOAD, OP_I32_STORE, 2},
 };
 
 /* Discriminants and flags by their size in bytes. */
@@ -173,9 +179,9 @@ MOVE(move_handle)
     const struct concrete *resource = resource_of(f, from, to, type);
     if (!resource)
         return;
-    enum host_import_kind kind = type->kind == TYPE_OWN           ? HOST_FUSE_OWN
+    enum host_import_kind kind = type->kind == TYPE_OWN        ? HOST_FUSE_OWN
                                  : resource->definer == to->in ? HOST_FUSE_REP
-                                                                  : HOST_FUSE_BORROW;
+                                                               : HOST_FUSE_BORROW;
     begin_store(f, target);
     load(f, from, &scalars[TYPE_U32], source, 0);
     fuse_op_index(f, OP_CALL, fuse_host(f, kind, from, to, resource, NULL));
@@ -501,15 +507,15 @@ typedef void move_fn(struct fuse *f, const struct fuse_side *from, const struct 
                      struct fuse_spot *source, struct fuse_spot *target);
 
 static move_fn *const moves[] = {
-    [TYPE_BOOL] = move_scalar,       [TYPE_S8] = move_scalar,      [TYPE_U8] = move_scalar,
-    [TYPE_S16] = move_scalar,        [TYPE_U16] = move_scalar,     [TYPE_S32] = move_scalar,
-    [TYPE_U32] = move_scalar,        [TYPE_S64] = move_scalar,     [TYPE_U64] = move_scalar,
-    [TYPE_F32] = move_scalar,        [TYPE_F64] = move_scalar,     [TYPE_CHAR] = move_scalar,
-    [TYPE_STRING] = move_string,     [TYPE_LIST] = move_list,      [TYPE_FIXED_LIST] = move_fixed_list,
-    [TYPE_MAP] = move_list,          [TYPE_RECORD] = move_record,  [TYPE_TUPLE] = move_record,
-    [TYPE_VARIANT] = move_variant,   [TYPE_ENUM] = move_variant,   [TYPE_OPTION] = move_variant,
-    [TYPE_RESULT] = move_variant,    [TYPE_FLAGS] = move_flags,    [TYPE_OWN] = move_handle,
-    [TYPE_BORROW] = move_handle,     [TYPE_STREAM] = move_end,     [TYPE_FUTURE] = move_end,
+    [TYPE_BOOL] = move_scalar,       [TYPE_S8] = move_scalar,     [TYPE_U8] = move_scalar,
+    [TYPE_S16] = move_scalar,        [TYPE_U16] = move_scalar,    [TYPE_S32] = move_scalar,
+    [TYPE_U32] = move_scalar,        [TYPE_S64] = move_scalar,    [TYPE_U64] = move_scalar,
+    [TYPE_F32] = move_scalar,        [TYPE_F64] = move_scalar,    [TYPE_CHAR] = move_scalar,
+    [TYPE_STRING] = move_string,     [TYPE_LIST] = move_list,     [TYPE_FIXED_LIST] = move_fixed_list,
+    [TYPE_MAP] = move_list,          [TYPE_RECORD] = move_record, [TYPE_TUPLE] = move_record,
+    [TYPE_VARIANT] = move_variant,   [TYPE_ENUM] = move_variant,  [TYPE_OPTION] = move_variant,
+    [TYPE_RESULT] = move_variant,    [TYPE_FLAGS] = move_flags,   [TYPE_OWN] = move_handle,
+    [TYPE_BORROW] = move_handle,     [TYPE_STREAM] = move_end,    [TYPE_FUTURE] = move_end,
     [TYPE_ERROR_CONTEXT] = move_end,
 };
 

@@ -243,10 +243,8 @@ static bool row_builtin(struct planner *p, const struct canon_value *value, stru
     row->name = str_of(builtin_infos[canon->kind].words);
     row->flags = (canon->async_ || options.async_ ? CANON_ASYNC : 0) | (canon->cancellable ? CANON_CANCELLABLE : 0);
     if (canon->kind == BUILTIN_WAITABLE_SET_WAIT || canon->kind == BUILTIN_WAITABLE_SET_POLL)
-        options = (struct options){.memory = canon->memory,
-                                   .realloc = WASM_NO_INDEX,
-                                   .post_return = WASM_NO_INDEX,
-                                   .callback = WASM_NO_INDEX};
+        options = (struct options){
+            .memory = canon->memory, .realloc = WASM_NO_INDEX, .post_return = WASM_NO_INDEX, .callback = WASM_NO_INDEX};
     const struct type *type = typed ? &canon->type.value->type : canon->result;
     return (!builtin_has_options(canon->kind) || planner_options(p, value->in, &options, &row->options)) &&
            planner_text(p, value->in, type, &row->signature);

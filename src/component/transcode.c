@@ -47,9 +47,9 @@ static bool open_source(struct transcoding *t, uint32_t at, uint32_t length)
     struct canon *c = &t->from;
     uint32_t encoding = c->env->canon.encoding;
     bool tagged = encoding == ENCODING_LATIN1_UTF16 && (length & UTF16_TAG);
-    t->source.units = encoding == ENCODING_UTF8               ? UNITS_UTF8
+    t->source.units = encoding == ENCODING_UTF8              ? UNITS_UTF8
                       : tagged || encoding == ENCODING_UTF16 ? UNITS_UTF16
-                                                              : UNITS_LATIN1;
+                                                             : UNITS_LATIN1;
     t->source.count = tagged ? length ^ UTF16_TAG : length;
     uint64_t bytes = (uint64_t)t->source.count * (t->source.units == UNITS_UTF16 ? 2 : 1);
     if (bytes > CANON_LENGTH_MAX)

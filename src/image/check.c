@@ -283,9 +283,8 @@ static bool imports_ok(const struct image *image)
         const struct image_import *row = &image_imports(image)[i];
         if (row->kind >= HOST_KIND_COUNT || !resource_ok(row) || !string_ok(image, row->interface) ||
             !string_ok(image, row->name) || !string_ok(image, row->signature) || !canon_ok(image, &row->canon) ||
-            !canon_ok(image, &row->peer) || !funcref_ok(image, row->dtor_ref) ||
-            !funcref_ok(image, row->run_ref) || !funcref_ok(image, row->ret_ref) ||
-            !funcref_ok(image, row->callback_ref) ||
+            !canon_ok(image, &row->peer) || !funcref_ok(image, row->dtor_ref) || !funcref_ok(image, row->run_ref) ||
+            !funcref_ok(image, row->ret_ref) || !funcref_ok(image, row->callback_ref) ||
             !inside(row->types_first, (uint64_t)row->param_count + row->result_count, 1, image_bytes_count(image)))
             return false;
     }

@@ -60,11 +60,10 @@ static void export_functions(struct plan *plan, const struct unit *unit)
     const struct wasm_module *module = unit->module;
     for (uint32_t i = 0; i < module->export_count; i++)
         if (module->exports[i].kind == WASM_FUNC && !is_open(unit, module->exports[i].index))
-            plan->exports[plan->export_count++] = (struct plan_export){
-                .name = module->exports[i].name,
-                .func = module->exports[i].index,
-                .options = no_options,
-                .callback = {WASM_NO_INDEX, WASM_NO_INDEX}};
+            plan->exports[plan->export_count++] = (struct plan_export){.name = module->exports[i].name,
+                                                                       .func = module->exports[i].index,
+                                                                       .options = no_options,
+                                                                       .callback = {WASM_NO_INDEX, WASM_NO_INDEX}};
 }
 
 bool plan_module(const struct wasm_module *module, const struct plan_options *options, struct arena *arena,

@@ -77,13 +77,14 @@ struct host_import {
     uint32_t flags;         /* enum canon_flag */
     uint32_t builtin, number; /* BUILTIN; number: which context word */
     /* CALL. `run` takes what the import takes, calls the callee, and returns what that does; of a synchronously lifted
-     * callee it is the whole call. `ret` takes what task.return takes and the pointer, and gives the import's result. */
+     * callee it is the whole call. `ret` takes what task.return takes and the pointer, and gives the import's result.
+     */
     struct plan_func run, ret, callback;
 };
 
 struct plan_export {
     struct str interface; /* "wasi:http/incoming-handler@0.2.12", or empty for a plain function */
-    struct str name;      /* "handle"; for a core module the export name */
+    struct str name; /* "handle"; for a core module the export name */
     struct str signature;
     uint32_t unit, func;
     struct canon_options options;
@@ -114,7 +115,7 @@ struct plan {
 
 /* Who satisfies the imports of a single core module. */
 struct plan_options {
-    bool open;       /* they are left to be linked at run time, and the unit is joinable; else all are the host's */
+    bool open; /* they are left to be linked at run time, and the unit is joinable; else all are the host's */
     struct str host; /* open: names of modules whose functions are the host's nevertheless, separated by commas */
 };
 

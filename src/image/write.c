@@ -450,7 +450,8 @@ static bool fill_sections(struct writer *w, struct err *err)
         add_export(w, &w->plan->exports[i]);
     for (uint32_t i = 0; i < w->plan->resource_count; i++) {
         const struct plan_resource *resource = &w->plan->resources[i];
-        struct image_resource row = {add_string(w, resource->interface), add_string(w, resource->name), resource->id, 0};
+        struct image_resource row = {add_string(w, resource->interface), add_string(w, resource->name), resource->id,
+                                     0};
         ADD(w, resources, row);
     }
     if (w->header.joinable) {

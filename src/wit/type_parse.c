@@ -159,8 +159,8 @@ static bool parse_resource(struct text *t, struct type *type)
     size_t dot = str_find(name, '.');
     resource->interface = str_slice(name, 0, dot < name.len ? dot : 0);
     resource->name = str_slice(name, dot < name.len ? dot + 1 : 0, name.len);
-    resource->id = name.len && name.ptr[0] == '#' ? parse_number(name)
-                                                  : t->find(t->arg, resource->interface, resource->name);
+    resource->id =
+        name.len && name.ptr[0] == '#' ? parse_number(name) : t->find(t->arg, resource->interface, resource->name);
     type->resource = resource;
     return expect(t, ">");
 }

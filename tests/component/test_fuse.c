@@ -25,7 +25,7 @@ struct step {
 struct fuse_case {
     const char *what;
     struct step steps[STEPS_MAX];
-    uint64_t result;  /* of the last step */
+    uint64_t result; /* of the last step */
     const char *trap; /* how the message begins; NULL: none */
 };
 
@@ -68,10 +68,10 @@ static bool run_step(struct slot *slot, struct host *host, const struct step *st
     *ret_result = call.result.bits;
     if (!call.returned)
         snprintf(message, 200, "%s",
-                 task.report.message[0]            ? task.report.message
-                 : task.report.trap                ? trap_text(task.report.trap)
+                 task.report.message[0]         ? task.report.message
+                 : task.report.trap             ? trap_text(task.report.trap)
                  : slot->store->trap_message[0] ? slot->store->trap_message
-                                                   : "no trap");
+                                                : "no trap");
     arena_free(&call.arena);
     return call.returned;
 }
@@ -167,13 +167,24 @@ static void variants(void **state)
         {"case beyond the last", {{"variant", {5, 0, 0}}}, 0, "invalid variant discriminant"},
         {"case -1", {{"variant", {UINT32_MAX, 0, 0}}}, 0, "invalid variant discriminant"},
         {"case in memory",
-         {{"set-realloc", {0, 256}}, {"callee-poke", {256, 1}}, {"callee-poke", {264, 0x7777}},
-          {"give-variant", {512}}, {"peek", {520}}}, 0x77, NULL},
+         {{"set-realloc", {0, 256}},
+          {"callee-poke", {256, 1}},
+          {"callee-poke", {264, 0x7777}},
+          {"give-variant", {512}},
+          {"peek", {520}}},
+         0x77,
+         NULL},
         {"bytes behind the case are no part of it",
-         {{"set-realloc", {0, 256}}, {"callee-poke", {256, 0xffffff03}}, {"callee-poke", {264, 99}},
-          {"give-variant", {512}}, {"peek", {520}}}, 99, NULL},
+         {{"set-realloc", {0, 256}},
+          {"callee-poke", {256, 0xffffff03}},
+          {"callee-poke", {264, 99}},
+          {"give-variant", {512}},
+          {"peek", {520}}},
+         99,
+         NULL},
         {"case beyond the last in memory",
-         {{"set-realloc", {0, 256}}, {"callee-poke", {256, 5}}, {"give-variant", {512}}}, 0,
+         {{"set-realloc", {0, 256}}, {"callee-poke", {256, 5}}, {"give-variant", {512}}},
+         0,
          "invalid variant discriminant"},
     };
     (void)state;
@@ -188,17 +199,28 @@ static void results(void **state)
         {"result not aligned", {{"set-realloc", {0, 258}}, {"give-string", {512}}}, 0, "unaligned pointer"},
         {"result at the end of memory", {{"set-realloc", {0, 65536 - 8}}, {"give-string", {512}}}, 0, NULL},
         {"result over the end", {{"set-realloc", {0, 65536 - 4}}, {"give-string", {512}}}, 0, "pointer out of bounds"},
-        {"result at the end of addresses", {{"set-realloc", {0, 0xfffffffc}}, {"give-string", {512}}}, 0,
+        {"result at the end of addresses",
+         {{"set-realloc", {0, 0xfffffffc}}, {"give-string", {512}}},
+         0,
          "pointer out of bounds"},
         {"return pointer not aligned", {{"set-realloc", {0, 256}}, {"give-string", {514}}}, 0, "unaligned pointer"},
-        {"return pointer over the end", {{"set-realloc", {0, 256}}, {"give-string", {65536 - 4}}}, 0,
+        {"return pointer over the end",
+         {{"set-realloc", {0, 256}}, {"give-string", {65536 - 4}}},
+         0,
          "pointer out of bounds"},
         {"a string from the callee",
-         {{"set-realloc", {0, 256}}, {"callee-poke", {256, 300}}, {"callee-poke", {260, 4}},
-          {"callee-poke", {300, 0x64636261}}, {"give-string", {512}}, {"peek", {516}}}, 4, NULL},
+         {{"set-realloc", {0, 256}},
+          {"callee-poke", {256, 300}},
+          {"callee-poke", {260, 4}},
+          {"callee-poke", {300, 0x64636261}},
+          {"give-string", {512}},
+          {"peek", {516}}},
+         4,
+         NULL},
         {"a string from beyond the callee's memory",
-         {{"set-realloc", {0, 256}}, {"callee-poke", {256, 65535}}, {"callee-poke", {260, 2}},
-          {"give-string", {512}}}, 0, "pointer 0xffff and 2 bytes: out of bounds"},
+         {{"set-realloc", {0, 256}}, {"callee-poke", {256, 65535}}, {"callee-poke", {260, 2}}, {"give-string", {512}}},
+         0,
+         "pointer 0xffff and 2 bytes: out of bounds"},
     };
     (void)state;
     RUN(cases);
@@ -212,7 +234,9 @@ static void parameters(void **state)
         {"at the end of memory", {{"many", {65536 - 68}}}, 0, NULL},
         {"over the end", {{"many", {65536 - 64}}}, 0, "pointer out of bounds"},
         {"at the end of addresses", {{"many", {0xfffffffc}}}, 0, "pointer out of bounds"},
-        {"realloc over the end", {{"set-realloc", {1, 65536 - 64}}, {"many", {256}}}, 0,
+        {"realloc over the end",
+         {{"set-realloc", {1, 65536 - 64}}, {"many", {256}}},
+         0,
          "realloc return: beyond end of memory"},
         {"realloc not aligned", {{"set-realloc", {1, 66}}, {"many", {256}}}, 0, "realloc return: result not aligned"},
     };
@@ -223,8 +247,10 @@ static void parameters(void **state)
 static void lists(void **state)
 {
     static const struct fuse_case cases[] = {
-        {"words", {{"poke", {256, 1}}, {"poke", {260, 0x01000000}}, {"words", {256, 2}}},
-         27512614111ull /* 31^7 */ + 1, NULL},
+        {"words",
+         {{"poke", {256, 1}}, {"poke", {260, 0x01000000}}, {"words", {256, 2}}},
+         27512614111ull /* 31^7 */ + 1,
+         NULL},
         {"no words", {{"words", {256, 0}}}, 0, NULL},
         {"no words at the end of memory", {{"words", {65536, 0}}}, 0, NULL},
         {"no words beyond it", {{"words", {65540, 0}}}, 0, "list content out-of-bounds"},
@@ -233,24 +259,38 @@ static void lists(void **state)
         {"words over the end", {{"words", {65532, 2}}}, 0, "list content out-of-bounds"},
         {"a length that wraps 32 bits", {{"words", {256, 0x40000000}}}, 0, "list content out-of-bounds"},
         {"the longest length", {{"words", {256, UINT32_MAX}}}, 0, "list content out-of-bounds"},
-        {"the most bytes, too many for memory", {{"words", {256, ((1u << 28) - 1) / 4}}}, 0,
+        {"the most bytes, too many for memory",
+         {{"words", {256, ((1u << 28) - 1) / 4}}},
+         0,
          "list content out-of-bounds"},
         {"pairs without their padding",
-         {{"poke", {256, 0xddccbb01}}, {"poke", {260, 0x01000000}}, {"pairs", {256, 1}}}, 27512614111ull + 1, NULL},
+         {{"poke", {256, 0xddccbb01}}, {"poke", {260, 0x01000000}}, {"pairs", {256, 1}}},
+         27512614111ull + 1,
+         NULL},
         {"bools become 0 and 1", {{"poke", {256, 0xff0080ff}}, {"bools", {256, 4}}}, 29791 + 961 + 1, NULL},
-        {"realloc returns what is not aligned", {{"set-realloc", {1, 1026}}, {"words", {256, 1}}}, 0,
+        {"realloc returns what is not aligned",
+         {{"set-realloc", {1, 1026}}, {"words", {256, 1}}},
+         0,
          "realloc return: result not aligned"},
-        {"realloc returns the end", {{"set-realloc", {1, 65536}}, {"words", {256, 1}}}, 0,
+        {"realloc returns the end",
+         {{"set-realloc", {1, 65536}}, {"words", {256, 1}}},
+         0,
          "realloc return: beyond end of memory"},
         {"realloc returns the end for nothing", {{"set-realloc", {1, 65536}}, {"words", {256, 0}}}, 0, NULL},
-        {"realloc returns the end of addresses", {{"set-realloc", {1, 0xfffffffc}}, {"words", {256, 1}}}, 0,
+        {"realloc returns the end of addresses",
+         {{"set-realloc", {1, 0xfffffffc}}, {"words", {256, 1}}},
+         0,
          "realloc return: beyond end of memory"},
-        {"realloc leaves the instance", {{"set-realloc", {2, 0}}, {"words", {256, 1}}}, 0,
+        {"realloc leaves the instance",
+         {{"set-realloc", {2, 0}}, {"words", {256, 1}}},
+         0,
          "cannot leave component instance"},
         {"realloc traps", {{"set-realloc", {4, 0}}, {"words", {256, 1}}}, 0, "unreachable"},
         {"realloc grows memory", {{"poke", {256, 1}}, {"set-realloc", {3, 0}}, {"words", {256, 1}}}, 29791, NULL},
-        {"realloc overwrites its own memory", {{"poke", {256, 1}}, {"set-realloc", {5, 0}}, {"words", {256, 1}}},
-         29791, NULL},
+        {"realloc overwrites its own memory",
+         {{"poke", {256, 1}}, {"set-realloc", {5, 0}}, {"words", {256, 1}}},
+         29791,
+         NULL},
         {"realloc is asked for as much as there is", {{"words", {256, 5}}, {"sizes", {0}}}, 20, NULL},
     };
     (void)state;
@@ -271,20 +311,32 @@ static void strings(void **state)
         {"overlong", {{"poke", {256, 0x80c0}}, {"string", {256, 2}}}, 0, "string is not UTF-8"},
         {"a surrogate", {{"poke", {256, 0x80a0ed}}, {"string", {256, 3}}}, 0, "string is not UTF-8"},
         {"beyond the last character", {{"poke", {256, 0x808090f4}}, {"string", {256, 4}}}, 0, "string is not UTF-8"},
-        {"realloc returns the end", {{"poke", {256, 0x61}}, {"set-realloc", {1, 65536}}, {"string", {256, 1}}}, 0,
+        {"realloc returns the end",
+         {{"poke", {256, 0x61}}, {"set-realloc", {1, 65536}}, {"string", {256, 1}}},
+         0,
          "realloc return: beyond end of memory"},
-        {"realloc leaves the instance", {{"set-realloc", {2, 0}}, {"string", {256, 1}}}, 0,
+        {"realloc leaves the instance",
+         {{"set-realloc", {2, 0}}, {"string", {256, 1}}},
+         0,
          "cannot leave component instance"},
         {"realloc traps", {{"set-realloc", {4, 0}}, {"string", {256, 1}}}, 0, "unreachable"},
         {"realloc grows memory", {{"poke", {256, 0x62}}, {"set-realloc", {3, 0}}, {"string", {256, 1}}}, 0x62, NULL},
         {"strings in a list",
-         {{"poke", {256, 300}}, {"poke", {260, 1}}, {"poke", {300, 0x63}}, {"texts", {256, 1}}}, 0x63, NULL},
+         {{"poke", {256, 300}}, {"poke", {260, 1}}, {"poke", {300, 0x63}}, {"texts", {256, 1}}},
+         0x63,
+         NULL},
         {"one of them is bad",
          {{"poke", {256, 300}}, {"poke", {260, 1}}, {"poke", {264, 65536}}, {"poke", {268, 1}}, {"texts", {256, 2}}},
-         0, "pointer 0x10000 and 1 bytes: out of bounds"},
+         0,
+         "pointer 0x10000 and 1 bytes: out of bounds"},
         {"realloc overwrites the list that is being made",
-         {{"poke", {256, 300}}, {"poke", {260, 1}}, {"poke", {300, 0x63}}, {"set-realloc", {5, 0}},
-          {"texts", {256, 1}}}, 0x63, NULL},
+         {{"poke", {256, 300}},
+          {"poke", {260, 1}},
+          {"poke", {300, 0x63}},
+          {"set-realloc", {5, 0}},
+          {"texts", {256, 1}}},
+         0x63,
+         NULL},
     };
     (void)state;
     RUN(cases);
@@ -348,8 +400,8 @@ static int close_world(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scalars), cmocka_unit_test(variants), cmocka_unit_test(results),
-        cmocka_unit_test(parameters), cmocka_unit_test(lists), cmocka_unit_test(strings),
+        cmocka_unit_test(scalars),    cmocka_unit_test(variants), cmocka_unit_test(results),
+        cmocka_unit_test(parameters), cmocka_unit_test(lists),    cmocka_unit_test(strings),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

@@ -117,10 +117,10 @@ static bool act_typed(struct script *script, struct component_call *call)
     if (json_array_size(args) != call->func.type.param_count || json_array_size(args) > COMPONENT_ARGS_MAX)
         return err_set(&script->why, ERR_USAGE, "%zu arguments, the function takes %u", json_array_size(args),
                        call->func.type.param_count);
-    json_array_foreach(
-        args, i, arg) if (!typed_value(arg, call->func.type.params[i].type, &call->arena,
-                                       &call->args[i])) return err_set(&script->why, ERR_USAGE,
-                                                                       "argument %zu is of another type", i);
+    json_array_foreach(args, i, arg) if (!typed_value(arg, call->func.type.params[i].type, &call->arena,
+                                                      &call->args[i])) return err_set(&script->why, ERR_USAGE,
+                                                                                      "argument %zu is of another type",
+                                                                                      i);
     return component_invoke(call, &script->why);
 }
 
@@ -146,8 +146,8 @@ static enum trap trap_of(const char *text)
 }
 
 /* How this engine says what the component suite expects in other words, which are another engine's. The specification
- * only says "trap": where a synchronous task would block, that engine says so before it looks at the operands, or before
- * it calls a callee that traps; this one goes by the specification's order. */
+ * only says "trap": where a synchronous task would block, that engine says so before it looks at the operands, or
+ * before it calls a callee that traps; this one goes by the specification's order. */
 static bool same_trap(const char *got, const char *expected)
 {
     static const char *const words[][2] = {

@@ -61,7 +61,8 @@ static bool payload_of(json_t *payload, const struct type *type, struct arena *a
 static bool case_of(json_t *value, const struct type *type, struct arena *arena, struct datum *ret)
 {
     json_t *payload = json_object_get(value, "payload");
-    const char *name = json_is_string(value) ? json_string_value(value) : json_string_value(json_object_get(value, "case"));
+    const char *name =
+        json_is_string(value) ? json_string_value(value) : json_string_value(json_object_get(value, "case"));
     for (ret->bits = 0; name && ret->bits < type->count; ret->bits++)
         if (str_eq(type->items[ret->bits].name, str_of(name)))
             return payload_of(payload, type, arena, ret);
@@ -85,8 +86,9 @@ static bool flags_of(json_t *list, const struct type *type, struct datum *ret)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(list, i, item) for (uint32_t j = 0; j < type->count; j++) if (str_eq(
-        type->items[j].name, str_of(json_string_value(item)))) ret->bits |= (uint64_t)1 << j;
+    json_array_foreach(list, i, item) for (uint32_t j = 0; j < type->count;
+                                           j++) if (str_eq(type->items[j].name, str_of(json_string_value(item))))
+        ret->bits |= (uint64_t)1 << j;
     return true;
 }
 

@@ -55,7 +55,7 @@ struct needs {
     struct needs_list missing;
     struct str *preload; /* names of modules that others must offer */
     uint32_t preload_count;
-    const struct preview1_group *groups[NEEDS_GROUPS_MAX];
+    const struct wasi_group *groups[NEEDS_GROUPS_MAX];
     uint32_t group_count;
 };
 

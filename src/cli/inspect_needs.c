@@ -11,12 +11,21 @@
 
 /* Modules that only the host can offer: see cli/preload.c. */
 #define HOST_MODULES "wasi_snapshot_preview1,wasi_unstable"
-#define HANDLER "wasi:http/incoming-handler@0.2"
+
+/* What components export to be run. */
+static const struct {
+    struct str interface, name;
+    const char *command;
+} entries[] = {
+    {STR("wasi:http/incoming-handler@0.2"), STR("handle"), "up"},
+    {STR("wasi:cli/run@0.2"), STR("run"), "run"},
+};
 
 static const char *const no_start = "it exports no function _start without parameters and results";
 static const char *const no_start_library = "it exports no function _start without parameters and results; 'mayfly run "
                                             "--preload NAME=FILE' links it to another";
-static const char *const no_handler = "it exports no " HANDLER " (handle)";
+static const char *const no_entry =
+    "it exports neither wasi:http/incoming-handler@0.2 (handle) nor wasi:cli/run@0.2 (run)";
 
 /* --- collecting --- */
 
@@ -36,9 +45,9 @@ static bool add_missing(struct inspect *inspect, struct needs *needs, struct str
     return true;
 }
 
-static void add_group(struct needs *needs, struct str name)
+static void add_group(struct needs *needs, struct str module, struct str name)
 {
-    const struct preview1_group *group = preview1_group_of(name);
+    const struct wasi_group *group = wasi_group_of(module, name);
     for (uint32_t i = 0; i < needs->group_count; i++)
         if (needs->groups[i] == group)
             return;
@@ -51,7 +60,7 @@ static bool add_function(struct inspect *inspect, struct needs *needs, struct st
                          const struct wasm_functype *type)
 {
     switch (preview1_offer(module, name, type)) {
-    case OFFER_HERE: add_group(needs, name); return true;
+    case OFFER_HERE: add_group(needs, module, name); return true;
     case OFFER_OTHER_TYPE: return add_missing(inspect, needs, module, name, "has another type");
     default: return add_missing(inspect, needs, module, name, "is not offered");
     }
@@ -166,6 +175,7 @@ static bool host_row(struct inspect *inspect, struct needs *needs, enum host_imp
     static const char *const traps = "traps when it is called";
     switch (kind) {
     case HOST_LOWERED:
+        add_group(needs, interface, name);
         switch (wasi_offer(interface, name, signature)) {
         case OFFER_HERE: return true;
         case OFFER_OTHER_TYPE:
@@ -186,24 +196,52 @@ static bool host_row(struct inspect *inspect, struct needs *needs, enum host_imp
     }
 }
 
+/* NULL: this export is nothing to run. */
+static const char *command_of(struct str interface, struct str name)
+{
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
+        if (str_starts(interface, entries[i].interface) && str_eq(name, entries[i].name))
+            return entries[i].command;
+    return NULL;
+}
+
+/* Of a component that is both, serving comes first. */
+static void add_entry(struct needs *needs, bool *found, struct str interface, struct str name)
+{
+    const char *command = command_of(interface, name);
+    if (!command || (*found && str_eq(str_of(needs->command), STR("up"))))
+        return;
+    needs->command = command;
+    *found = true;
+}
+
+/* Files and variables are granted to commands only. */
+static void end_component(struct needs *needs, bool found)
+{
+    if (!found)
+        no(needs, no_entry);
+    if (!found || str_eq(str_of(needs->command), STR("up")))
+        needs->group_count = 0;
+}
+
 bool needs_of_component(struct inspect *inspect, struct needs *ret_needs)
 {
     struct needs needs = {.command = "up"};
     struct plan *plan = NULL;
     struct err why = {0};
-    bool done = component_plan(inspect->bytes, inspect->size, &inspect->arena, &plan, &why), handler = false;
+    bool done = component_plan(inspect->bytes, inspect->size, &inspect->arena, &plan, &why), found = false;
     if (!take_refusal(inspect, &needs, done && can_lay_out(inspect, plan, &why), &why))
         return false;
     for (uint32_t i = 0; done && i < plan->export_count; i++)
-        handler |= str_starts(plan->exports[i].interface, STR(HANDLER)) && str_eq(plan->exports[i].name, STR("handle"));
-    if (done && !handler)
-        no(&needs, no_handler);
+        add_entry(&needs, &found, plan->exports[i].interface, plan->exports[i].name);
     for (uint32_t i = 0; done && i < plan->import_count; i++) {
         const struct host_import *row = &plan->imports[i];
         if (!host_row(inspect, &needs, row->kind, row->interface, row->name, row->signature,
                       row->resource_type != WASM_NO_INDEX))
             return false;
     }
+    if (done)
+        end_component(&needs, found);
     *ret_needs = needs;
     return true;
 }
@@ -256,13 +294,20 @@ static bool image_opens_needed(struct inspect *inspect, struct needs *needs, con
     return done;
 }
 
-static bool image_has_entry(const struct image *image)
+static void image_entry(struct needs *needs, const struct image *image)
+{
+    bool found = false;
+    for (uint64_t i = 0; i < image_exports_count(image); i++)
+        add_entry(needs, &found, image_str(image, image_exports(image)[i].interface),
+                  image_str(image, image_exports(image)[i].name));
+    end_component(needs, found);
+}
+
+static bool image_has_start(const struct image *image)
 {
     for (uint64_t i = 0; i < image_exports_count(image); i++) {
         const struct image_export *row = &image_exports(image)[i];
-        struct str interface = image_str(image, row->interface), name = image_str(image, row->name);
-        if (image->header->component ? str_starts(interface, STR(HANDLER)) && str_eq(name, STR("handle"))
-                                     : str_eq(name, STR("_start")) && row->param_count + row->result_count == 0)
+        if (str_eq(image_str(image, row->name), STR("_start")) && row->param_count + row->result_count == 0)
             return true;
     }
     for (uint64_t i = 0; i < image_offers_count(image); i++) {
@@ -278,8 +323,10 @@ bool needs_of_image(struct inspect *inspect, const struct image *image, struct n
     struct needs needs = {.command = image->header->component ? "up" : "run"};
     if (!image_imports_needed(inspect, &needs, image) || !image_opens_needed(inspect, &needs, image))
         return false;
-    if (!image_has_entry(image))
-        no(&needs, image->header->component ? no_handler : no_start);
+    if (image->header->component)
+        image_entry(&needs, image);
+    else if (!image_has_start(image))
+        no(&needs, no_start);
     if (!image->header->component)
         count_missing(inspect, &needs);
     if (image->header->init_trap)
@@ -310,7 +357,7 @@ static void report_groups(struct inspect *inspect, const struct needs *needs)
     struct str grants[NEEDS_GROUPS_MAX], uses[NEEDS_GROUPS_MAX];
     uint32_t grant_count = 0, use_count = 0;
     for (uint32_t i = 0; i < needs->group_count; i++) {
-        const struct preview1_group *group = needs->groups[i];
+        const struct wasi_group *group = needs->groups[i];
         if (group->option)
             grants[grant_count++] = inspect_text(inspect, "%s (%s)", group->name, group->option);
         else

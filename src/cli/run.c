@@ -1,10 +1,11 @@
-/* mayfly run: a command of WASI 0.1 as a process, or one exported function of any core module (--invoke). Nothing is
- * granted that was not asked for: the guest sees its arguments, the variables named by --env, the directories named by
- * --dir and the standard streams. Limits hold for all code of the guest: start functions, _initialize, what is called.
- * An exit code that the system has no room for is 255. Exit codes are in cli.h. */
+/* mayfly run: a command as a process, a module of WASI 0.1 or a component of WASI 0.2, or one exported function of any
+ * core module (--invoke). Nothing is granted that was not asked for (cli/given.h). Limits hold for all code of the
+ * guest: start functions, _initialize, what is called. An exit code that the system has no room for is 255. Exit codes
+ * are in cli.h. */
 #include "cli/cli.h"
 
 #include "base/arena.h"
+#include "cli/command.h"
 #include "cli/invoke.h"
 #include "runtime/backtrace.h"
 #include "runtime/deadline.h"
@@ -12,7 +13,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,19 +30,15 @@ struct run {
     struct compile_options compile;
     struct compile_outcome compiled;
     int image_fd; /* of an image that the cache gets when the guest has ended, or -1 */
-    struct preview1 *process;
+    struct given *given;
+    struct preview1 *process; /* of modules */
+    struct command command;   /* of components */
     bool returned;
 };
 
 static struct invoke_from place(const struct run *run)
 {
     return (struct invoke_from){run->program, run->preload};
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
 }
 
 /* ---- what is asked for ---- */
@@ -58,50 +54,22 @@ static int take_limits(struct run *run, const struct cli_options *options)
     return CLI_DONE;
 }
 
-/* NAME=VALUE as it is, NAME with the value that this process has; one that it lacks is left out. */
-static bool take_env(struct run *run, const struct cli_list *wanted, const char **ret_items, struct err *err)
+/* WASI 0.1 closes what its guests leave open, so the directories are its own from here on. */
+static bool give_process(struct run *run, struct err *err)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < wanted->count; i++) {
-        const char *item = wanted->items[i], *value = strchr(item, '=') ? NULL : getenv(item);
-        if (strchr(item, '=')) {
-            ret_items[count++] = item;
-        } else if (value) {
-            size_t size = strlen(item) + strlen(value) + 2;
-            char *text = arena_alloc(&run->arena, size);
-            if (!text)
-                return err_memory(err);
-            snprintf(text, size, "%s=%s", item, value);
-            ret_items[count++] = text;
-        }
+    struct given *given = run->given;
+    struct preview1 *process = run->process;
+    uint32_t count = given->dir_count;
+    process->args = (struct preview1_strings){given->args, given->arg_count};
+    process->env = (struct preview1_strings){given->env, given->env_count};
+    given->dir_count = 0;
+    bool done = preview1_init(process, err);
+    for (uint32_t i = 0; i < count; i++) {
+        if (done)
+            done = preview1_grant(process, given->dirs[i].dir, given->dirs[i].name, err);
+        else
+            close(given->dirs[i].dir.fd);
     }
-    run->process->env = (struct preview1_strings){ret_items, count};
-    return true;
-}
-
-/* HOST[::GUEST][:ro] */
-static bool take_dir(struct run *run, const char *text, struct err *err)
-{
-    size_t size = strlen(text);
-    bool read_only = size > 3 && strcmp(text + size - 3, ":ro") == 0;
-    char *host = arena_copy(&run->arena, text, size + 1);
-    if (!host)
-        return err_memory(err);
-    if (read_only)
-        host[size - 3] = '\0';
-    char *guest = strstr(host, "::");
-    if (guest) {
-        *guest = '\0';
-        guest += 2;
-    }
-    return preview1_grant(run->process, host, guest ? guest : host, !read_only, err);
-}
-
-static bool take_dirs(struct run *run, const struct cli_list *wanted, struct err *err)
-{
-    bool done = preview1_init(run->process, err);
-    for (uint32_t i = 0; done && i < wanted->count; i++)
-        done = take_dir(run, wanted->items[i], err);
     return done;
 }
 
@@ -129,23 +97,39 @@ static bool find_invoked(struct run *run, const struct cli_options *options, str
     return invoke_arguments(&run->entry, options->invoke, options->args, &run->arena, &run->cells, err);
 }
 
-static bool find_entry(struct run *run, const struct cli_options *options, struct err *err)
+static bool is_component(const struct run *run)
 {
-    return options->invoke ? find_invoked(run, options, err) : find_command(run, err);
-}
-
-static bool is_module(const struct image *image, struct err *err)
-{
-    if (!image->header->component)
-        return true;
-    err_set(err, ERR_UNSUPPORTED, "a component, and 'run' takes core modules");
-    return err_remedy(err, "serve it with 'mayfly up', or build a module for WASI 0.1 (wasm32-wasip1)");
+    return !run->preload && run->program && run->program->image.header->component;
 }
 
 static bool resolve(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
                     const void **ret_env, struct err *err)
 {
-    return is_module(image, err) && preview1_resolve(arg, image, import, ret_fn, ret_env, err);
+    struct run *run = arg;
+    return image->header->component ? wasi_resolve(&run->command.link, image, import, ret_fn, ret_env, err)
+                                    : preview1_resolve(NULL, image, import, ret_fn, ret_env, err);
+}
+
+static bool find_component(struct run *run, const struct cli_options *options, struct err *err)
+{
+    if (options->invoke) {
+        err_set(err, ERR_UNSUPPORTED, "a component, and --invoke calls functions of core modules");
+        return err_remedy(err, "run it without --invoke");
+    }
+    const struct image_export *entry = command_entry(run->program, err);
+    run->cells = entry ? ARENA_ARRAY(&run->arena, union cell, 1) : NULL;
+    if (!run->cells)
+        return entry ? err_memory(err) : false;
+    run->entry = (struct invoke_func){entry->funcref, image_bytes(&run->program->image) + entry->types_first,
+                                      entry->param_count, entry->result_count};
+    return true;
+}
+
+static bool find_entry(struct run *run, const struct cli_options *options, struct err *err)
+{
+    if (is_component(run))
+        return find_component(run, options, err);
+    return options->invoke ? find_invoked(run, options, err) : find_command(run, err);
 }
 
 /* The guest's time begins once everything is compiled. */
@@ -160,13 +144,17 @@ static bool load(struct run *run, const struct cli_options *options, struct err 
     run->image_fd = cli_open(options->file, &run->compile, &run->compiled, err);
     if (run->image_fd < 0)
         return false;
-    run->program = program_open(run->image_fd, base_name(options->file), resolve, NULL, err);
-    if (!run->program || !is_module(&run->program->image, err) || !find_entry(run, options, err) ||
-        !cli_symbols(run->program, options, err))
+    const char *name = given_base_name(options->file);
+    run->program = program_open(run->image_fd, name, resolve, run, err);
+    if (!run->program || !find_entry(run, options, err) || !cli_symbols(run->program, options, err))
         return false;
     run->program->memory_max = run->memory_max;
     run->slot = slot_acquire(run->program, err);
-    return run->slot && start_clock(run, err);
+    if (!run->slot || !start_clock(run, err))
+        return false;
+    return is_component(run)
+               ? command_begin(&run->command, run->given, name, run->slot, run->timeout_ns, &run->arena, err)
+               : give_process(run, err);
 }
 
 /* WASI's functions mean the memory that the command exports, from its start function on. */
@@ -185,11 +173,20 @@ static void use_memory(void *arg)
     process->memory_size_off = (uint64_t)link_size(&memory) - store;
 }
 
+static bool resolve_module(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
+                           const void **ret_env, struct err *err)
+{
+    if (!image->header->component)
+        return preview1_resolve(arg, image, import, ret_fn, ret_env, err);
+    err_set(err, ERR_UNSUPPORTED, "a component, and --preload links core modules");
+    return err_remedy(err, "compose components before they are run");
+}
+
 /* The last module is the command; where others import its memory, or it theirs, does not matter. */
 static bool load_linked(struct run *run, const struct cli_options *options, struct err *err)
 {
     struct preload *preload = run->preload;
-    if (!preload_load(preload, options, &run->compile, resolve, err))
+    if (!preload_load(preload, options, &run->compile, resolve_module, err) || !give_process(run, err))
         return false;
     for (uint32_t i = 0; i < preload->count; i++)
         if (!cli_symbols(preload->modules[i].program, options, err))
@@ -221,6 +218,8 @@ static void body(struct task *task)
 
 static bool execute(struct run *run, struct err *err)
 {
+    if (is_component(run))
+        return command_run(&run->command, &run->task, run->slot, body, run, err);
     preview1_begin(run->process, run->slot->store, &run->program->image);
     if (run->preload)
         use_memory(run);
@@ -240,14 +239,30 @@ static void print_trap(const struct trap_report *report)
     }
 }
 
+/* What the guest said. False: it did not return. */
+static bool own_code(const struct run *run, int *ret_code)
+{
+    uint8_t status;
+    if (run->command.host && host_exited(run->command.host, &status))
+        *ret_code = status;
+    else if (run->process->exited)
+        *ret_code = run->process->exit_code < 255 ? (int)run->process->exit_code : 255;
+    else if (run->returned && is_component(run))
+        *ret_code = run->cells[0].u32 != 0; /* result: 0 is ok */
+    else if (run->returned)
+        *ret_code = invoke_print(&run->entry, run->cells);
+    else
+        return false;
+    return true;
+}
+
 /* `done`: the task ran. */
 static int exit_code(const struct run *run, bool done, const struct err *err, const char *file)
 {
     const struct trap_report *report = done ? &run->task.report : run->preload ? &run->preload->report : NULL;
-    if (run->process->exited)
-        return run->process->exit_code < 255 ? (int)run->process->exit_code : 255;
-    if (run->returned)
-        return invoke_print(&run->entry, run->cells);
+    int code;
+    if (own_code(run, &code))
+        return code;
     if (report && report->trap) {
         print_trap(report);
         return CLI_TRAPPED;
@@ -262,43 +277,37 @@ static void finish(struct run *run)
         compile_keep(run->image_fd, &run->compiled);
         close(run->image_fd);
     }
+    command_end(&run->command, !run->returned);
     if (run->preload)
         preload_free(run->preload);
     else if (run->slot)
         slot_destroy(run->slot);
     if (run->program && !run->preload)
         program_unload(run->program);
+    wasi_link_free(&run->command.link);
     preview1_free(run->process);
+    given_close(run->given);
     stack_drain();
     arena_free(&run->arena);
-}
-
-/* The guest's own arguments: those of a function that is called by name are its parameters. */
-static struct preview1_strings arguments(const struct cli_options *options)
-{
-    static const char *args[CLI_ARGS_MAX + 1];
-    uint32_t count = 0;
-    args[count++] = base_name(options->file);
-    for (char **at = options->args; !options->invoke && at && *at && count <= CLI_ARGS_MAX; at++)
-        args[count++] = *at;
-    return (struct preview1_strings){args, count};
 }
 
 int cli_run(const struct cli_options *options)
 {
     static struct preview1 process;
     static struct preload preload;
-    static const char *env[CLI_LIST_MAX];
-    struct run run = {.process = &process, .preload = options->preload.count ? &preload : NULL, .image_fd = -1};
+    static struct given given;
+    struct run run = {.process = &process, .given = &given, .image_fd = -1};
     struct err err = {0};
     if (take_limits(&run, options) != CLI_DONE ||
         cli_compile_options("run", options, TIER_FAST, &run.compile) != CLI_DONE)
         return CLI_USAGE;
+    if (options->preload.count)
+        run.preload = &preload;
     arena_init(&run.arena, ARENA_BYTES);
-    process.args = arguments(options);
+    wasi_link_init(&run.command.link);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is the guest's error, not this process's end */
-    bool done = take_env(&run, &options->env, env, &err) && take_dirs(&run, &options->dir, &err) &&
+    bool done = given_take(&given, options, &run.arena, &err) &&
                 (run.preload ? load_linked : load)(&run, options, &err) && execute(&run, &err);
     deadline_clear();
     int code = exit_code(&run, done, &err, options->file);

@@ -26,6 +26,7 @@
 #include "component/activity.h"
 #include "component/handles.h"
 #include "image/format.h"
+#include "runtime/trap.h"
 
 /* src/wasi/host.h: the activity that store->host points to. Its scratch memory is an arena of its own, apart from
  * what lives as long as the activity; ending the activity resets it. */
@@ -111,7 +112,7 @@ static inline void canon_refresh(struct canon *c)
         c->size = *(const uint64_t *)((const char *)c->store + c->env->canon.memory_size_off);
 }
 
-/* Begin a call; traps when the instance may not leave. */
+/* Begin a call; traps when the instance may not leave, or when the guest's time is over. */
 static inline bool canon_enter(struct canon *c, struct store *store, const void *env)
 {
     c->store = store;
@@ -121,6 +122,8 @@ static inline bool canon_enter(struct canon *c, struct store *store, const void 
     c->memory = NULL;
     c->size = 0;
     c->lenders = NULL;
+    if (!guest_goes_on(store))
+        return false;
     if (__builtin_expect(c->handles->no_leave.u32 != 0, 0)) {
         canon_trap_leave(c);
         return false;

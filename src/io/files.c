@@ -2,6 +2,7 @@
  * a descriptor. No path of more than one component ever reaches the kernel but through beneath_open (io/beneath.h). */
 #include "io/files.h"
 
+#include "base/str.h"
 #include "io/beneath.h"
 
 #include <errno.h>
@@ -54,6 +55,19 @@ bool files_grant(const char *path, bool writable, struct files_dir *ret_dir, str
     }
     *ret_dir = (struct files_dir){fd, writable, ++grants};
     return true;
+}
+
+int files_take_path(const void *bytes, size_t size, char ret_path[PATH_MAX])
+{
+    if (size >= PATH_MAX)
+        return -ENAMETOOLONG;
+    if (memchr(bytes, '\0', size))
+        return -EINVAL;
+    if (!utf8_valid(bytes, size))
+        return -EILSEQ;
+    memcpy(ret_path, bytes, size);
+    ret_path[size] = '\0';
+    return 0;
 }
 
 /* ---- opening ---- */

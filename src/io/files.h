@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
@@ -30,6 +31,9 @@ struct files_dir {
 
 /* The host's directory `path`, to be granted. */
 bool files_grant(const char *path, bool writable, struct files_dir *ret_dir, struct err *err);
+
+/* A guest's path: UTF-8 (EILSEQ) without NUL (EINVAL), shorter than PATH_MAX (ENAMETOOLONG). */
+int files_take_path(const void *bytes, size_t size, char ret_path[PATH_MAX]);
 
 /* Returns a descriptor: O_PATH for a directory (*ret_type S_IFDIR; its other access modes are EISDIR), else a regular
  * file's (S_IFREG) that never blocks. */

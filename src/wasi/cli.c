@@ -4,9 +4,6 @@
 
 #include "runtime/trap.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 /* ---- wasi:cli/environment ---- */
 
 bool wasi_cli_environment_get_environment(struct host *h, struct list_tuple_str_str *ret)
@@ -54,39 +51,6 @@ bool wasi_cli_exit_exit_with_code(struct host *h, uint8_t status_code)
 
 /* ---- standard streams ---- */
 
-#define STDIN_BYTES 65536u
-
-/* A command's own input; reading it may block the process, which has nothing else to do. */
-static bool read_stdin(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
-                       bool *ret_closed)
-{
-    ssize_t n;
-    if (!s->buffer)
-        s->buffer = arena_alloc(&h->arena, STDIN_BYTES);
-    if (!s->buffer)
-        return host_no_memory(h);
-    if (size == 0)
-        return true;
-    do
-        n = read(STDIN_FILENO, s->buffer, size < STDIN_BYTES ? (size_t)size : STDIN_BYTES);
-    while (n < 0 && errno == EINTR);
-    *ret_closed = n <= 0;
-    *ret_bytes = (struct str){s->buffer, n > 0 ? (size_t)n : 0};
-    return true;
-}
-
-static const struct input_kind input_stdin = {read_stdin};
-
-bool wasi_cli_stdin_get_stdin(struct host *h, struct wasi_io_input_stream **ret)
-{
-    struct wasi_io_input_stream *s = HOST_NEW(h, struct wasi_io_input_stream, NULL);
-    if (!s)
-        return false;
-    s->kind = h->config->direct ? &input_stdin : &input_memory; /* a function's is empty */
-    *ret = s;
-    return true;
-}
-
 static size_t text_room(struct host *h, struct wasi_io_output_stream *s)
 {
     return HOST_STREAM_BYTES;
@@ -99,14 +63,24 @@ static bool text_write(struct host *h, struct wasi_io_output_stream *s, struct s
     return true;
 }
 
-static const struct output_kind output_text = {text_room, text_write};
+static const struct output_kind output_text = {text_room, text_write, NULL};
+
+bool wasi_cli_stdin_get_stdin(struct host *h, struct wasi_io_input_stream **ret)
+{
+    struct wasi_io_input_stream *s = HOST_NEW(h, struct wasi_io_input_stream, NULL);
+    if (!s)
+        return false;
+    s->kind = h->config->direct ? &input_standard : &input_memory; /* a function's is empty */
+    *ret = s;
+    return true;
+}
 
 static bool get_output(struct host *h, enum host_stream stream, struct wasi_io_output_stream **ret)
 {
     struct wasi_io_output_stream *s = HOST_NEW(h, struct wasi_io_output_stream, NULL);
     if (!s)
         return false;
-    s->kind = &output_text;
+    s->kind = h->config->direct ? &output_standard : &output_text;
     s->text = stream;
     *ret = s;
     return true;

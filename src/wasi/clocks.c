@@ -66,3 +66,18 @@ bool wasi_clocks_wall_clock_resolution(struct host *h, struct wasi_clocks_wall_c
     ret->nanoseconds = (uint32_t)(resolution_ns(h) % 1000000000u);
     return true;
 }
+
+/* ---- wasi:clocks/timezone: guests live in UTC, wherever the machine is ---- */
+
+bool wasi_clocks_timezone_display(struct host *h, const struct wasi_clocks_wall_clock_datetime *when,
+                                  struct wasi_clocks_timezone_timezone_display *ret)
+{
+    *ret = (struct wasi_clocks_timezone_timezone_display){.name = STR("UTC")};
+    return true;
+}
+
+bool wasi_clocks_timezone_utc_offset(struct host *h, const struct wasi_clocks_wall_clock_datetime *when, int32_t *ret)
+{
+    *ret = 0;
+    return true;
+}

@@ -73,11 +73,17 @@ void host_pool_free(struct host_pool *pool)
     mem_free(pool);
 }
 
-static void timer_fired(struct io_timer *timer)
+void host_wake(struct host *h)
 {
-    struct host *h = IO_OWNER(timer, struct host, timer);
+    if (!h->waiting)
+        return;
     h->waiting = false;
     h->pool->runtime.resume(h);
+}
+
+static void timer_fired(struct io_timer *timer)
+{
+    host_wake(IO_OWNER(timer, struct host, timer));
 }
 
 /* A new host starts with arenas whose first chunks are large enough for a usual request. */
@@ -185,16 +191,25 @@ void host_gone(struct host *h)
 
 void host_drained(struct host *h)
 {
-    if (!h->waiting_to_write || !h->waiting)
-        return;
-    h->waiting = false;
-    h->pool->runtime.resume(h);
+    host_wake(h);
+}
+
+void host_interrupt(struct host *h, enum trap trap)
+{
+    __atomic_store_n(&h->store->interrupt, (uint32_t)trap, __ATOMIC_RELAXED);
+    host_wake(h);
 }
 
 enum host_outcome host_end(struct host *h, bool trapped)
 {
     enum host_outcome outcome;
     activity_end(&h->activity);
+    while (h->closers) {
+        struct host_closer *closer = h->closers;
+        host_disown(closer);
+        closer->close(h, closer);
+    }
+    host_standard_end(h);
     host_text_end(h);
     if (!h->exchange)
         outcome = HOST_ANSWERED;
@@ -204,6 +219,27 @@ enum host_outcome host_end(struct host *h, bool trapped)
         outcome = response_end(h);
     host_give(h);
     return outcome;
+}
+
+/* ---- what has to be released ---- */
+
+void host_own(struct host *h, struct host_closer *closer)
+{
+    closer->next = h->closers;
+    closer->link = &h->closers;
+    if (closer->next)
+        closer->next->link = &closer->next;
+    h->closers = closer;
+}
+
+void host_disown(struct host_closer *closer)
+{
+    if (!closer->link)
+        return;
+    *closer->link = closer->next;
+    if (closer->next)
+        closer->next->link = closer->link;
+    closer->link = NULL;
 }
 
 /* ---- objects ---- */
@@ -248,6 +284,35 @@ void host_drop_node(struct host *h, struct host_node *node, const char *what)
     h->free[node->size_class] = node;
 }
 
+struct host_block *host_block_take(struct host *h)
+{
+    struct host_block *block = h->blocks;
+    if (block)
+        h->blocks = block->next;
+    else if (!(block = ARENA_NEW(&h->arena, struct host_block)))
+        host_no_memory(h);
+    return block;
+}
+
+void host_block_give(struct host *h, struct host_block *block)
+{
+    block->next = h->blocks;
+    h->blocks = block;
+}
+
+/* One buffer for usual sizes: from scratch memory each would be a chunk of its own, zeroed. The guest cannot call while
+ * what is in it is stored. */
+uint8_t *host_buffer(struct host *h, size_t size)
+{
+    bool usual = size <= HOST_BUFFER_BYTES;
+    uint8_t *bytes = usual ? h->buffer : arena_alloc(&h->scratch, size);
+    if (usual && !bytes)
+        bytes = h->buffer = arena_alloc(&h->arena, HOST_BUFFER_BYTES);
+    if (!bytes)
+        host_no_memory(h);
+    return bytes;
+}
+
 struct str host_copy(struct host *h, const void *bytes, size_t size)
 {
     char *copy = arena_copy(&h->arena, bytes, size);
@@ -279,7 +344,8 @@ static bool sleep_until(struct host *h, uint64_t deadline_ns)
     if (deadline_ns == HOST_FOREVER)
         return host_trap(h, "waits for what cannot happen");
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        continue;
+        if (!guest_goes_on(h->store))
+            return false;
     return true;
 }
 
@@ -295,5 +361,5 @@ bool host_wait(struct host *h, uint64_t deadline_ns)
     pool->runtime.suspend(h);
     h->waiting = false;
     io_timer_stop(pool->loop, &h->timer);
-    return true;
+    return guest_goes_on(h->store);
 }

@@ -21,6 +21,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "component/handles.h"
+#include "io/files.h"
 #include "io/loop.h"
 #include "wasi/message.h"
 
@@ -38,6 +39,12 @@ struct host_variable {
     struct str name, value;
 };
 
+/* A granted directory and the name under which the guest finds it. */
+struct host_directory {
+    struct files_dir dir;
+    struct str name;
+};
+
 enum host_stream { HOST_STDOUT, HOST_STDERR };
 
 /* What a function was granted: the same for all its activities, which it outlives. */
@@ -47,10 +54,12 @@ struct host_config {
     size_t environment_count;
     const struct str *arguments;
     size_t argument_count;
+    const struct host_directory *directories;
+    size_t directory_count;
     size_t memory_max; /* of the arena; 0: HOST_MEMORY_DEFAULT */
     size_t body_max;   /* of a response body that nobody reads yet; 0: HOST_BODY_DEFAULT */
     uint64_t clock_resolution_ns; /* of guest clocks; 0 and 1: as fine as the machine's */
-    bool direct;       /* a command: standard streams are the process's own, and waiting may block it */
+    bool direct;       /* a command: standard streams are the process's own */
     bool terminal[3];  /* stdin, stdout, stderr: the guest may know that it is a terminal */
 };
 
@@ -82,6 +91,8 @@ bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_re
 void host_gone(struct host *h);
 /* There is room again in the exchange: resumes a guest that waits to write. */
 void host_drained(struct host *h);
+/* From the loop: the guest must end with this trap (runtime/trap.h). Resumes one that waits. */
+void host_interrupt(struct host *h, enum trap trap);
 /* The guest is losing the processor (preempted; host functions that wait do this themselves): send what it
  * flushed. */
 void host_yielding(struct host *h);

@@ -9,6 +9,17 @@ bool wasi_io_error_error_to_debug_string(struct host *h, struct wasi_io_error *s
     return true;
 }
 
+struct wasi_io_error *error_of_system(struct host *h, int code)
+{
+    struct wasi_io_error *error = HOST_NEW(h, struct wasi_io_error, NULL);
+    const char *text = strerrordesc_np(-code);
+    if (!error)
+        return NULL;
+    error->system = -code;
+    error->message = str_of(text ? text : "unknown error");
+    return error;
+}
+
 void wasi_io_error_drop(struct host *h, struct wasi_io_error *self)
 {
     host_drop_node(h, &self->node, "error");

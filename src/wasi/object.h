@@ -20,8 +20,21 @@ struct host_node {
     uint32_t size_class;
 };
 
+/* What must be released when the activity ends: it is then closed, unless it was disowned before. */
+struct host_closer {
+    void (*close)(struct host *h, struct host_closer *closer);
+    struct host_closer *next, **link;
+};
+
+/* A page for what is too large for an object. */
+struct host_block {
+    struct host_block *next; /* of those to be used again */
+    _Alignas(16) uint8_t bytes[4096];
+};
+
 #define HOST_SIZE_CLASSES 4u /* objects of up to 64, 128, 192 and 256 bytes */
 #define HOST_FOREVER UINT64_MAX
+#define HOST_BUFFER_BYTES ((size_t)65536) /* of a read that is quick */
 
 enum response_state {
     RESPONSE_NONE,      /* the outparam is not set */
@@ -49,7 +62,14 @@ struct host {
     struct wasi_http_outgoing_response *response;
     unsigned failure; /* RESPONSE_SET to an error: the status that stands for it */
     bool gone;        /* the exchange broke under us */
-    bool waiting, waiting_to_write;
+    bool waiting;
+    struct host_closer *closers;
+    struct host_block *blocks; /* to be used again */
+    uint8_t *buffer;           /* host_buffer */
+    struct host_standard {     /* a standard stream of a command that the guest may wait for */
+        struct io_watch watch;
+        struct host *host; /* NULL: the loop does not watch it */
+    } standard[3];
     bool exited;
     uint8_t exit_status;
     struct host_text {
@@ -83,12 +103,27 @@ bool host_no_memory(struct host *h) __attribute__((cold));
 /* Give up the processor until `deadline_ns` of the machine's monotonic clock, or until resumed. False: trap. */
 bool host_wait(struct host *h, uint64_t deadline_ns);
 uint64_t host_now_ns(void);
+/* From the loop: something happened that the guest may wait for. It may run, and end: `h` may be gone afterwards. */
+void host_wake(struct host *h);
+/* From now on the host's end closes it; until host_disown. */
+void host_own(struct host *h, struct host_closer *closer);
+void host_disown(struct host_closer *closer);
+/* A block, not zeroed; NULL after setting the trap. Given back it is used again. */
+struct host_block *host_block_take(struct host *h);
+void host_block_give(struct host *h, struct host_block *block);
+/* Room for the bytes that a call reads and returns, not zeroed: until the next call that asks for it. NULL after
+ * setting the trap. */
+uint8_t *host_buffer(struct host *h, size_t size);
 /* A copy that lives as long as the activity; ptr NULL after setting the trap. */
 struct str host_copy(struct host *h, const void *bytes, size_t size);
 
 /* --- text.c: standard output and error --- */
 void host_text_write(struct host *h, enum host_stream stream, struct str text);
 void host_text_end(struct host *h);
+
+/* --- standard.c: the standard streams of a command --- */
+/* The loop watches none any more. */
+void host_standard_end(struct host *h);
 
 /* --- http_response.c --- */
 /* Send what there is of the body; false when the connection or the response is broken. */
@@ -100,30 +135,43 @@ enum host_outcome response_end(struct host *h);
 struct wasi_io_error {
     struct host_node node;
     struct str message;
+    int system; /* errno, or 0: the system had nothing to do with it */
     bool has_code;
     struct wasi_http_types_error_code code;
 };
 
+/* What the system says, as an error of a stream; NULL after setting the trap. `code`: a negated errno. */
+struct wasi_io_error *error_of_system(struct host *h, int code);
+
 struct input_kind {
     /* Up to `size` bytes as a view that lasts until the next call; an empty view means nothing yet, a failed
-     * read sets *ret_closed. False: trap. */
-    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
-                 bool *ret_closed);
+     * read sets *ret_closed, and *ret_why when there is more to say. False: trap. */
+    bool (*read)(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes, bool *ret_closed,
+                 struct wasi_io_error **ret_why);
+    /* A read will not be empty. NULL: it never is, or blocks on its own. */
+    bool (*ready)(struct host *h, struct wasi_io_input_stream *s);
+    /* Optional. The handle is being dropped. */
+    void (*drop)(struct host *h, struct wasi_io_input_stream *s);
 };
 
 struct wasi_io_input_stream {
     struct host_node node;
     const struct input_kind *kind;
     struct str rest; /* of what is in memory */
-    char *buffer;    /* of kinds that read into memory of their own */
+    void *source;    /* the kind's */
+    uint64_t offset; /* in a file */
+    bool closed;     /* a read failed */
 };
-extern const struct input_kind input_memory; /* of the request: closed when the exchange is gone */
+extern const struct input_kind input_memory;   /* of the request: closed when the exchange is gone */
+extern const struct input_kind input_standard; /* of a command */
 
 struct output_kind {
     /* How much may be written now; 0: wait. */
     size_t (*room)(struct host *h, struct wasi_io_output_stream *s);
     /* Take all of it, or fill *ret_why (NULL: closed) and return false. The trap may be set instead. */
     bool (*write)(struct host *h, struct wasi_io_output_stream *s, struct str bytes, struct wasi_io_error **ret_why);
+    /* Optional. The handle is being dropped: may wait for what was written to go out. */
+    void (*drop)(struct host *h, struct wasi_io_output_stream *s);
 };
 
 struct wasi_io_output_stream {
@@ -133,7 +181,11 @@ struct wasi_io_output_stream {
     bool closed;
     enum host_stream text;
     struct wasi_http_outgoing_body *body;
+    void *target;    /* the kind's */
+    uint64_t offset; /* in a file */
 };
+
+extern const struct output_kind output_standard; /* of a command; `text` says which */
 
 /* Ready when `ready` says so, and never later than `deadline_ns`. */
 struct wasi_io_pollable {

@@ -1,26 +1,44 @@
-/* See offer.h: groups of WASI 0.1. */
+/* See offer.h: groups of functions. */
 #include "wasi/offer.h"
 
-static const struct preview1_group arguments = {"arguments", NULL}, environment = {"environment", "--env"},
-                                   clocks = {"clocks", NULL}, randomness = {"randomness", NULL},
-                                   files = {"files", "--dir"}, streams = {"streams and open files", NULL},
-                                   sockets = {"sockets", NULL}, process = {"process", NULL};
+static const struct wasi_group arguments = {"arguments", NULL}, environment = {"environment", "--env"},
+                               clocks = {"clocks", NULL}, randomness = {"randomness", NULL}, files = {"files", "--dir"},
+                               streams = {"streams and open files", NULL}, sockets = {"sockets", NULL},
+                               process = {"process", NULL};
 
-/* The first prefix that fits decides. */
+/* The first row whose prefixes fit decides. */
 static const struct {
-    struct str prefix;
-    const struct preview1_group *group;
-} prefixes[] = {
-    {{"args_", 5}, &arguments},    {{"environ_", 8}, &environment}, {{"clock_", 6}, &clocks},
-    {{"random_", 7}, &randomness}, {{"path_", 5}, &files},          {{"fd_prestat_", 11}, &files},
-    {{"fd_readdir", 10}, &files},  {{"fd_", 3}, &streams},          {{"poll_", 5}, &clocks},
-    {{"sock_", 5}, &sockets},      {{"proc_", 5}, &process},        {{"sched_", 6}, &process},
+    struct str module, name;
+    const struct wasi_group *group;
+} rows[] = {
+    {STR("wasi:cli/environment"), STR("get-arg"), &arguments},
+    {STR("wasi:cli/environment"), STR(""), &environment},
+    {STR("wasi:cli/exit"), STR(""), &process},
+    {STR("wasi:cli/"), STR(""), &streams},
+    {STR("wasi:clocks/"), STR(""), &clocks},
+    {STR("wasi:filesystem/"), STR(""), &files},
+    {STR("wasi:io/poll"), STR(""), &clocks},
+    {STR("wasi:io/"), STR(""), &streams},
+    {STR("wasi:random/"), STR(""), &randomness},
+    {STR("wasi:sockets/"), STR(""), &sockets},
+    {STR("wasi_"), STR("args_"), &arguments},
+    {STR("wasi_"), STR("environ_"), &environment},
+    {STR("wasi_"), STR("clock_"), &clocks},
+    {STR("wasi_"), STR("random_"), &randomness},
+    {STR("wasi_"), STR("path_"), &files},
+    {STR("wasi_"), STR("fd_prestat_"), &files},
+    {STR("wasi_"), STR("fd_readdir"), &files},
+    {STR("wasi_"), STR("fd_"), &streams},
+    {STR("wasi_"), STR("poll_"), &clocks},
+    {STR("wasi_"), STR("sock_"), &sockets},
+    {STR("wasi_"), STR("proc_"), &process},
+    {STR("wasi_"), STR("sched_"), &process},
 };
 
-const struct preview1_group *preview1_group_of(struct str name)
+const struct wasi_group *wasi_group_of(struct str module, struct str name)
 {
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-        if (str_starts(name, prefixes[i].prefix))
-            return prefixes[i].group;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (str_starts(module, rows[i].module) && str_starts(name, rows[i].name))
+            return rows[i].group;
     return NULL;
 }

@@ -16,13 +16,14 @@ enum offer preview1_offer(struct str module, struct str name, const struct wasm_
 /* Whether the module's name is one of WASI's, so that nobody else can offer it. */
 bool preview1_is_module(struct str module);
 
-/* What an import of WASI 0.1 is for, and how it is granted. */
-struct preview1_group {
+/* What an import is for, and how it is granted. */
+struct wasi_group {
     const char *name;   /* "files" */
     const char *option; /* of mayfly run: "--dir"; NULL: nothing is granted, the guest has it */
 };
-/* The group of a function's name, the same pointer for all of a group; NULL for a name of none. */
-const struct preview1_group *preview1_group_of(struct str name);
+/* The group of a function's name, the same pointer for all of a group; NULL for a name of none. `module`: of WASI 0.1,
+ * or an interface of WASI 0.2. */
+const struct wasi_group *wasi_group_of(struct str module, struct str name);
 
 /* A function that a component imports, by interface (any version behind '@'), name and canonical type text. */
 enum offer wasi_offer(struct str interface, struct str name, struct str signature);

@@ -44,15 +44,7 @@ int preview1_put_u64(const struct preview1 *p, uint64_t ptr, uint64_t value)
 int preview1_take_path(const struct preview1 *p, uint32_t ptr, uint32_t size, char path[PATH_MAX])
 {
     const uint8_t *bytes = preview1_bytes(p, ptr, size);
-    if (!bytes)
-        return -EFAULT;
-    if (size >= PATH_MAX)
-        return -ENAMETOOLONG;
-    memcpy(path, bytes, size);
-    path[size] = '\0';
-    if (memchr(path, '\0', size))
-        return -EINVAL;
-    return utf8_valid(path, size) ? 0 : -EILSEQ;
+    return bytes ? files_take_path(bytes, size, path) : -EFAULT;
 }
 
 /* ---- arguments and environment ---- */

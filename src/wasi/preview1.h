@@ -59,9 +59,9 @@ struct preview1 {
 
 /* Descriptors 0, 1 and 2 of this process become the guest's. */
 bool preview1_init(struct preview1 *p, struct err *err);
-/* Grant the host's directory `path`, which the guest finds under `name` (the caller's string, as long as `p`), as its
- * next descriptor. */
-bool preview1_grant(struct preview1 *p, const char *path, const char *name, bool writable, struct err *err);
+/* Give the granted directory, which the guest finds under `name` (the caller's string, as long as `p`), as its next
+ * descriptor. It is closed here from now on, also after a failure. */
+bool preview1_grant(struct preview1 *p, struct files_dir dir, const char *name, struct err *err);
 /* The process begins in `store`, an instance of `image`. The memory that pointers mean is the module's first. */
 void preview1_begin(struct preview1 *p, struct store *store, const struct image *image);
 /* Closes what is open. */

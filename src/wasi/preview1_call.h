@@ -45,7 +45,7 @@ uint8_t *preview1_bytes(const struct preview1 *p, uint64_t ptr, uint64_t size);
 int preview1_put(const struct preview1 *p, uint64_t ptr, const void *bytes, uint64_t size);
 int preview1_put_u32(const struct preview1 *p, uint64_t ptr, uint32_t value);
 int preview1_put_u64(const struct preview1 *p, uint64_t ptr, uint64_t value);
-/* A path: UTF-8 (-EILSEQ) without NUL (-EINVAL), shorter than PATH_MAX (-ENAMETOOLONG). */
+/* See files_take_path. */
 int preview1_take_path(const struct preview1 *p, uint32_t ptr, uint32_t size, char path[PATH_MAX]);
 
 /* ---- descriptors ---- */

@@ -1,5 +1,6 @@
 /* Descriptors of WASI 0.1: the table, what is known about each, what changes them. Flags live in the table and are
  * applied to each call, so that neither O_APPEND nor O_NONBLOCK is ever set on a descriptor that others share. */
+#include "io/file.h"
 #include "wasi/preview1_call.h"
 
 #include <errno.h>
@@ -96,11 +97,8 @@ bool preview1_init(struct preview1 *p, struct err *err)
     return done;
 }
 
-bool preview1_grant(struct preview1 *p, const char *path, const char *name, bool writable, struct err *err)
+bool preview1_grant(struct preview1 *p, struct files_dir dir, const char *name, struct err *err)
 {
-    struct files_dir dir;
-    if (!files_grant(path, writable, &dir, err))
-        return false;
     struct preview1_fd *fd = VEC_PUSH(&p->fds, PREVIEW1_FDS_MAX);
     if (!fd) {
         close(dir.fd);
@@ -109,7 +107,7 @@ bool preview1_grant(struct preview1 *p, const char *path, const char *name, bool
     *fd = (struct preview1_fd){.kind = PREVIEW1_DIRECTORY,
                                .host = dir.fd,
                                .listing = -1,
-                               .writable = writable,
+                               .writable = dir.writable,
                                .grant = dir.grant,
                                .top = true,
                                .rights = preview1_directory_rights,
@@ -286,29 +284,18 @@ static int take_file_change(struct preview1 *p, uint32_t number, uint64_t rights
     return code ? code : take_change(p, number, rights, ret_fd);
 }
 
-static int code_of(int result)
-{
-    return result < 0 ? -errno : 0;
-}
-
 int preview1_fd_filestat_set_size(struct preview1 *p, const union cell *v)
 {
     struct preview1_fd *fd;
     int code = take_file_change(p, v[0].u32, RIGHT_OF(FD_FILESTAT_SET_SIZE), &fd);
-    if (code)
-        return code;
-    return v[1].u64 > INT64_MAX ? -EFBIG : code_of(ftruncate(fd->host, (off_t)v[1].u64));
+    return code ? code : file_set_size(fd->host, v[1].u64);
 }
 
 int preview1_fd_allocate(struct preview1 *p, const union cell *v)
 {
     struct preview1_fd *fd;
     int code = take_file_change(p, v[0].u32, RIGHT_OF(FD_ALLOCATE), &fd);
-    if (code)
-        return code;
-    if (v[1].u64 > INT64_MAX || v[2].u64 > INT64_MAX - v[1].u64)
-        return -EFBIG;
-    return code_of(fallocate(fd->host, 0, (off_t)v[1].u64, (off_t)v[2].u64));
+    return code ? code : file_allocate(fd->host, v[1].u64, v[2].u64);
 }
 
 static struct timespec time_of(uint64_t ns, bool set, bool now)
@@ -337,49 +324,33 @@ int preview1_fd_filestat_set_times(struct preview1 *p, const union cell *v)
     struct timespec times[2];
     int code = take_change(p, v[0].u32, RIGHT_OF(FD_FILESTAT_SET_TIMES), &fd);
     code = code ? code : preview1_times(v[1].u64, v[2].u64, v[3].u32, times);
-    return code ? code : code_of(utimensat(fd->host, "", times, AT_EMPTY_PATH));
+    return code ? code : file_set_times(fd->host, times);
 }
 
 /* ---- the system's caches ---- */
 
 int preview1_fd_advise(struct preview1 *p, const union cell *v)
 {
-    static const int advice[] = {POSIX_FADV_NORMAL,   POSIX_FADV_SEQUENTIAL, POSIX_FADV_RANDOM,
-                                 POSIX_FADV_WILLNEED, POSIX_FADV_DONTNEED,   POSIX_FADV_NOREUSE};
     struct preview1_fd *fd;
     int code = preview1_take_file(p, v[0].u32, RIGHT_OF(FD_ADVISE), &fd);
-    if (code)
-        return code;
-    if (v[3].u32 >= sizeof advice / sizeof *advice || v[1].u64 > INT64_MAX || v[2].u64 > INT64_MAX)
-        return -EINVAL;
-    return -posix_fadvise(fd->host, (off_t)v[1].u64, (off_t)v[2].u64, advice[v[3].u32]);
+    return code ? code : file_advise(fd->host, v[1].u64, v[2].u64, v[3].u32);
 }
 
-/* A directory is synced through a descriptor that lists it: O_PATH has nothing to sync. */
-static int synced(struct preview1 *p, uint32_t number, uint64_t right, int (*sync)(int))
+static int synced(struct preview1 *p, uint32_t number, uint64_t right, bool data)
 {
     struct preview1_fd *fd;
     int code = take_fd(p, number, right, &fd);
-    if (code)
-        return code;
-    if (fd->kind != PREVIEW1_DIRECTORY)
-        return code_of(sync(fd->host));
-    int listing = files_listing(preview1_dir(fd));
-    if (listing < 0)
-        return listing;
-    code = code_of(sync(listing));
-    close(listing);
-    return code;
+    return code ? code : file_sync(fd->host, fd->kind == PREVIEW1_DIRECTORY, data);
 }
 
 int preview1_fd_sync(struct preview1 *p, const union cell *v)
 {
-    return synced(p, v[0].u32, RIGHT_OF(FD_SYNC), fsync);
+    return synced(p, v[0].u32, RIGHT_OF(FD_SYNC), false);
 }
 
 int preview1_fd_datasync(struct preview1 *p, const union cell *v)
 {
-    return synced(p, v[0].u32, RIGHT_OF(FD_DATASYNC), fdatasync);
+    return synced(p, v[0].u32, RIGHT_OF(FD_DATASYNC), true);
 }
 
 /* ---- sockets: none is ever given ---- */

@@ -1,4 +1,5 @@
 /* Reading, writing, seeking and listing in WASI 0.1. */
+#include "io/file.h"
 #include "runtime/trap.h"
 #include "wasi/preview1_call.h"
 
@@ -9,9 +10,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-/* Bytes of one call: while the kernel copies to a file, no signal interrupts it. */
-#define WRITE_MAX ((size_t)8 << 20)
 
 /* Check the guest's vector of buffers and keep it in p->iovecs. */
 static int take_iovecs(struct preview1 *p, uint32_t ptr, uint32_t count)
@@ -67,10 +65,10 @@ static int write_flags(const struct preview1_fd *fd, bool at_place)
     return fd->kind == PREVIEW1_STREAM ? 0 : flags;
 }
 
-/* Cut the buffers to WRITE_MAX bytes; returns how many are left. */
+/* Cut the buffers to FILE_WRITE_MAX bytes; returns how many are left. */
 static int cut_iovecs(struct preview1 *p, uint32_t count)
 {
-    size_t left = WRITE_MAX;
+    size_t left = FILE_WRITE_MAX;
     uint32_t used = 0;
     for (; used < count && left; used++) {
         struct iovec *part = &p->iovecs[used];

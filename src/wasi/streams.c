@@ -21,7 +21,7 @@ static stream_error error_of(struct wasi_io_error *why)
 /* ---- input ---- */
 
 static bool read_memory(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
-                        bool *ret_closed)
+                        bool *ret_closed, struct wasi_io_error **ret_why)
 {
     size_t n = s->rest.len < size ? s->rest.len : (size_t)size;
     *ret_closed = s->rest.len == 0 || h->gone;
@@ -32,66 +32,95 @@ static bool read_memory(struct host *h, struct wasi_io_input_stream *s, uint64_t
     return true;
 }
 
-const struct input_kind input_memory = {read_memory};
+const struct input_kind input_memory = {read_memory, NULL, NULL};
 
-static bool read_some(struct host *h, struct wasi_io_input_stream *self, uint64_t len, struct str *ret_bytes,
-                      bool *ret_closed)
+/* What a read came to: bytes, perhaps none, or the end, perhaps with a reason. */
+struct input {
+    struct str bytes;
+    bool closed;
+    struct wasi_io_error *why;
+};
+
+/* False: trap. */
+static bool read_some(struct host *h, struct wasi_io_input_stream *self, uint64_t len, struct input *ret)
 {
-    return self->kind->read(h, self, len < READ_MAX ? len : READ_MAX, ret_bytes, ret_closed);
+    ret->closed = self->closed;
+    if (self->closed)
+        return true;
+    bool done = self->kind->read(h, self, len < READ_MAX ? len : READ_MAX, &ret->bytes, &ret->closed, &ret->why);
+    self->closed = ret->closed;
+    return done;
+}
+
+static bool input_ready(struct host *h, struct wasi_io_input_stream *self)
+{
+    return self->closed || !self->kind->ready || self->kind->ready(h, self);
+}
+
+static bool wait_for_input(struct host *h, struct wasi_io_input_stream *self)
+{
+    while (!input_ready(h, self))
+        if (!host_wait(h, HOST_FOREVER))
+            return false;
+    return true;
 }
 
 bool wasi_io_streams_input_stream_read(struct host *h, struct wasi_io_input_stream *self, uint64_t len,
                                        struct result_list_u8_wasi_io_streams_stream_error *ret)
 {
-    struct str bytes = {0};
-    bool closed = false;
-    if (!read_some(h, self, len, &bytes, &closed))
+    struct input in = {0};
+    if (!read_some(h, self, len, &in))
         return false;
-    ret->err = closed;
-    if (closed)
-        ret->error = error_of(NULL);
+    ret->err = in.closed;
+    if (in.closed)
+        ret->error = error_of(in.why);
     else
-        ret->ok = (struct list_u8){(const uint8_t *)bytes.ptr, bytes.len};
+        ret->ok = (struct list_u8){(const uint8_t *)in.bytes.ptr, in.bytes.len};
     return true;
 }
 
-/* Every kind of input is ready or blocks on its own. */
 bool wasi_io_streams_input_stream_blocking_read(struct host *h, struct wasi_io_input_stream *self, uint64_t len,
                                                 struct result_list_u8_wasi_io_streams_stream_error *ret)
 {
-    return wasi_io_streams_input_stream_read(h, self, len, ret);
+    return wait_for_input(h, self) && wasi_io_streams_input_stream_read(h, self, len, ret);
 }
 
 bool wasi_io_streams_input_stream_skip(struct host *h, struct wasi_io_input_stream *self, uint64_t len,
                                        struct result_u64_wasi_io_streams_stream_error *ret)
 {
-    struct str bytes = {0};
-    bool closed = false;
-    if (!read_some(h, self, len, &bytes, &closed))
+    struct input in = {0};
+    if (!read_some(h, self, len, &in))
         return false;
-    ret->err = closed;
-    if (closed)
-        ret->error = error_of(NULL);
+    ret->err = in.closed;
+    if (in.closed)
+        ret->error = error_of(in.why);
     else
-        ret->ok = bytes.len;
+        ret->ok = in.bytes.len;
     return true;
 }
 
 bool wasi_io_streams_input_stream_blocking_skip(struct host *h, struct wasi_io_input_stream *self, uint64_t len,
                                                 struct result_u64_wasi_io_streams_stream_error *ret)
 {
-    return wasi_io_streams_input_stream_skip(h, self, len, ret);
+    return wait_for_input(h, self) && wasi_io_streams_input_stream_skip(h, self, len, ret);
+}
+
+static bool pollable_input(struct host *h, const struct wasi_io_pollable *p)
+{
+    return input_ready(h, p->object);
 }
 
 bool wasi_io_streams_input_stream_subscribe(struct host *h, struct wasi_io_input_stream *self,
                                             struct wasi_io_pollable **ret)
 {
-    *ret = pollable_new(h, &self->node, pollable_always, self, HOST_FOREVER);
+    *ret = pollable_new(h, &self->node, pollable_input, self, HOST_FOREVER);
     return *ret != NULL;
 }
 
 void wasi_io_input_stream_drop(struct host *h, struct wasi_io_input_stream *self)
 {
+    if (self->kind->drop && !self->node.children)
+        self->kind->drop(h, self);
     host_drop_node(h, &self->node, "input-stream");
 }
 
@@ -146,13 +175,9 @@ bool wasi_io_streams_output_stream_write(struct host *h, output_stream *self, st
 /* Until there is room for `size` bytes. */
 static bool wait_for_room(struct host *h, output_stream *self, size_t size)
 {
-    while (!self->closed && !h->gone && self->kind->room(h, self) < size) {
-        h->waiting_to_write = true;
-        bool waited = host_wait(h, HOST_FOREVER);
-        h->waiting_to_write = false;
-        if (!waited)
+    while (!self->closed && self->kind->room(h, self) < size)
+        if (!host_wait(h, HOST_FOREVER))
             return false;
-    }
     return true;
 }
 
@@ -182,12 +207,14 @@ static bool write_blocking(struct host *h, output_stream *self, struct str bytes
     if (bytes.len > BLOCKING_MAX)
         return host_trap(h, "blocking write of %zu bytes, more than %u", bytes.len, BLOCKING_MAX);
     if (!self->closed && self->kind->room(h, self) < bytes.len) { /* the view does not outlast a wait */
-        bytes = host_copy(h, bytes.ptr, bytes.len);
-        if (!bytes.ptr || !wait_for_room(h, self, bytes.len))
+        bytes.ptr = arena_copy(&h->scratch, bytes.ptr, bytes.len);
+        if (!bytes.ptr)
+            return host_no_memory(h);
+        if (!wait_for_room(h, self, bytes.len))
             return false;
     }
     mark_flushed(self);
-    return put(h, self, bytes, ret);
+    return put(h, self, bytes, ret) && (ret->err || wait_for_room(h, self, 1));
 }
 
 bool wasi_io_streams_output_stream_blocking_write_and_flush(struct host *h, output_stream *self,
@@ -199,9 +226,7 @@ bool wasi_io_streams_output_stream_blocking_write_and_flush(struct host *h, outp
 static bool pollable_output(struct host *h, const struct wasi_io_pollable *p)
 {
     output_stream *s = p->object;
-    bool ready = s->closed || h->gone || s->kind->room(h, s) > 0;
-    h->waiting_to_write |= !ready;
-    return ready;
+    return s->closed || s->kind->room(h, s) > 0;
 }
 
 bool wasi_io_streams_output_stream_subscribe(struct host *h, output_stream *self, struct wasi_io_pollable **ret)
@@ -237,31 +262,33 @@ bool wasi_io_streams_output_stream_blocking_write_zeroes_and_flush(struct host *
 bool wasi_io_streams_output_stream_splice(struct host *h, output_stream *self, struct wasi_io_input_stream *src,
                                           uint64_t len, u64_result *ret)
 {
-    struct str bytes = {0};
+    struct input in = {.closed = self->closed};
     void_result written = {0};
-    bool closed = self->closed;
-    uint64_t room = closed ? 0 : self->kind->room(h, self);
-    if (!closed && !read_some(h, src, len < room ? len : room, &bytes, &closed))
+    uint64_t room = in.closed ? 0 : self->kind->room(h, self);
+    if (!in.closed && room && !read_some(h, src, len < room ? len : room, &in))
         return false;
-    if (!closed && bytes.len && !put(h, self, bytes, &written))
+    if (!in.closed && in.bytes.len && !put(h, self, in.bytes, &written))
         return false;
-    ret->err = closed || written.err;
-    if (closed)
-        ret->error = error_of(NULL);
+    ret->err = in.closed || written.err;
+    if (in.closed)
+        ret->error = error_of(in.why);
     else if (written.err)
         ret->error = written.error;
     else
-        ret->ok = bytes.len;
+        ret->ok = in.bytes.len;
     return true;
 }
 
 bool wasi_io_streams_output_stream_blocking_splice(struct host *h, output_stream *self,
                                                    struct wasi_io_input_stream *src, uint64_t len, u64_result *ret)
 {
-    return wait_for_room(h, self, 1) && wasi_io_streams_output_stream_splice(h, self, src, len, ret);
+    return wait_for_room(h, self, 1) && (self->closed || wait_for_input(h, src)) &&
+           wasi_io_streams_output_stream_splice(h, self, src, len, ret);
 }
 
 void wasi_io_output_stream_drop(struct host *h, output_stream *self)
 {
+    if (self->kind->drop && !self->node.children)
+        self->kind->drop(h, self);
     host_drop_node(h, &self->node, "output-stream");
 }

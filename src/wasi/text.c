@@ -1,20 +1,12 @@
-/* Standard output and error of a guest. A command's go straight to the process's own; a function's go to the
- * log, whole lines at a time, under the function's name. */
+/* Standard output and error of a function: to the log, whole lines at a time, under the function's name. A command's
+ * are in standard.c. */
 #include "wasi/object.h"
 
-#include "base/file.h"
 #include "base/log.h"
-
-#include <unistd.h>
 
 #define LINE_BYTES 4096u
 
 static const char *const stream_names[] = {[HOST_STDOUT] = "stdout", [HOST_STDERR] = "stderr"};
-
-static void write_direct(enum host_stream stream, struct str text)
-{
-    file_write(stream == HOST_STDOUT ? STDOUT_FILENO : STDERR_FILENO, text.ptr, text.len);
-}
 
 static void emit(struct host *h, enum host_stream stream)
 {
@@ -42,10 +34,6 @@ static void append(struct host *h, enum host_stream stream, struct str text)
 
 void host_text_write(struct host *h, enum host_stream stream, struct str text)
 {
-    if (h->config->direct) {
-        write_direct(stream, text);
-        return;
-    }
     while (text.len) {
         size_t end = str_find(text, '\n');
         append(h, stream, str_slice(text, 0, end));

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "component/canon.h"
 #include "runtime/call.h"
+#include "runtime/task.h"
 #include "runtime/trap.h"
 
 #include <setjmp.h>
@@ -57,13 +58,6 @@ struct arena *host_scratch(struct host *h)
     return &h->scratch;
 }
 
-bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err);
-bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err)
-{
-    fail_msg("nothing here has threads");
-    return false;
-}
-
 struct arena *host_arena(struct host *h)
 {
     return &h->scratch;
@@ -74,13 +68,35 @@ struct activity *host_activity(struct host *h)
     return &h->activity;
 }
 
-bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
-                uint32_t result_count, union cell *v);
+/* Nothing here has threads, or calls a guest with other than integers. */
+_Thread_local struct task *task_current;
+
 bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
                 uint32_t result_count, union cell *v)
 {
-    fail_msg("nothing here calls a guest with other than integers");
+    fail();
     return false;
+}
+
+bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err)
+{
+    fail();
+    return false;
+}
+
+void task_resume(struct task *task)
+{
+    fail();
+}
+
+void task_suspend(void)
+{
+    fail();
+}
+
+void task_abandon(struct task *task)
+{
+    fail();
 }
 
 bool trap_raise(struct store *store, enum trap trap, const char *format, ...)

@@ -563,8 +563,10 @@ static struct preview1 process;
 
 static bool grant(struct err *err)
 {
-    return preview1_init(&process, err) && preview1_grant(&process, SOURCE_DIR, "here", false, err) &&
-           preview1_grant(&process, SOURCE_DIR "/tests", "there", true, err);
+    struct files_dir here, there;
+    return preview1_init(&process, err) && files_grant(SOURCE_DIR, false, &here, err) &&
+           preview1_grant(&process, here, "here", err) && files_grant(SOURCE_DIR "/tests", true, &there, err) &&
+           preview1_grant(&process, there, "there", err);
 }
 
 static void clean_process(void)

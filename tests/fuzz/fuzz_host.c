@@ -3,7 +3,9 @@
  * are in the table. Each call succeeds or traps, and nothing outside of the guest's memory is touched.
  *
  * The first byte is the number of calls. A call is the number of its function and CELLS bytes, which stand for its
- * arguments: small numbers, or one of those below. What is left of the input lies at the beginning of memory. */
+ * arguments: small numbers, or one of those below. What is left of the input lies at the beginning of memory.
+ *
+ * Two directories are granted: one to be written, which is emptied after each input, and one to be read. */
 #include "fuzz/fuzz.h"
 
 #include "base/log.h"
@@ -13,7 +15,10 @@
 #include "wasi/gen/interfaces.h"
 #include "wasi/object.h"
 
+#include <fcntl.h>
+#include <ftw.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #define MEMORY_SIZE 65536u
 #define CELLS 10u
@@ -113,6 +118,34 @@ static const struct http_request request = {
     .body = STR("the body"),
 };
 
+/* ---- files ---- */
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+    return at->level ? remove(path) : 0;
+}
+
+static char folder[] = "/tmp/fuzz-host-XXXXXX";
+
+static void remove_folder(void)
+{
+    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    rmdir(folder);
+}
+
+static const struct host_directory *directories(void)
+{
+    static struct host_directory rows[2];
+    struct err err = {0};
+    if (rows[0].name.len)
+        return rows;
+    FUZZ_CHECK(mkdtemp(folder) && atexit(remove_folder) == 0);
+    FUZZ_CHECK(files_grant(folder, true, &rows[0].dir, &err) && files_grant("/usr/share", false, &rows[1].dir, &err));
+    rows[0].name = STR("rw");
+    rows[1].name = STR("ro");
+    return rows;
+}
+
 /* ---- calls ---- */
 
 static uint64_t number(uint8_t byte)
@@ -187,13 +220,14 @@ static void begin(const uint8_t *contents, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct host_pool *pool;
-    static const struct host_config config = {.name = "fuzz"};
+    static struct host_config config = {.name = "fuzz", .directory_count = 2};
     struct err err = {0};
     uint32_t handles[2];
     if (size == 0)
         return 0;
     size_t count = data[0] % 32 < (size - 1) / CALL_BYTES ? data[0] % 32 : (size - 1) / CALL_BYTES;
     begin(data + 1 + count * CALL_BYTES, size - 1 - count * CALL_BYTES);
+    config.directories = directories();
     if (!pool)
         pool = host_pool_new(NULL, NULL, &err);
     struct host *h = pool ? host_begin(pool, &config, &world->store, NULL) : NULL;
@@ -203,5 +237,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(host_give_request(h, &world->handles, &handles[0], &handles[1]));
     run_calls(data + 1, count);
     host_end(h, world->store.trap != TRAP_NONE);
+    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     return 0;
 }

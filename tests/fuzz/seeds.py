@@ -4,7 +4,7 @@
 decode      the core modules of fixtures and guests that are smaller than 1000 bytes
 body        function bodies of the same modules, of at most 300 bytes, and one of every instruction without operands
 component   the fixtures of tests/component
-host        calls with small arguments, from a fixed generator
+host        calls with small arguments, from a fixed generator, and sessions with files, written below
 http_parse  requests, written below
 image       lists of edits (fuzz_image.c), from a fixed generator
 levels      bytes from a fixed generator
@@ -12,6 +12,7 @@ levels      bytes from a fixed generator
 import glob
 import hashlib
 import os
+import re
 import struct
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -92,8 +93,38 @@ def noise(seed, size):
     return b"".join(blocks)[:size]
 
 
+def host_calls(*calls):
+    """An input of fuzz_host: (name, arguments...) each, in front of a memory that begins with two names and a text."""
+    table = open(os.path.join(ROOT, "src/wasi/gen/interfaces.c")).read()
+    functions = re.findall(r'^ +\{"(wasi:[\w/-]+)", "[\d.]+", "([^"]+)"', table, re.M)
+    names = [function.rsplit("]", 1)[-1] for _, function in functions]
+    rows = b"".join(bytes([names.index(name), *arguments, *([0] * (10 - len(arguments)))]) for name, *arguments in calls)
+    return bytes([len(calls)]) + rows + b"a\0\0\0b\0\0\0a/../b\0\0some text"
+
+
+# Handles 1 and 2 are the request's; the granted directories become 3 and 4, what is opened first becomes 5.
+DIRECTORIES = ("get-directories", 64)
+OPEN = ("descriptor.open-at", 3, 0, 0, 1, 1, 3, 96)
+FILES = [
+    [DIRECTORIES, OPEN, ("descriptor.write", 5, 16, 9, 3, 96), ("descriptor.read", 5, 0xf5, 1, 96), ("descriptor.stat", 5, 96),
+     ("descriptor.set-size", 5, 0xf6, 96), ("descriptor.set-size", 5, 0xf0, 96), ("descriptor.read", 5, 0xf5, 0xf1, 96)],
+    [DIRECTORIES, OPEN, ("descriptor.write-via-stream", 5, 2, 96), ("output-stream.check-write", 6, 96),
+     ("output-stream.write", 6, 16, 9, 96), ("output-stream.write-zeroes", 6, 0xf9, 96), ("descriptor.read-via-stream", 5, 0, 96),
+     ("output-stream.splice", 6, 7, 0xf5, 96), ("input-stream.skip", 7, 4, 96), ("input-stream.read", 7, 0xf5, 96)],
+    [DIRECTORIES, ("descriptor.create-directory-at", 3, 0, 1, 96), ("descriptor.symlink-at", 3, 8, 6, 4, 1, 96),
+     ("descriptor.readlink-at", 3, 4, 1, 96), ("descriptor.stat-at", 3, 1, 4, 1, 96), ("descriptor.rename-at", 3, 0, 1, 3, 8, 6, 96),
+     ("descriptor.read-directory", 3, 96), ("directory-entry-stream.read-directory-entry", 5, 96),
+     ("directory-entry-stream.read-directory-entry", 5, 96), ("descriptor.remove-directory-at", 3, 0, 1, 96)],
+    [DIRECTORIES, ("descriptor.open-at", 4, 1, 4, 0, 0, 1, 96), ("descriptor.read-directory", 4, 96),
+     ("directory-entry-stream.read-directory-entry", 5, 96), ("descriptor.metadata-hash", 4, 96),
+     ("descriptor.is-same-object", 3, 4), ("descriptor.set-times", 3, 2, 9, 9, 1, 0, 0, 96), ("descriptor.sync", 3, 96),
+     ("descriptor.get-flags", 4, 96), ("descriptor.append-via-stream", 4, 96)],
+]
+
+
 def seeds():
     """(target, contents)"""
+    yield from (("host", host_calls(*calls)) for calls in FILES)
     for path in tree("tests/*/fixtures/*.wasm", "tests/wast/**/*.wasm", "tests/e2e/guests/*.wasm",
                      "examples/*/*.wasm"):
         yield from (("decode", module) for module in modules(read(path)) if len(module) < MODULE_MAX)

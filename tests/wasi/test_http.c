@@ -1,10 +1,12 @@
 /* Host objects of wasi:http against a sink that records what it is told. */
+#include "wasi/gen/wasi_filesystem.h"
 #include "wasi/object.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "component/handles.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -397,6 +399,49 @@ static void test_request_body(void **state)
     assert_true(trailers.some && trailers.value.err);
 }
 
+static void test_request_trailers(void **state)
+{
+    struct result_wasi_http_incoming_body_void body = {0};
+    struct option_result_result_option_wasi_http_fields_wasi_http_types_error_code_void trailers = {0};
+    struct wasi_http_future_trailers *future;
+    struct wasi_io_pollable *pollable;
+    bool ready = false;
+    assert_true(wasi_http_types_incoming_request_consume(h, in_request, &body));
+    assert_true(wasi_http_types_incoming_body_finish(h, body.ok, &future));
+    assert_true(wasi_http_types_future_trailers_subscribe(h, future, &pollable));
+    assert_true(wasi_io_poll_pollable_ready(h, pollable, &ready));
+    assert_true(ready);
+    wasi_io_pollable_drop(h, pollable);
+    assert_true(wasi_http_types_future_trailers_get(h, future, &trailers));
+    assert_true(trailers.some && !trailers.value.err && !trailers.value.ok.err && trailers.value.ok.ok.some);
+    assert_int_equal(trailers.value.ok.ok.value->count, 1);
+    wasi_http_fields_drop(h, trailers.value.ok.ok.value);
+    wasi_http_future_trailers_drop(h, future);
+    assert_int_equal(store.trap, TRAP_NONE);
+}
+
+/* A body goes without being read, but not while its stream is there. */
+static void test_request_body_dropped(void **state)
+{
+    struct result_wasi_http_incoming_body_void body = {0};
+    struct result_wasi_io_input_stream_void stream = {0};
+    assert_true(wasi_http_types_incoming_request_consume(h, in_request, &body));
+    assert_true(wasi_http_types_incoming_body_stream(h, body.ok, &stream));
+    wasi_io_input_stream_drop(h, stream.ok);
+    wasi_http_incoming_body_drop(h, body.ok);
+    assert_int_equal(store.trap, TRAP_NONE);
+}
+
+static void test_request_body_dropped_first(void **state)
+{
+    struct result_wasi_http_incoming_body_void body = {0};
+    struct result_wasi_io_input_stream_void stream = {0};
+    assert_true(wasi_http_types_incoming_request_consume(h, in_request, &body));
+    assert_true(wasi_http_types_incoming_body_stream(h, body.ok, &stream));
+    wasi_http_incoming_body_drop(h, body.ok);
+    assert_int_equal(store.trap, TRAP_HOST);
+}
+
 static void test_body_finished_first(void **state)
 {
     struct result_wasi_http_incoming_body_void body = {0};
@@ -452,6 +497,47 @@ static void test_no_body(void **state)
     set(new_response(NULL));
     assert_int_equal(finish(), HOST_ANSWERED);
     assert_string_equal(sink.log, "respond 200 []");
+}
+
+static void test_status(void **state)
+{
+    struct wasi_http_outgoing_response *response = new_response(NULL);
+    struct result_void_void ret = {0};
+    uint16_t status = 0;
+    assert_true(wasi_http_types_outgoing_response_status_code(h, response, &status));
+    assert_int_equal(status, 200);
+    assert_true(wasi_http_types_outgoing_response_set_status_code(h, response, 404, &ret));
+    assert_true(wasi_http_types_outgoing_response_status_code(h, response, &status));
+    assert_int_equal(status, 404);
+}
+
+/* An outparam that is dropped unset answers nothing. */
+static void test_outparam_dropped(void **state)
+{
+    wasi_http_response_outparam_drop(h, outparam);
+    assert_int_equal(store.trap, TRAP_NONE);
+    assert_int_equal(finish(), HOST_UNANSWERED);
+}
+
+/* Errors of files are none of HTTP's, and the other way round. */
+static void test_error_codes(void **state)
+{
+    struct wasi_io_error *error = error_of_system(h, -ENOSPC);
+    struct option_wasi_http_types_error_code of_http = {0};
+    struct option_wasi_filesystem_types_error_code of_files = {0};
+    assert_true(wasi_http_types_http_error_code(h, error, &of_http));
+    assert_true(wasi_filesystem_types_filesystem_error_code(h, error, &of_files));
+    assert_false(of_http.some);
+    assert_true(of_files.some);
+    assert_int_equal(of_files.value, WASI_FILESYSTEM_TYPES_ERROR_CODE_INSUFFICIENT_SPACE);
+    error->system = 0;
+    error->has_code = true;
+    error->code.tag = WASI_HTTP_TYPES_ERROR_CODE_CONNECTION_TERMINATED;
+    assert_true(wasi_http_types_http_error_code(h, error, &of_http));
+    assert_true(wasi_filesystem_types_filesystem_error_code(h, error, &of_files));
+    assert_true(of_http.some);
+    assert_int_equal(of_http.value.tag, WASI_HTTP_TYPES_ERROR_CODE_CONNECTION_TERMINATED);
+    assert_false(of_files.some);
 }
 
 static void test_unset(void **state)
@@ -815,10 +901,16 @@ int main(void)
         TEST(test_request),
         TEST(test_request_dropped_first),
         TEST(test_request_body),
+        TEST(test_request_trailers),
+        TEST(test_request_body_dropped),
+        TEST(test_request_body_dropped_first),
         TEST(test_body_finished_first),
         TEST(test_gone),
         TEST(test_whole),
         TEST(test_no_body),
+        TEST(test_status),
+        TEST(test_outparam_dropped),
+        TEST(test_error_codes),
         TEST(test_unset),
         TEST(test_unfinished),
         TEST(test_dropped_body),

@@ -231,7 +231,7 @@ static void own_interfaces(void **state)
     if (!wit_resolve(&wit, &err))
         fail_msg("%s", err.message);
     assert_non_null(wit_find(&wit, STR("wasi:http/types")));
-    assert_null(wit_find(&wit, STR("wasi:clocks/timezone"))); /* unstable */
+    assert_non_null(wit_find(&wit, STR("wasi:clocks/timezone")));
     const struct wit_package *cli = wit.packages[1];
     assert_true(str_eq(cli->worlds[0]->name, STR("command")));
     assert_true(cli->worlds[0]->import_count > 25);

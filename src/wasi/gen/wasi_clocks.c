@@ -3,6 +3,22 @@
 
 #include "wasi/gen/interfaces.h"
 
+static bool lift_wasi_clocks_wall_clock_datetime(struct canon *c, const union cell *v, struct wasi_clocks_wall_clock_datetime *ret)
+{
+    ret->seconds = (uint64_t)v[0].u64;
+    ret->nanoseconds = (uint32_t)v[1].u32;
+    return true;
+}
+
+static bool store_wasi_clocks_timezone_timezone_display(struct canon *c, uint8_t *at, const struct wasi_clocks_timezone_timezone_display *value)
+{
+    canon_store_s32(at, value->utc_offset);
+    if (!canon_store_string(c, at + 4, value->name))
+        return false;
+    canon_store_u8(at + 12, value->in_daylight_saving_time);
+    return true;
+}
+
 static bool store_wasi_clocks_wall_clock_datetime(struct canon *c, uint8_t *at, const struct wasi_clocks_wall_clock_datetime *value)
 {
     canon_store_u64(at, value->seconds);
@@ -69,6 +85,43 @@ bool glue_wasi_clocks_monotonic_clock_subscribe_duration(struct store *store, co
             return false;
         v[0].u32 = index;
     }
+    return true;
+}
+
+bool glue_wasi_clocks_timezone_display(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_clocks_wall_clock_datetime p_when;
+    if (!lift_wasi_clocks_wall_clock_datetime(c, v, &p_when))
+        return false;
+    struct wasi_clocks_timezone_timezone_display ret = {0};
+    if (!wasi_clocks_timezone_display(c->host, &p_when, &ret))
+        return false;
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 16, 4))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_wasi_clocks_timezone_timezone_display(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_clocks_timezone_utc_offset(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_clocks_wall_clock_datetime p_when;
+    if (!lift_wasi_clocks_wall_clock_datetime(c, v, &p_when))
+        return false;
+    int32_t ret = 0;
+    if (!wasi_clocks_timezone_utc_offset(c->host, &p_when, &ret))
+        return false;
+    v[0].i32 = ret;
     return true;
 }
 

@@ -5,6 +5,12 @@
 #include "wasi/gen/common.h"
 #include "wasi/gen/wasi_io.h"
 
+struct wasi_clocks_timezone_timezone_display {
+    int32_t utc_offset;
+    struct str name;
+    bool in_daylight_saving_time;
+};
+
 struct wasi_clocks_wall_clock_datetime {
     uint64_t seconds;
     uint32_t nanoseconds;
@@ -21,6 +27,10 @@ bool wasi_clocks_monotonic_clock_now(struct host *h, uint64_t *ret);
 bool wasi_clocks_monotonic_clock_resolution(struct host *h, uint64_t *ret);
 bool wasi_clocks_monotonic_clock_subscribe_instant(struct host *h, uint64_t when, struct wasi_io_pollable **ret);
 bool wasi_clocks_monotonic_clock_subscribe_duration(struct host *h, uint64_t when, struct wasi_io_pollable **ret);
+
+/* wasi:clocks/timezone */
+bool wasi_clocks_timezone_display(struct host *h, const struct wasi_clocks_wall_clock_datetime *when, struct wasi_clocks_timezone_timezone_display *ret);
+bool wasi_clocks_timezone_utc_offset(struct host *h, const struct wasi_clocks_wall_clock_datetime *when, int32_t *ret);
 
 /* wasi:clocks/wall-clock */
 bool wasi_clocks_wall_clock_now(struct host *h, struct wasi_clocks_wall_clock_datetime *ret);

@@ -40,6 +40,340 @@ static bool store_option_wasi_filesystem_types_error_code(struct canon *c, uint8
     return true;
 }
 
+static bool store_result_wasi_io_input_stream_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_io_input_stream_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_IO_INPUT_STREAM, value->ok, &index))
+                return false;
+            canon_store_u32(at + 4, index);
+        }
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_wasi_io_output_stream_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_io_output_stream_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_IO_OUTPUT_STREAM, value->ok, &index))
+                return false;
+            canon_store_u32(at + 4, index);
+        }
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_void_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_void_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 1:
+        canon_store_u8(at + 1, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_wasi_filesystem_types_descriptor_flags_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_filesystem_types_descriptor_flags_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        canon_store_u8(at + 1, value->ok & 0x3fu);
+        break;
+    case 1:
+        canon_store_u8(at + 1, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_wasi_filesystem_types_descriptor_type_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_filesystem_types_descriptor_type_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        canon_store_u8(at + 1, value->ok);
+        break;
+    case 1:
+        canon_store_u8(at + 1, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool lift_wasi_clocks_wall_clock_datetime(struct canon *c, const union cell *v, struct wasi_clocks_wall_clock_datetime *ret)
+{
+    ret->seconds = (uint64_t)v[0].u64;
+    ret->nanoseconds = (uint32_t)v[1].u32;
+    return true;
+}
+
+static bool lift_wasi_filesystem_types_new_timestamp(struct canon *c, const union cell *v, struct wasi_filesystem_types_new_timestamp *ret)
+{
+    uint32_t tag = v[0].u32;
+    if (!canon_case(c, tag, 3))
+        return false;
+    ret->tag = tag;
+    switch (tag) {
+    case 2:
+        if (!lift_wasi_clocks_wall_clock_datetime(c, v + 1, &ret->timestamp))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_list_u8(struct canon *c, uint8_t *at, const struct list_u8 *value)
+{
+    return canon_store_bytes(c, at, value->ptr, value->len, 1, 1);
+}
+
+static bool store_tuple_list_u8_bool(struct canon *c, uint8_t *at, const struct tuple_list_u8_bool *value)
+{
+    if (!store_list_u8(c, at, &value->f0))
+        return false;
+    canon_store_u8(at + 8, value->f1);
+    return true;
+}
+
+static bool store_result_tuple_list_u8_bool_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_tuple_list_u8_bool_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_tuple_list_u8_bool(c, at + 4, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool items_list_u8(struct canon *c, uint32_t at, uint32_t count, struct list_u8 *ret)
+{
+    const void *items;
+    if (!canon_list(c, at, count, 1, 1, &items))
+        return false;
+    ret->ptr = items;
+    ret->len = count;
+    return true;
+}
+
+static bool store_result_u64_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_u64_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        canon_store_u64(at + 8, value->ok);
+        break;
+    case 1:
+        canon_store_u8(at + 8, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_wasi_filesystem_directory_entry_stream_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_filesystem_directory_entry_stream_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_FILESYSTEM_DIRECTORY_ENTRY_STREAM, value->ok, &index))
+                return false;
+            canon_store_u32(at + 4, index);
+        }
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_wasi_clocks_wall_clock_datetime(struct canon *c, uint8_t *at, const struct wasi_clocks_wall_clock_datetime *value)
+{
+    canon_store_u64(at, value->seconds);
+    canon_store_u32(at + 8, value->nanoseconds);
+    return true;
+}
+
+static bool store_option_wasi_clocks_wall_clock_datetime(struct canon *c, uint8_t *at, const struct option_wasi_clocks_wall_clock_datetime *value)
+{
+    uint32_t tag = value->some;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 1:
+        if (!store_wasi_clocks_wall_clock_datetime(c, at + 8, &value->value))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_wasi_filesystem_types_descriptor_stat(struct canon *c, uint8_t *at, const struct wasi_filesystem_types_descriptor_stat *value)
+{
+    canon_store_u8(at, value->type);
+    canon_store_u64(at + 8, value->link_count);
+    canon_store_u64(at + 16, value->size);
+    if (!store_option_wasi_clocks_wall_clock_datetime(c, at + 24, &value->data_access_timestamp))
+        return false;
+    if (!store_option_wasi_clocks_wall_clock_datetime(c, at + 48, &value->data_modification_timestamp))
+        return false;
+    if (!store_option_wasi_clocks_wall_clock_datetime(c, at + 72, &value->status_change_timestamp))
+        return false;
+    return true;
+}
+
+static bool store_result_wasi_filesystem_types_descriptor_stat_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_filesystem_types_descriptor_stat_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_wasi_filesystem_types_descriptor_stat(c, at + 8, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 8, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_wasi_filesystem_descriptor_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_filesystem_descriptor_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, value->ok, &index))
+                return false;
+            canon_store_u32(at + 4, index);
+        }
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_str_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_str_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!canon_store_string(c, at + 4, value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_wasi_filesystem_types_metadata_hash_value(struct canon *c, uint8_t *at, const struct wasi_filesystem_types_metadata_hash_value *value)
+{
+    canon_store_u64(at, value->lower);
+    canon_store_u64(at + 8, value->upper);
+    return true;
+}
+
+static bool store_result_wasi_filesystem_types_metadata_hash_value_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_filesystem_types_metadata_hash_value_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_wasi_filesystem_types_metadata_hash_value(c, at + 8, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 8, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_wasi_filesystem_types_directory_entry(struct canon *c, uint8_t *at, const struct wasi_filesystem_types_directory_entry *value)
+{
+    canon_store_u8(at, value->type);
+    if (!canon_store_string(c, at + 4, value->name))
+        return false;
+    return true;
+}
+
+static bool store_option_wasi_filesystem_types_directory_entry(struct canon *c, uint8_t *at, const struct option_wasi_filesystem_types_directory_entry *value)
+{
+    uint32_t tag = value->some;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 1:
+        if (!store_wasi_filesystem_types_directory_entry(c, at + 4, &value->value))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_result_option_wasi_filesystem_types_directory_entry_wasi_filesystem_types_error_code(struct canon *c, uint8_t *at, const struct result_option_wasi_filesystem_types_directory_entry_wasi_filesystem_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_option_wasi_filesystem_types_directory_entry(c, at + 4, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+void drop_wasi_filesystem_descriptor(struct host *host, void *rep)
+{
+    wasi_filesystem_descriptor_drop(host, rep);
+}
+
+void drop_wasi_filesystem_directory_entry_stream(struct host *host, void *rep)
+{
+    wasi_filesystem_directory_entry_stream_drop(host, rep);
+}
+
 bool glue_wasi_filesystem_preopens_get_directories(struct store *store, const void *env, union cell *v)
 {
     struct canon context, *c = &context;
@@ -82,6 +416,901 @@ bool glue_wasi_filesystem_types_filesystem_error_code(struct store *store, const
         return false;
     uint8_t *to = c->memory + v[1].u32;
     if (!store_option_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_read_via_stream(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_offset;
+    p_offset = (uint64_t)v[1].u64;
+    struct result_wasi_io_input_stream_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_read_via_stream(c->host, p_self, p_offset, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_wasi_io_input_stream_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_write_via_stream(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_offset;
+    p_offset = (uint64_t)v[1].u64;
+    struct result_wasi_io_output_stream_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_write_via_stream(c->host, p_self, p_offset, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_wasi_io_output_stream_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_append_via_stream(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_io_output_stream_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_append_via_stream(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_io_output_stream_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_advise(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_offset;
+    p_offset = (uint64_t)v[1].u64;
+    uint64_t p_length;
+    p_length = (uint64_t)v[2].u64;
+    enum wasi_filesystem_types_advice p_advice;
+    if (!canon_case(c, v[3].u32, 6))
+        return false;
+    p_advice = (enum wasi_filesystem_types_advice)v[3].u32;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_advise(c->host, p_self, p_offset, p_length, p_advice, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[4].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[4].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_sync_data(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_sync_data(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_get_flags(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_filesystem_types_descriptor_flags_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_get_flags(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_filesystem_types_descriptor_flags_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_get_type(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_filesystem_types_descriptor_type_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_get_type(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_filesystem_types_descriptor_type_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_set_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_size;
+    p_size = (uint64_t)v[1].u64;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_set_size(c->host, p_self, p_size, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_set_times(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_filesystem_types_new_timestamp p_data_access_timestamp;
+    if (!lift_wasi_filesystem_types_new_timestamp(c, v + 1, &p_data_access_timestamp))
+        return false;
+    struct wasi_filesystem_types_new_timestamp p_data_modification_timestamp;
+    if (!lift_wasi_filesystem_types_new_timestamp(c, v + 4, &p_data_modification_timestamp))
+        return false;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_set_times(c->host, p_self, &p_data_access_timestamp, &p_data_modification_timestamp, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[7].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[7].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_read(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_length;
+    p_length = (uint64_t)v[1].u64;
+    uint64_t p_offset;
+    p_offset = (uint64_t)v[2].u64;
+    struct result_tuple_list_u8_bool_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_read(c->host, p_self, p_length, p_offset, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[3].u32, 16, 4))
+        return false;
+    uint8_t *to = c->memory + v[3].u32;
+    if (!store_result_tuple_list_u8_bool_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_write(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct list_u8 p_buffer;
+    if (!items_list_u8(c, v[1].u32, v[2].u32, &p_buffer))
+        return false;
+    uint64_t p_offset;
+    p_offset = (uint64_t)v[3].u64;
+    struct result_u64_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_write(c->host, p_self, p_buffer, p_offset, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[4].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[4].u32;
+    if (!store_result_u64_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_read_directory(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_filesystem_directory_entry_stream_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_read_directory(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_filesystem_directory_entry_stream_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_sync(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_sync(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_create_directory_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct str p_path;
+    if (!canon_string(c, v[1].u32, v[2].u32, &p_path))
+        return false;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_create_directory_at(c->host, p_self, p_path, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[3].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[3].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_stat(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_filesystem_types_descriptor_stat_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_stat(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 104, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_filesystem_types_descriptor_stat_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_stat_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint8_t p_path_flags;
+    p_path_flags = v[1].u32 & 0x1u;
+    struct str p_path;
+    if (!canon_string(c, v[2].u32, v[3].u32, &p_path))
+        return false;
+    struct result_wasi_filesystem_types_descriptor_stat_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_stat_at(c->host, p_self, p_path_flags, p_path, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[4].u32, 104, 8))
+        return false;
+    uint8_t *to = c->memory + v[4].u32;
+    if (!store_result_wasi_filesystem_types_descriptor_stat_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_set_times_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint8_t p_path_flags;
+    p_path_flags = v[1].u32 & 0x1u;
+    struct str p_path;
+    if (!canon_string(c, v[2].u32, v[3].u32, &p_path))
+        return false;
+    struct wasi_filesystem_types_new_timestamp p_data_access_timestamp;
+    if (!lift_wasi_filesystem_types_new_timestamp(c, v + 4, &p_data_access_timestamp))
+        return false;
+    struct wasi_filesystem_types_new_timestamp p_data_modification_timestamp;
+    if (!lift_wasi_filesystem_types_new_timestamp(c, v + 7, &p_data_modification_timestamp))
+        return false;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_set_times_at(c->host, p_self, p_path_flags, p_path, &p_data_access_timestamp, &p_data_modification_timestamp, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[10].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[10].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_link_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint8_t p_old_path_flags;
+    p_old_path_flags = v[1].u32 & 0x1u;
+    struct str p_old_path;
+    if (!canon_string(c, v[2].u32, v[3].u32, &p_old_path))
+        return false;
+    struct wasi_filesystem_descriptor *p_new_descriptor;
+    struct handle *lender_3;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[4].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_3, &rep))
+            return false;
+        p_new_descriptor = rep;
+    }
+    struct str p_new_path;
+    if (!canon_string(c, v[5].u32, v[6].u32, &p_new_path))
+        return false;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_link_at(c->host, p_self, p_old_path_flags, p_old_path, p_new_descriptor, p_new_path, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_return(lender_3);
+    canon_refresh(c);
+    if (!canon_range(c, v[7].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[7].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_open_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint8_t p_path_flags;
+    p_path_flags = v[1].u32 & 0x1u;
+    struct str p_path;
+    if (!canon_string(c, v[2].u32, v[3].u32, &p_path))
+        return false;
+    uint8_t p_open_flags;
+    p_open_flags = v[4].u32 & 0xfu;
+    uint8_t p_flags;
+    p_flags = v[5].u32 & 0x3fu;
+    struct result_wasi_filesystem_descriptor_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_open_at(c->host, p_self, p_path_flags, p_path, p_open_flags, p_flags, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[6].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[6].u32;
+    if (!store_result_wasi_filesystem_descriptor_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_readlink_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct str p_path;
+    if (!canon_string(c, v[1].u32, v[2].u32, &p_path))
+        return false;
+    struct result_str_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_readlink_at(c->host, p_self, p_path, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[3].u32, 12, 4))
+        return false;
+    uint8_t *to = c->memory + v[3].u32;
+    if (!store_result_str_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_remove_directory_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct str p_path;
+    if (!canon_string(c, v[1].u32, v[2].u32, &p_path))
+        return false;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_remove_directory_at(c->host, p_self, p_path, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[3].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[3].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_rename_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct str p_old_path;
+    if (!canon_string(c, v[1].u32, v[2].u32, &p_old_path))
+        return false;
+    struct wasi_filesystem_descriptor *p_new_descriptor;
+    struct handle *lender_2;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[3].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_2, &rep))
+            return false;
+        p_new_descriptor = rep;
+    }
+    struct str p_new_path;
+    if (!canon_string(c, v[4].u32, v[5].u32, &p_new_path))
+        return false;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_rename_at(c->host, p_self, p_old_path, p_new_descriptor, p_new_path, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_return(lender_2);
+    canon_refresh(c);
+    if (!canon_range(c, v[6].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[6].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_symlink_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct str p_old_path;
+    if (!canon_string(c, v[1].u32, v[2].u32, &p_old_path))
+        return false;
+    struct str p_new_path;
+    if (!canon_string(c, v[3].u32, v[4].u32, &p_new_path))
+        return false;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_symlink_at(c->host, p_self, p_old_path, p_new_path, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[5].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[5].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_unlink_file_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct str p_path;
+    if (!canon_string(c, v[1].u32, v[2].u32, &p_path))
+        return false;
+    struct result_void_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_unlink_file_at(c->host, p_self, p_path, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[3].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[3].u32;
+    if (!store_result_void_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_is_same_object(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_filesystem_descriptor *p_other;
+    struct handle *lender_1;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[1].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_1, &rep))
+            return false;
+        p_other = rep;
+    }
+    bool ret = 0;
+    if (!wasi_filesystem_types_descriptor_is_same_object(c->host, p_self, p_other, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_return(lender_1);
+    v[0].u32 = ret;
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_metadata_hash(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_filesystem_types_metadata_hash_value_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_metadata_hash(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 24, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_filesystem_types_metadata_hash_value_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_descriptor_metadata_hash_at(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_descriptor *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DESCRIPTOR, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint8_t p_path_flags;
+    p_path_flags = v[1].u32 & 0x1u;
+    struct str p_path;
+    if (!canon_string(c, v[2].u32, v[3].u32, &p_path))
+        return false;
+    struct result_wasi_filesystem_types_metadata_hash_value_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_descriptor_metadata_hash_at(c->host, p_self, p_path_flags, p_path, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[4].u32, 24, 8))
+        return false;
+    uint8_t *to = c->memory + v[4].u32;
+    if (!store_result_wasi_filesystem_types_metadata_hash_value_wasi_filesystem_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_filesystem_types_directory_entry_stream_read_directory_entry(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_filesystem_directory_entry_stream *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_FILESYSTEM_DIRECTORY_ENTRY_STREAM, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_option_wasi_filesystem_types_directory_entry_wasi_filesystem_types_error_code ret = {0};
+    if (!wasi_filesystem_types_directory_entry_stream_read_directory_entry(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 20, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_option_wasi_filesystem_types_directory_entry_wasi_filesystem_types_error_code(c, to, &ret))
         return false;
     canon_leave(c);
     return true;

@@ -1,0 +1,150 @@
+/* See command.h. */
+#include "cli/command.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+const struct image_export *command_entry(const struct program *program, struct err *err)
+{
+    const struct image_export *entry = program_export(program, STR("wasi:cli/run@0.2*"), STR("run"));
+    if (entry && entry->param_count == 0 && entry->result_count == 1)
+        return entry;
+    err_set(err, ERR_LINK, "the component does not export wasi:cli/run@0.2 (run)");
+    err_remedy(err, program_export(program, STR("wasi:http/incoming-handler@0.2*"), STR("handle"))
+                        ? "it handles HTTP requests: serve it with 'mayfly up'"
+                        : "build it for the wasi:cli/command world");
+    return NULL;
+}
+
+/* ---- what it gets ---- */
+
+static bool take_text(const char *text, const char *what, struct str *ret_text, struct err *err)
+{
+    *ret_text = str_of(text);
+    if (utf8_valid(text, ret_text->len))
+        return true;
+    err_set(err, ERR_USAGE, "%s that is not UTF-8", what);
+    return err_remedy(err, "components take texts in UTF-8 only");
+}
+
+static bool take_args(struct host_config *config, const struct given *given, struct arena *arena, struct err *err)
+{
+    struct str *args = ARENA_ARRAY(arena, struct str, given->arg_count);
+    if (!args)
+        return err_memory(err);
+    for (uint32_t i = 0; i < given->arg_count; i++)
+        if (!take_text(given->args[i], "an argument", &args[i], err))
+            return false;
+    config->arguments = args;
+    config->argument_count = given->arg_count;
+    return true;
+}
+
+static bool take_env(struct host_config *config, const struct given *given, struct arena *arena, struct err *err)
+{
+    struct host_variable *rows = ARENA_ARRAY(arena, struct host_variable, given->env_count);
+    if (!rows)
+        return err_memory(err);
+    for (uint32_t i = 0; i < given->env_count; i++) {
+        struct str text;
+        if (!take_text(given->env[i], "a variable", &text, err))
+            return false;
+        size_t end = str_find(text, '=');
+        rows[i] = (struct host_variable){str_slice(text, 0, end), str_slice(text, end + 1, text.len)};
+    }
+    config->environment = rows;
+    config->environment_count = given->env_count;
+    return true;
+}
+
+static bool take_dirs(struct host_config *config, const struct given *given, struct arena *arena, struct err *err)
+{
+    struct host_directory *rows = ARENA_ARRAY(arena, struct host_directory, given->dir_count);
+    if (!rows)
+        return err_memory(err);
+    for (uint32_t i = 0; i < given->dir_count; i++) {
+        rows[i].dir = given->dirs[i].dir;
+        if (!take_text(given->dirs[i].name, "a directory's name", &rows[i].name, err))
+            return false;
+    }
+    config->directories = rows;
+    config->directory_count = given->dir_count;
+    return true;
+}
+
+/* ---- its life ---- */
+
+static void suspend(struct host *host)
+{
+    (void)host;
+    task_suspend();
+}
+
+static void resume(struct host *host)
+{
+    struct command *command = host_user(host);
+    struct task *task = command->task;
+    task_resume(task);
+    if (task->state == TASK_DONE)
+        io_stop(command->loop);
+}
+
+static void timed_out(struct io_timer *timer)
+{
+    host_interrupt(IO_OWNER(timer, struct command, timer)->host, TRAP_DEADLINE);
+}
+
+static void set_timer(struct command *command, uint64_t timeout_ns)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t now_us = (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+    command->timer.fired = timed_out;
+    io_timer_set(command->loop, &command->timer, now_us + timeout_ns / 1000u);
+}
+
+bool command_begin(struct command *command, const struct given *given, const char *name, struct slot *slot,
+                   uint64_t timeout_ns, struct arena *arena, struct err *err)
+{
+    static const struct host_runtime runtime = {suspend, resume};
+    struct host_config *config = &command->config;
+    *config = (struct host_config){.name = name, .direct = true};
+    for (int fd = 0; fd < 3; fd++)
+        config->terminal[fd] = isatty(fd);
+    if (!take_args(config, given, arena, err) || !take_env(config, given, arena, err) ||
+        !take_dirs(config, given, arena, err))
+        return false;
+    command->loop = io_loop_new(err);
+    command->pool = command->loop ? host_pool_new(command->loop, &runtime, err) : NULL;
+    if (!command->pool)
+        return false;
+    command->host = host_begin(command->pool, config, slot->store, command);
+    if (!command->host)
+        return err_memory(err);
+    if (timeout_ns != UINT64_MAX)
+        set_timer(command, timeout_ns);
+    return true;
+}
+
+bool command_run(struct command *command, struct task *task, struct slot *slot, void (*body)(struct task *task),
+                 void *arg, struct err *err)
+{
+    command->task = task;
+    if (!task_start(task, slot, body, arg, command->host, err))
+        return false;
+    if (task->state == TASK_DONE || io_run(command->loop, err))
+        return true;
+    task_abandon(task);
+    return false;
+}
+
+void command_end(struct command *command, bool trapped)
+{
+    if (command->loop)
+        io_timer_stop(command->loop, &command->timer);
+    if (command->host)
+        host_end(command->host, trapped);
+    host_pool_free(command->pool);
+    io_loop_free(command->loop);
+}

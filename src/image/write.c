@@ -382,15 +382,20 @@ static void add_import(struct writer *w, const struct host_import *import)
                                .name = add_string(w, import->name),
                                .signature = add_string(w, import->signature),
                                .canon = canon_of(w, &import->options, import->handle_table),
-                               .peer = canon_of(w, &import->peer, import->peer_table),
                                .resource_type = import->resource_type,
                                .dtor_ref = ref_or_none(w, import->dtor_unit, import->dtor),
-                               .run_ref = ref_or_none(w, import->run.unit, import->run.func),
-                               .ret_ref = ref_or_none(w, import->ret.unit, import->ret.func),
-                               .callback_ref = ref_or_none(w, import->callback.unit, import->callback.func),
                                .flags = import->flags,
                                .builtin = import->builtin,
                                .number = import->number};
+    if (import->kind >= HOST_FUSE_TRAP)
+        row.peer = canon_of(w, &import->peer, import->peer_table);
+    else
+        row.peer = row.canon;
+    if (import->kind == HOST_CALL) {
+        row.run_ref = ref_or_none(w, import->run.unit, import->run.func);
+        row.ret_ref = ref_or_none(w, import->ret.unit, import->ret.func);
+        row.callback_ref = ref_or_none(w, import->callback.unit, import->callback.func);
+    }
     ADD(w, imports, row);
 }
 
@@ -407,7 +412,9 @@ static void add_export(struct writer *w, const struct plan_export *export)
                                .types_first = add_signature(w, module, type),
                                .canon = canon_of(w, &export->options, export->handle_table),
                                .flags = export->flags,
-                               .callback_ref = ref_or_none(w, export->callback.unit, export->callback.func),
+                               .callback_ref = export->flags & CANON_CALLBACK
+                                                   ? ref_or_none(w, export->callback.unit, export->callback.func)
+                                                   : 0,
                                .result = add_string(w, export->result)};
     ADD(w, exports, row);
 }

@@ -261,7 +261,7 @@ static bool put_str(struct buf *out, struct str text)
 /* One without a name by its number, which canonical text between components only has. */
 static bool put_resource(struct buf *out, const struct resource *resource)
 {
-    if (resource->name.len == 0)
+    if (resource->name.len == 0 && resource->id != WASM_NO_INDEX)
         return buf_printf(out, "#%u", resource->id);
     if (resource->interface.len && !(put_str(out, resource->interface) && put(out, ".")))
         return false;

@@ -7,9 +7,8 @@
  */
 #include "base/alloc.h"
 #include "component/canon.h"
-#include "runtime/call.h"
-#include "runtime/task.h"
 #include "runtime/trap.h"
+#include "support/alone.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,36 +67,6 @@ struct activity *host_activity(struct host *h)
     return &h->activity;
 }
 
-/* Nothing here has threads, or calls a guest with other than integers. */
-_Thread_local struct task *task_current;
-
-bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
-                uint32_t result_count, union cell *v)
-{
-    fail();
-    return false;
-}
-
-bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err)
-{
-    fail();
-    return false;
-}
-
-void task_resume(struct task *task)
-{
-    fail();
-}
-
-void task_suspend(void)
-{
-    fail();
-}
-
-void task_abandon(struct task *task)
-{
-    fail();
-}
 
 bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
 {

@@ -200,12 +200,12 @@ static void adapter(void **state)
     const struct plan *plan = plan_of(input);
     (void)state;
     assert_int_equal(plan->unit_count, 3);
-    const struct unit_import *twice = find_import(plan, 2, "callee", "twice");
+    const struct unit_import *twice = find_import(plan, 2, "lib", "twice");
     const struct wasm_module *module = plan->units[1].module;
     assert_from_unit(twice, 1, module->imported_funcs);
     assert_int_equal(module->func_count, module->imported_funcs + 1);
-    assert_int_equal(plan->units[1].imports[1].from, IMPORT_UNIT);
-    assert_int_equal(plan->units[1].imports[1].unit, 0);
+    assert_int_equal(plan->units[1].imports[0].from, IMPORT_UNIT);
+    assert_int_equal(plan->units[1].imports[0].unit, 0);
     assert_int_equal(plan->handle_tables, 2);
     release(input);
 }

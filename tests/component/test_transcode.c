@@ -3,9 +3,8 @@
  * file's own, and so is the order of allocations. Bytes around what realloc gave must stay as they were. */
 #include "component/canon.h"
 #include "component/transcode.h"
-#include "runtime/call.h"
-#include "runtime/task.h"
 #include "runtime/trap.h"
+#include "support/alone.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,7 +50,6 @@ struct host {
     struct arena scratch;
     struct activity activity;
 };
-_Thread_local struct task *task_current;
 
 struct arena *host_scratch(struct host *h)
 {
@@ -66,34 +64,6 @@ struct arena *host_arena(struct host *h)
 struct activity *host_activity(struct host *h)
 {
     return &h->activity;
-}
-
-bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
-                uint32_t result_count, union cell *v)
-{
-    fail();
-    return false;
-}
-
-bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err)
-{
-    fail();
-    return false;
-}
-
-void task_resume(struct task *task)
-{
-    fail();
-}
-
-void task_suspend(void)
-{
-    fail();
-}
-
-void task_abandon(struct task *task)
-{
-    fail();
 }
 
 bool trap_raise(struct store *store, enum trap trap, const char *format, ...)

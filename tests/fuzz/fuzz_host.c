@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "component/handles.h"
-#include "runtime/call.h"
+#include "support/alone.h"
 #include "runtime/trap.h"
 #include "wasi/gen/interfaces.h"
 #include "wasi/object.h"

@@ -16,6 +16,7 @@ struct thread;
 struct pooled;
 
 #define ACTIVITY_CALLS_MAX 4096u /* in progress at the same time */
+#define ACTIVITY_THREADS_MAX 512u /* with stacks of their own */
 #define ACTIVITY_POOL_STEP 64u   /* objects are made in sizes of so many bytes and used again */
 #define ACTIVITY_POOLS 24u
 
@@ -23,6 +24,7 @@ struct activity {
     struct thread *current;                /* whose code runs; NULL: none that has been asked for */
     struct thread *first_waiting, *last_waiting; /* in the order in which they began to */
     struct thread *threads;                /* all that have a stack */
+    uint32_t thread_count;
     struct call **calls;                   /* by number - 1; ACTIVITY_CALLS_MAX, made on first use */
     uint32_t call_count, free_call;        /* free_call: number of one whose place is free, or 0 */
     struct pooled *free[ACTIVITY_POOLS];

@@ -71,9 +71,14 @@ struct inst *inst_of(struct store *store, const struct canon_env *env)
 struct thread *thread_new(struct store *store, struct call *call, bool is_inline)
 {
     struct activity *activity = host_activity(store->host);
+    if (!is_inline && activity->thread_count >= ACTIVITY_THREADS_MAX) {
+        trap_raise(store, TRAP_HOST, "more than %u threads", ACTIVITY_THREADS_MAX);
+        return NULL;
+    }
     struct thread *thread = pool_new(store, sizeof *thread);
     if (!thread)
         return NULL;
+    activity->thread_count += !is_inline;
     thread->activity = activity;
     thread->store = store;
     thread->call = call;
@@ -100,6 +105,7 @@ static void thread_free(struct thread *thread)
             activity->threads = thread->next;
         if (thread->next)
             thread->next->previous = thread->previous;
+        activity->thread_count--;
     }
     if (call->implicit == thread)
         call->implicit = NULL;
@@ -285,6 +291,8 @@ static bool run_once(struct thread *thread)
 {
     struct err err;
     struct slot *slot = task_current->slot;
+    if (!guest_goes_on(thread->store))
+        return false;
     if (!thread->started) {
         thread->started = true;
         if (!task_spawn(&thread->task, slot, thread_body, thread, &err))

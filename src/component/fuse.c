@@ -6,8 +6,6 @@
  */
 #include "component/fuse_op.h"
 
-#define ADAPTER_MAX ((size_t)4 << 20) /* bytes of code */
-
 /* The values of a call in one direction, on one side: flat, or behind one pointer. */
 struct passing {
     const struct type *tuple; /* of all of them, or the result; NULL: none */
@@ -399,7 +397,7 @@ static bool make(struct planner *p, const struct canon_value *canon, struct str 
                  struct plan_func *ret)
 {
     struct fuse f = {.p = p, .name = import, .exceptions = p->exceptions};
-    buf_init(&f.code, ADAPTER_MAX);
+    buf_init(&f.code, COMPONENT_MAX_ADAPTER);
     bool done = made(&f, canon, ret);
     buf_free(&f.code);
     return done;

@@ -1,16 +1,13 @@
 /* Writing the code of adapters: see fuse.h. Instructions by their binary codes (core specification, section 5.4). */
 #include "component/fuse_op.h"
 
-#define LOCALS_MAX 10000u
-
 static void put(struct fuse *f, const void *bytes, size_t size)
 {
     if (f->failed || buf_append(&f->code, bytes, size))
         return;
     f->failed = true;
     if (f->code.full)
-        checker_fail(&f->p->check, ERR_LIMIT, "the adapter for core import `%.*s` is over %zu bytes", STR_ARG(f->name),
-                     f->code.max);
+        checker_limit(&f->p->check, COMPONENT_LIMIT_ADAPTER);
     else
         checker_memory(&f->p->check);
 }
@@ -86,17 +83,14 @@ void fuse_copy(struct fuse *f, const struct fuse_side *to, const struct fuse_sid
 
 uint32_t fuse_local(struct fuse *f, wasm_valtype type)
 {
+    if (f->failed)
+        return 0;
     for (uint32_t i = 0; i < f->locals.count; i++)
         if (!f->locals.items[i].busy && f->locals.items[i].type == type) {
             f->locals.items[i].busy = true;
             return f->param_count + i;
         }
-    if (f->locals.count >= LOCALS_MAX) {
-        f->failed =
-            f->failed ? true : !checker_fail(&f->p->check, ERR_LIMIT, "an adapter with over %u locals", LOCALS_MAX);
-        return 0;
-    }
-    struct fuse_local *local = LIST_PUSH(&f->p->check, &f->locals, SPACE);
+    struct fuse_local *local = LIST_PUSH(&f->p->check, &f->locals, ADAPTER_LOCALS);
     if (!local) {
         f->failed = true;
         return 0;

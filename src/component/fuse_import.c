@@ -275,6 +275,9 @@ bool fuse_finish(struct fuse *f, const struct wasm_functype *type, uint32_t *ret
         return checker_memory(check);
     if (!wasm_load(copy, size, check->arena, &module, check->err))
         return false;
+    f->p->adapter_bytes += size;
+    if (f->p->adapter_bytes > COMPONENT_MAX_ADAPTERS)
+        return checker_limit(check, COMPONENT_LIMIT_ADAPTERS);
     struct unit *unit = LIST_PUSH(check, &f->p->units, INSTANCES);
     if (!unit)
         return false;

@@ -6,6 +6,7 @@
 #include "component/fuse_op.h"
 
 #define UNROLL_MAX 8u          /* elements of a fixed-length list */
+#define COPY_MIN 32u           /* bytes of a record that are copied at once */
 #define BRANCHES_MAX 64u       /* cases with a payload that one br_table tells apart */
 
 /* ---- scalars ---- */
@@ -346,9 +347,26 @@ static void move_part(struct fuse *f, const struct fuse_side *from, const struct
     target->next = there.next;
 }
 
+static void copy_whole(struct fuse *f, const struct fuse_side *from, const struct fuse_side *to,
+                       const struct type *type, const struct fuse_spot *source, const struct fuse_spot *target)
+{
+    const struct fuse_spot *spots[] = {target, source};
+    for (int i = 0; i < 2; i++) {
+        fuse_op_index(f, OP_LOCAL_GET, spots[i]->base);
+        fuse_i32(f, spots[i]->offset);
+        fuse_op(f, OP_I32_ADD);
+    }
+    fuse_i32(f, type->size);
+    fuse_copy(f, to, from);
+}
+
 MOVE(move_record)
 {
     uint32_t offset = 0;
+    if (!source->locals && !target->locals && type->size >= COPY_MIN && is_plain(type)) {
+        copy_whole(f, from, to, type, source, target);
+        return;
+    }
     for (uint32_t i = 0; i < type->count && !f->failed; i++) {
         const struct type *part = type->items[i].type;
         offset = (offset + part->align - 1) & ~(part->align - 1);
@@ -377,19 +395,15 @@ MOVE(move_fixed_list)
             move_part(f, from, to, element, source, target, i * element->size);
         return;
     }
-    uint32_t here = address_of(f, source), there = address_of(f, target);
     if (is_plain(element)) {
-        fuse_op_index(f, OP_LOCAL_GET, there);
-        fuse_op_index(f, OP_LOCAL_GET, here);
-        fuse_i32(f, type->size);
-        fuse_copy(f, to, from);
-    } else {
-        uint32_t count = fuse_local(f, WASM_I32);
-        fuse_i32(f, type->count);
-        fuse_op_index(f, OP_LOCAL_SET, count);
-        move_elements(f, from, to, element, here, there, count);
-        fuse_local_free(f, count);
+        copy_whole(f, from, to, type, source, target);
+        return;
     }
+    uint32_t here = address_of(f, source), there = address_of(f, target), count = fuse_local(f, WASM_I32);
+    fuse_i32(f, type->count);
+    fuse_op_index(f, OP_LOCAL_SET, count);
+    move_elements(f, from, to, element, here, there, count);
+    fuse_local_free(f, count);
     fuse_local_free(f, here);
     fuse_local_free(f, there);
 }

@@ -116,6 +116,7 @@ struct planner {
     uint32_t handle_tables, instances, depth;
     bool exceptions; /* some module of the file may throw */
     bool context;    /* some component of the file uses context.set */
+    uint64_t adapter_bytes;
     uint64_t work; /* definitions and arguments evaluated */
 };
 

@@ -67,7 +67,6 @@ struct activity *host_activity(struct host *h)
     return &h->activity;
 }
 
-
 bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
 {
     va_list args;

@@ -1,0 +1,231 @@
+/* Asynchronous calls, threads and streams between two components (fixtures/tasks.wat), with both code generators:
+ * results, that what ends is used again, that what a guest hoards is capped, and that nothing of an activity outlives
+ * it, however it ends. The official suite has the cases; this is about the life of things. */
+#include "component/load.h"
+
+#include "codegen/codegen.h"
+#include "compile/build.h"
+#include "component/datum.h"
+#include "runtime/stack.h"
+#include "runtime/task.h"
+#include "wasi/host.h"
+#include "wasi/link.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct {
+    struct program *programs[2];
+    uint32_t count;
+    struct wasi_link link;
+    struct host_pool *pool;
+} world;
+
+struct call {
+    struct datum_func func;
+    struct datum arg, result;
+    struct arena arena;
+    bool returned;
+};
+
+static void call_body(struct task *task)
+{
+    struct call *call = task->arg;
+    call->returned = datum_call(task->slot->store, &call->func, &call->arg, &call->arena, &call->result);
+}
+
+/* The result, or -1 with the trap's message. */
+static int64_t call_in(struct slot *slot, struct host *host, const char *func, uint32_t n, char message[400])
+{
+    struct call call = {.arg.bits = n};
+    struct task task = {0};
+    struct err err = {0};
+    const struct program *program = slot->program;
+    const struct image_export *row = program_export(program, STR(""), str_of(func));
+    assert_non_null(row);
+    arena_init(&call.arena, 1 << 20);
+    message[0] = '\0';
+    bool started = datum_func_open(&program->image, row, &call.arena, &call.func, &err) &&
+                   task_start(&task, slot, call_body, &call, host, &err);
+    if (!started)
+        snprintf(message, 400, "%s", err.message);
+    else if (!call.returned)
+        snprintf(message, 400, "%s%s", trap_text(slot->store->trap), slot->store->trap_message);
+    arena_free(&call.arena);
+    return started && call.returned ? (int64_t)call.result.bits : -1;
+}
+
+static int64_t run(struct program *program, const char *func, uint32_t n, size_t memory_max, char message[400])
+{
+    const struct host_config config = {.name = "async", .memory_max = memory_max};
+    struct err err = {0};
+    struct slot *slot = slot_acquire(program, &err);
+    if (!slot)
+        return snprintf(message, 400, "%s", err.message), -1;
+    struct host *host = host_begin(world.pool, &config, slot->store, NULL);
+    int64_t result = host ? call_in(slot, host, func, n, message) : -1;
+    if (host)
+        host_end(host, result < 0);
+    assert_null(slot->tasks); /* suspended threads ended with the activity */
+    slot_release(slot);
+    return result;
+}
+
+static void expect(const char *func, uint32_t n, size_t memory_max, int64_t result)
+{
+    char message[400];
+    for (uint32_t i = 0; i < world.count; i++) {
+        int64_t got = run(world.programs[i], func, n, memory_max, message);
+        if (got != result)
+            fail_msg("%s %u: %lld (%s)", func, n, (long long)got, message);
+    }
+}
+
+#define BYTES 1356 /* the sum of those that the client writes */
+
+static void results(void **state)
+{
+    struct err err = {0};
+    (void)state;
+    assert_true(trap_install(&err));
+    for (int again = 0; again < 3; again++) {
+        expect("adds", 3, 0, 27);
+        expect("sums", 1, 0, BYTES);
+        expect("sums", 7, 0, 7 * BYTES);
+        expect("texts", 1, 0, 15);
+        expect("texts", 9, 0, 9 * 15);
+    }
+}
+
+/* 60,000 calls and 5000 copies in an activity that may have a quarter of a megabyte. */
+static void used_again(void **state)
+{
+    struct err err = {0};
+    (void)state;
+    assert_true(trap_install(&err));
+    expect("adds", 20000, 1 << 18, 600090000);
+    expect("sums", 5000, 1 << 18, 5000 * BYTES);
+    expect("texts", 5000, 1 << 18, 5000 * 15);
+}
+
+static void hoarded(void **state)
+{
+    char message[400];
+    struct err err = {0};
+    (void)state;
+    assert_true(trap_install(&err));
+    for (uint32_t i = 0; i < world.count; i++)
+        for (int again = 0; again < 3; again++) {
+            assert_int_equal(run(world.programs[i], "hoard", 20, 0, message), 0);
+            assert_int_equal(run(world.programs[i], "hoard", 100000, 0, message), -1);
+            assert_non_null(strstr(message, "more than 512 threads"));
+            assert_int_equal(run(world.programs[i], "hoard", 100000, 1 << 17, message), -1);
+            assert_non_null(strstr(message, "out of memory"));
+        }
+}
+
+/* An instance goes on after a call whose tasks it left behind, and is not entered again after a trap. */
+static void one_instance(void **state)
+{
+    static const struct host_config config = {.name = "async"};
+    char message[400];
+    struct err err = {0};
+    (void)state;
+    assert_true(trap_install(&err));
+    for (uint32_t i = 0; i < world.count; i++) {
+        struct slot *slot = slot_acquire(world.programs[i], &err);
+        assert_non_null(slot);
+        struct host *host = host_begin(world.pool, &config, slot->store, NULL);
+        assert_non_null(host);
+        assert_int_equal(call_in(slot, host, "hoard", 5, message), 0);
+        assert_int_equal(call_in(slot, host, "adds", 3, message), 27);
+        assert_int_equal(call_in(slot, host, "sums", 2, message), 2 * BYTES);
+        assert_int_equal(call_in(slot, host, "hoard", 1000, message), -1);
+        assert_int_equal(call_in(slot, host, "adds", 3, message), -1);
+        assert_non_null(strstr(message, "cannot enter component instance"));
+        host_end(host, true);
+        assert_null(slot->tasks);
+        slot_release(slot);
+    }
+}
+
+/* Every allocation fails once. */
+static void out_of_memory(void **state)
+{
+    struct err err = {0};
+    (void)state;
+    assert_true(trap_install(&err));
+#ifdef MAYFLY_ALLOC_CHECK
+    static const char *const funcs[] = {"adds", "sums", "texts"};
+    static const int64_t right[] = {6, BYTES, 15};
+    char message[400];
+    for (int f = 0; f < 3; f++) {
+        uint64_t before = mem_count();
+        assert_int_equal(run(world.programs[0], funcs[f], 1, 0, message), right[f]);
+        uint64_t count = mem_count() - before;
+        for (uint64_t nth = 1; nth <= count; nth++) {
+            mem_fail_at(nth);
+            int64_t result = run(world.programs[0], funcs[f], 1, 0, message);
+            mem_fail_at(0);
+            if (result != right[f] && !strstr(message, "memory"))
+                fail_msg("allocation %llu: %lld, %s", (unsigned long long)nth, (long long)result, message);
+        }
+    }
+#else
+    print_message("skipped: this build cannot fail allocations\n");
+#endif
+}
+
+static void add_program(generator_fn *generate)
+{
+    struct input input = input_fixture("tasks.wasm");
+    struct compile_options options = {.opt_level = 2};
+    struct buf image;
+    struct err err = {0};
+    buf_init(&image, (size_t)1 << 28);
+    if (!compile_build(input.bytes, input.size, &options, generate, &image, &err))
+        fail_msg("%s", err.message);
+    int fd = memfd_create("async", MFD_CLOEXEC);
+    assert_true(fd >= 0 && write(fd, image.data, image.size) == (ssize_t)image.size);
+    struct program *program = program_load(fd, "async", wasi_resolve, &world.link, &err);
+    if (!program)
+        fail_msg("%s", err.message);
+    world.programs[world.count++] = program;
+    close(fd);
+    buf_free(&image);
+    input_free(&input);
+}
+
+static int open_world(void **state)
+{
+    struct err err = {0};
+    (void)state;
+    wasi_link_init(&world.link);
+    world.pool = host_pool_new(NULL, NULL, &err);
+    assert_non_null(world.pool);
+    add_program(codegen_fast);
+#if MAYFLY_LLVM
+    add_program(codegen_llvm);
+#endif
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < world.count; i++)
+        program_unload(world.programs[i]);
+    host_pool_free(world.pool);
+    wasi_link_free(&world.link);
+    stack_drain();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(results),      cmocka_unit_test(used_again),    cmocka_unit_test(hoarded),
+        cmocka_unit_test(one_instance), cmocka_unit_test(out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, open_world, close_world);
+}

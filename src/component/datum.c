@@ -349,12 +349,14 @@ bool datum_move(struct canon *from, struct canon *to, const struct type *type, c
 
 /* ---- the call ---- */
 
-static bool has_datum(const struct type *type)
+/* Handles can be taken from the guest, and none can be given to it. */
+static bool has_datum(const struct type *type, bool given)
 {
-    bool has =
-        type->kind != TYPE_ERROR_CONTEXT && type->kind != TYPE_BORROW && (!type->element || has_datum(type->element));
+    bool handle = type->kind == TYPE_OWN || type->kind == TYPE_STREAM || type->kind == TYPE_FUTURE;
+    bool has = type->kind != TYPE_ERROR_CONTEXT && type->kind != TYPE_BORROW && !(handle && given) &&
+               (!type->element || handle || has_datum(type->element, given));
     for (uint32_t i = 0; has && type->items && i < type->count; i++)
-        has = !type->items[i].type || has_datum(type->items[i].type);
+        has = !type->items[i].type || has_datum(type->items[i].type, given);
     return has;
 }
 
@@ -375,9 +377,9 @@ bool datum_func_open(const struct image *image, const struct image_export *row, 
     struct datum_func func = {.image = image, .row = row};
     if (!type_func_parse(image_str(image, row->signature), arena, find_resource, (void *)image, &func.type, err))
         return false;
-    bool has = !func.type.result || has_datum(func.type.result);
+    bool has = !func.type.result || has_datum(func.type.result, false);
     for (uint32_t i = 0; has && i < func.type.param_count; i++)
-        has = has_datum(func.type.params[i].type) && func.type.params[i].type->kind != TYPE_OWN;
+        has = has_datum(func.type.params[i].type, true);
     struct str name = image_str(image, row->name);
     if (!has)
         return err_set(err, ERR_UNSUPPORTED, "%.*s takes or gives what only another component can have", STR_ARG(name));

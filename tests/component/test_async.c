@@ -6,12 +6,14 @@
 #include "codegen/codegen.h"
 #include "compile/build.h"
 #include "component/datum.h"
+#include "runtime/deadline.h"
 #include "runtime/stack.h"
 #include "runtime/task.h"
 #include "wasi/host.h"
 #include "wasi/link.h"
 
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -46,6 +48,7 @@ static int64_t call_in(struct slot *slot, struct host *host, const char *func, u
     arena_init(&call.arena, 1 << 20);
     message[0] = '\0';
     bool started = datum_func_open(&program->image, row, &call.arena, &call.func, &err) &&
+                   call.func.type.param_count == 1 && call.func.type.params[0].type->kind <= TYPE_F64 &&
                    task_start(&task, slot, call_body, &call, host, &err);
     if (!started)
         snprintf(message, 400, "%s", err.message);
@@ -176,23 +179,92 @@ static void out_of_memory(void **state)
 #endif
 }
 
+static struct program *make_program(const uint8_t *bytes, size_t size, generator_fn *generate, struct wasi_link *link,
+                                    struct err *err)
+{
+    struct compile_options options = {.opt_level = 2};
+    struct program *program = NULL;
+    struct buf image;
+    buf_init(&image, (size_t)1 << 28);
+    if (compile_build(bytes, size, &options, generate, &image, err)) {
+        int fd = memfd_create("async", MFD_CLOEXEC);
+        assert_true(fd >= 0 && write(fd, image.data, image.size) == (ssize_t)image.size);
+        program = program_load(fd, "async", wasi_resolve, link, err);
+        close(fd);
+    }
+    buf_free(&image);
+    return program;
+}
+
+/* ---- guests that went wrong somewhere ---- */
+
+static uint64_t seed;
+
+static uint32_t dice(uint32_t sides)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % sides;
+}
+
+static void run_mutant(struct program *program)
+{
+    static const char *const funcs[] = {"adds", "sums", "texts", "hoard"};
+    char message[400];
+    struct err err = {0};
+    for (int f = 0; f < 4; f++) {
+        const struct image_export *row = program_export(program, STR(""), str_of(funcs[f]));
+        if (!row)
+            continue;
+        assert_true(deadline_set(50000000, &err));
+        run(program, funcs[f], 3, 1 << 20, message);
+        deadline_clear();
+    }
+}
+
+/* A byte or two changed, anywhere: what is still valid runs, and whatever it does to its handles, tasks and streams, it
+ * ends by returning, by a trap or by its deadline. */
+static void mutants(void **state)
+{
+    const char *rounds = getenv("MUTATE_ROUNDS");
+    unsigned count = rounds                       ? (unsigned)strtoul(rounds, NULL, 10)
+                     : getenv("MAYFLY_TEST_FULL") ? 20000
+                                                  : 1000,
+             valid = 0;
+    struct input input = input_fixture("tasks.wasm");
+    uint8_t *bytes = mem_alloc(input.size, 1);
+    struct err err = {0};
+    (void)state;
+    assert_non_null(bytes);
+    assert_true(trap_install(&err));
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(bytes, input.bytes, input.size);
+        for (uint32_t changes = 1 + dice(2); changes > 0; changes--) {
+            uint8_t *at = &bytes[8 + dice((uint32_t)input.size - 8)];
+            *at = dice(2) ? (uint8_t)dice(256) : (uint8_t)(*at + 1 - 2 * dice(2));
+        }
+        struct wasi_link link;
+        wasi_link_init(&link);
+        struct program *program = make_program(bytes, input.size, codegen_fast, &link, &err);
+        if (program) {
+            valid++;
+            run_mutant(program);
+            program_unload(program);
+        }
+        wasi_link_free(&link);
+    }
+    print_message("%u of %u mutants ran\n", valid, count);
+    mem_free(bytes);
+    input_free(&input);
+}
+
 static void add_program(generator_fn *generate)
 {
     struct input input = input_fixture("tasks.wasm");
-    struct compile_options options = {.opt_level = 2};
-    struct buf image;
     struct err err = {0};
-    buf_init(&image, (size_t)1 << 28);
-    if (!compile_build(input.bytes, input.size, &options, generate, &image, &err))
-        fail_msg("%s", err.message);
-    int fd = memfd_create("async", MFD_CLOEXEC);
-    assert_true(fd >= 0 && write(fd, image.data, image.size) == (ssize_t)image.size);
-    struct program *program = program_load(fd, "async", wasi_resolve, &world.link, &err);
+    struct program *program = make_program(input.bytes, input.size, generate, &world.link, &err);
     if (!program)
         fail_msg("%s", err.message);
     world.programs[world.count++] = program;
-    close(fd);
-    buf_free(&image);
     input_free(&input);
 }
 
@@ -223,9 +295,12 @@ static int close_world(void **state)
 
 int main(void)
 {
+    const char *text = getenv("MUTATE_SEED");
+    seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
+    print_message("MUTATE_SEED=%llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results),      cmocka_unit_test(used_again),    cmocka_unit_test(hoarded),
-        cmocka_unit_test(one_instance), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(one_instance), cmocka_unit_test(out_of_memory), cmocka_unit_test(mutants),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

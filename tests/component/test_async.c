@@ -1,6 +1,7 @@
-/* Asynchronous calls, threads and streams between two components (fixtures/tasks.wat), with both code generators:
- * results, that what ends is used again, that what a guest hoards is capped, and that nothing of an activity outlives
- * it, however it ends. The official suite has the cases; this is about the life of things. */
+/* Asynchronous calls, threads and streams between two components (fixtures/tasks.wat), and resources that are lent and
+ * given away (fixtures/lending.wat), with both code generators: results, that what ends is used again, that what a
+ * guest hoards is capped, and that nothing of an activity outlives it, however it ends. The official suite has the
+ * cases; this is about the life of things. */
 #include "component/load.h"
 
 #include "codegen/codegen.h"
@@ -16,9 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
+enum fixture { TASKS, LENDING, FIXTURE_COUNT };
+static const char *const files[] = {"tasks.wasm", "lending.wasm"};
+
 static struct {
-    struct program *programs[2];
-    uint32_t count;
+    struct program *programs[FIXTURE_COUNT][2];
+    uint32_t count; /* generators */
     struct wasi_link link;
     struct host_pool *pool;
 } world;
@@ -74,11 +78,11 @@ static int64_t run(struct program *program, const char *func, uint32_t n, size_t
     return result;
 }
 
-static void expect(const char *func, uint32_t n, size_t memory_max, int64_t result)
+static void expect(enum fixture fixture, const char *func, uint32_t n, size_t memory_max, int64_t result)
 {
     char message[400];
     for (uint32_t i = 0; i < world.count; i++) {
-        int64_t got = run(world.programs[i], func, n, memory_max, message);
+        int64_t got = run(world.programs[fixture][i], func, n, memory_max, message);
         if (got != result)
             fail_msg("%s %u: %lld (%s)", func, n, (long long)got, message);
     }
@@ -92,11 +96,11 @@ static void results(void **state)
     (void)state;
     assert_true(trap_install(&err));
     for (int again = 0; again < 3; again++) {
-        expect("adds", 3, 0, 27);
-        expect("sums", 1, 0, BYTES);
-        expect("sums", 7, 0, 7 * BYTES);
-        expect("texts", 1, 0, 15);
-        expect("texts", 9, 0, 9 * 15);
+        expect(TASKS, "adds", 3, 0, 27);
+        expect(TASKS, "sums", 1, 0, BYTES);
+        expect(TASKS, "sums", 7, 0, 7 * BYTES);
+        expect(TASKS, "texts", 1, 0, 15);
+        expect(TASKS, "texts", 9, 0, 9 * 15);
     }
 }
 
@@ -106,9 +110,9 @@ static void used_again(void **state)
     struct err err = {0};
     (void)state;
     assert_true(trap_install(&err));
-    expect("adds", 20000, 1 << 18, 600090000);
-    expect("sums", 5000, 1 << 18, 5000 * BYTES);
-    expect("texts", 5000, 1 << 18, 5000 * 15);
+    expect(TASKS, "adds", 20000, 1 << 18, 600090000);
+    expect(TASKS, "sums", 5000, 1 << 18, 5000 * BYTES);
+    expect(TASKS, "texts", 5000, 1 << 18, 5000 * 15);
 }
 
 static void hoarded(void **state)
@@ -119,12 +123,30 @@ static void hoarded(void **state)
     assert_true(trap_install(&err));
     for (uint32_t i = 0; i < world.count; i++)
         for (int again = 0; again < 3; again++) {
-            assert_int_equal(run(world.programs[i], "hoard", 20, 0, message), 0);
-            assert_int_equal(run(world.programs[i], "hoard", 100000, 0, message), -1);
+            assert_int_equal(run(world.programs[TASKS][i], "hoard", 20, 0, message), 0);
+            assert_int_equal(run(world.programs[TASKS][i], "hoard", 100000, 0, message), -1);
             assert_non_null(strstr(message, "more than 512 threads"));
-            assert_int_equal(run(world.programs[i], "hoard", 100000, 1 << 17, message), -1);
+            assert_int_equal(run(world.programs[TASKS][i], "hoard", 100000, 1 << 17, message), -1);
             assert_non_null(strstr(message, "out of memory"));
         }
+}
+
+/* Handles go over, are lent for a call, and come back; destructors run once each. */
+static void resources(void **state)
+{
+    char message[400];
+    struct err err = {0};
+    (void)state;
+    assert_true(trap_install(&err));
+    expect(LENDING, "adds", 7, 0, 35);
+    expect(LENDING, "sums", 20000, 1 << 18, 40000);
+    expect(LENDING, "hoard", 4000, 0, 0);
+    for (uint32_t i = 0; i < world.count; i++) {
+        assert_int_equal(run(world.programs[LENDING][i], "texts", 1, 0, message), -1);
+        assert_non_null(strstr(message, "borrow handles still remain at the end of the call"));
+        assert_int_equal(run(world.programs[LENDING][i], "hoard", 5000, 0, message), -1);
+        assert_non_null(strstr(message, "more than 4088 handles"));
+    }
 }
 
 /* An instance goes on after a call whose tasks it left behind, and is not entered again after a trap. */
@@ -136,7 +158,7 @@ static void one_instance(void **state)
     (void)state;
     assert_true(trap_install(&err));
     for (uint32_t i = 0; i < world.count; i++) {
-        struct slot *slot = slot_acquire(world.programs[i], &err);
+        struct slot *slot = slot_acquire(world.programs[TASKS][i], &err);
         assert_non_null(slot);
         struct host *host = host_begin(world.pool, &config, slot->store, NULL);
         assert_non_null(host);
@@ -159,16 +181,16 @@ static void out_of_memory(void **state)
     (void)state;
     assert_true(trap_install(&err));
 #ifdef MAYFLY_ALLOC_CHECK
-    static const char *const funcs[] = {"adds", "sums", "texts"};
-    static const int64_t right[] = {6, BYTES, 15};
+    static const char *const funcs[] = {"adds", "sums", "texts", "adds", "sums"};
+    static const int64_t right[] = {6, BYTES, 15, 5, 2};
     char message[400];
-    for (int f = 0; f < 3; f++) {
+    for (int f = 0; f < 5; f++) {
         uint64_t before = mem_count();
-        assert_int_equal(run(world.programs[0], funcs[f], 1, 0, message), right[f]);
+        assert_int_equal(run(world.programs[f < 3 ? TASKS : LENDING][0], funcs[f], 1, 0, message), right[f]);
         uint64_t count = mem_count() - before;
         for (uint64_t nth = 1; nth <= count; nth++) {
             mem_fail_at(nth);
-            int64_t result = run(world.programs[0], funcs[f], 1, 0, message);
+            int64_t result = run(world.programs[f < 3 ? TASKS : LENDING][0], funcs[f], 1, 0, message);
             mem_fail_at(0);
             if (result != right[f] && !strstr(message, "memory"))
                 fail_msg("allocation %llu: %lld, %s", (unsigned long long)nth, (long long)result, message);
@@ -223,19 +245,13 @@ static void run_mutant(struct program *program)
 
 /* A byte or two changed, anywhere: what is still valid runs, and whatever it does to its handles, tasks and streams, it
  * ends by returning, by a trap or by its deadline. */
-static void mutants(void **state)
+static void mutate(const char *file, unsigned count)
 {
-    const char *rounds = getenv("MUTATE_ROUNDS");
-    unsigned count = rounds                       ? (unsigned)strtoul(rounds, NULL, 10)
-                     : getenv("MAYFLY_TEST_FULL") ? 20000
-                                                  : 1000,
-             valid = 0;
-    struct input input = input_fixture("tasks.wasm");
+    struct input input = input_fixture(file);
     uint8_t *bytes = mem_alloc(input.size, 1);
     struct err err = {0};
-    (void)state;
+    unsigned valid = 0;
     assert_non_null(bytes);
-    assert_true(trap_install(&err));
     for (unsigned i = 0; i < count; i++) {
         memcpy(bytes, input.bytes, input.size);
         for (uint32_t changes = 1 + dice(2); changes > 0; changes--) {
@@ -252,20 +268,34 @@ static void mutants(void **state)
         }
         wasi_link_free(&link);
     }
-    print_message("%u of %u mutants ran\n", valid, count);
+    print_message("%u of %u mutants of %s ran\n", valid, count, file);
     mem_free(bytes);
     input_free(&input);
 }
 
-static void add_program(generator_fn *generate)
+static void mutants(void **state)
 {
-    struct input input = input_fixture("tasks.wasm");
+    const char *rounds = getenv("MUTATE_ROUNDS");
+    unsigned count = rounds ? (unsigned)strtoul(rounds, NULL, 10) : getenv("MAYFLY_TEST_FULL") ? 20000 : 1000;
     struct err err = {0};
-    struct program *program = make_program(input.bytes, input.size, generate, &world.link, &err);
-    if (!program)
-        fail_msg("%s", err.message);
-    world.programs[world.count++] = program;
-    input_free(&input);
+    (void)state;
+    assert_true(trap_install(&err));
+    for (int fixture = 0; fixture < FIXTURE_COUNT; fixture++)
+        mutate(files[fixture], count);
+}
+
+static void add_programs(generator_fn *generate)
+{
+    for (int fixture = 0; fixture < FIXTURE_COUNT; fixture++) {
+        struct input input = input_fixture(files[fixture]);
+        struct err err = {0};
+        struct program *program = make_program(input.bytes, input.size, generate, &world.link, &err);
+        if (!program)
+            fail_msg("%s", err.message);
+        world.programs[fixture][world.count] = program;
+        input_free(&input);
+    }
+    world.count++;
 }
 
 static int open_world(void **state)
@@ -275,9 +305,9 @@ static int open_world(void **state)
     wasi_link_init(&world.link);
     world.pool = host_pool_new(NULL, NULL, &err);
     assert_non_null(world.pool);
-    add_program(codegen_fast);
+    add_programs(codegen_fast);
 #if MAYFLY_LLVM
-    add_program(codegen_llvm);
+    add_programs(codegen_llvm);
 #endif
     return 0;
 }
@@ -285,8 +315,8 @@ static int open_world(void **state)
 static int close_world(void **state)
 {
     (void)state;
-    for (uint32_t i = 0; i < world.count; i++)
-        program_unload(world.programs[i]);
+    for (uint32_t i = 0; i < FIXTURE_COUNT * world.count; i++)
+        program_unload(world.programs[i / world.count][i % world.count]);
     host_pool_free(world.pool);
     wasi_link_free(&world.link);
     stack_drain();
@@ -299,8 +329,9 @@ int main(void)
     seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
     print_message("MUTATE_SEED=%llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results),      cmocka_unit_test(used_again),    cmocka_unit_test(hoarded),
-        cmocka_unit_test(one_instance), cmocka_unit_test(out_of_memory), cmocka_unit_test(mutants),
+        cmocka_unit_test(results),      cmocka_unit_test(used_again), cmocka_unit_test(hoarded),
+        cmocka_unit_test(one_instance), cmocka_unit_test(resources),  cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(mutants),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

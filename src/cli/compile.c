@@ -3,10 +3,12 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "image/format.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -33,24 +35,31 @@ static int open_output(const char *path, char aside[ASIDE_MAX])
     return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 }
 
-static bool copy(int image_fd, int fd)
+/* An image that has no digest gets it here. */
+static bool copy(int image_fd, bool undigested, int fd)
 {
     struct stat status;
+    struct image_header header;
     if (fstat(image_fd, &status) != 0)
         return false;
-    void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, image_fd, 0);
-    bool done = bytes != MAP_FAILED && file_write(fd, bytes, (size_t)status.st_size);
-    if (bytes != MAP_FAILED)
-        munmap(bytes, (size_t)status.st_size);
+    size_t size = (size_t)status.st_size;
+    uint8_t *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, image_fd, 0);
+    if (bytes == MAP_FAILED)
+        return false;
+    memcpy(&header, bytes, sizeof header);
+    if (undigested)
+        image_digest(bytes, size, header.digest);
+    bool done = file_write(fd, &header, sizeof header) && file_write(fd, bytes + sizeof header, size - sizeof header);
+    munmap(bytes, size);
     return done;
 }
 
 /* What stands there is whole at any time, and whoever runs the old image keeps it. */
-static bool write_file(int image_fd, const char *path, struct err *err)
+static bool write_file(int image_fd, bool undigested, const char *path, struct err *err)
 {
     char aside[ASIDE_MAX];
     int fd = open_output(path, aside);
-    bool done = fd >= 0 && copy(image_fd, fd);
+    bool done = fd >= 0 && copy(image_fd, undigested, fd);
     if (!done)
         err_errno(err, "cannot write %s", path);
     if (fd >= 0 && close(fd) != 0 && done)
@@ -114,8 +123,9 @@ int cli_compile(const struct cli_options *options)
     uint64_t start = now_ms();
     if (cli_compile_options("compile", options, TIER_BEST, &compile) != CLI_DONE)
         return CLI_USAGE;
+    compile.undigested = compile.tier == TIER_FAST; /* and not kept: making it again takes hardly longer */
     int image_fd = name_output(options, path, &err) ? cli_open(options->file, &compile, &outcome, &err) : -1;
-    bool done = image_fd >= 0 && write_file(image_fd, path, &err);
+    bool done = image_fd >= 0 && write_file(image_fd, outcome.undigested, path, &err);
     if (image_fd >= 0)
         close(image_fd);
     if (!done)

@@ -6,6 +6,7 @@
 #include "image/write.h"
 #include "wasm/body.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define ARENA_MAX ((size_t)4 << 30)
@@ -83,7 +84,40 @@ bool compile_write(const struct plan *plan, const struct geometry *geometry, str
     return done;
 }
 
-static bool generate_and_write(const struct plan *plan, const struct geometry *geometry, const uint8_t digest[32],
+/* The digest of a source is needed last: that of a long one is computed beside the rest. */
+#define LONG_SOURCE ((size_t)1 << 20)
+struct hashing {
+    const uint8_t *source;
+    size_t size;
+    uint8_t digest[32];
+    bool started;
+    pthread_t thread;
+};
+
+static void *hash_source(void *arg)
+{
+    struct hashing *hashing = arg;
+    sha256(hashing->source, hashing->size, hashing->digest);
+    return NULL;
+}
+
+static void hash_begin(struct hashing *hashing)
+{
+    hashing->started =
+        hashing->size >= LONG_SOURCE && pthread_create(&hashing->thread, NULL, hash_source, hashing) == 0;
+    if (!hashing->started)
+        hash_source(hashing);
+}
+
+static const uint8_t *hash_end(struct hashing *hashing)
+{
+    if (hashing->started)
+        pthread_join(hashing->thread, NULL);
+    hashing->started = false;
+    return hashing->digest;
+}
+
+static bool generate_and_write(const struct plan *plan, const struct geometry *geometry, struct hashing *hashing,
                                const struct compile_options *options, generator_fn *generate,
                                const struct image_sink *sink, struct err *err)
 {
@@ -98,7 +132,7 @@ static bool generate_and_write(const struct plan *plan, const struct geometry *g
                                       .progress_arg = options->progress_arg};
     code_init(&code);
     bool done = generate(plan->units, plan->unit_count, &codegen, &code, err) &&
-                compile_write(plan, geometry, &code, digest, compile_options_word(options), sink, err);
+                compile_write(plan, geometry, &code, hash_end(hashing), compile_options_word(options), sink, err);
     code_free(&code);
     return done;
 }
@@ -117,11 +151,12 @@ bool compile_to(const uint8_t *source, size_t size, const struct compile_options
     struct arena arena;
     struct plan *plan;
     struct geometry geometry;
-    uint8_t digest[32];
+    struct hashing hashing = {.source = source, .size = size};
     arena_init(&arena, ARENA_MAX);
-    sha256(source, size, digest);
+    hash_begin(&hashing);
     bool done = make_plan(source, size, options, &arena, &plan, err) && lay_out(plan, &arena, &geometry, err) &&
-                generate_and_write(plan, &geometry, digest, options, generate, sink, err);
+                generate_and_write(plan, &geometry, &hashing, options, generate, sink, err);
+    hash_end(&hashing);
     arena_free(&arena);
     return done;
 }

@@ -83,6 +83,7 @@ static int compile_now(const struct source *source, bool keep, struct err *err)
     int image_fd =
         keep ? run_kept(source, &compiler, &functions, err) : compiler_run(&compiler, source->fd, options, NULL, err);
     source->outcome->counts = compiler.counts;
+    source->outcome->undigested = options->undigested;
     compiler_stop(&compiler);
     return image_fd;
 }

@@ -13,6 +13,7 @@ struct compile_outcome {
     enum codegen_tier tier; /* of the image; unknown of one that was given */
     struct codegen_counts counts; /* when something was */
     uint64_t source_bytes, image_bytes;
+    bool undigested; /* the image has no digest yet */
     struct cache_name keep; /* of an undigested image: where it will be kept; empty: nowhere */
 };
 

@@ -152,7 +152,7 @@ static void output_drop(struct host *h, struct wasi_io_output_stream *s)
     filesystem_leave(h, s->target);
 }
 
-static const struct output_kind output_file = {stream_room, stream_write, output_drop};
+static const struct output_kind output_file = {stream_room, stream_write, output_drop, true};
 
 bool wasi_filesystem_types_descriptor_read_via_stream(
     struct host *h, descriptor *self, uint64_t offset,

@@ -198,7 +198,7 @@ static bool body_write(struct host *h, struct wasi_io_output_stream *s, struct s
     return !is_current(h, body) || body->size < HOST_STREAM_BYTES || response_push(h);
 }
 
-const struct output_kind output_body = {body_room, body_write, NULL};
+const struct output_kind output_body = {body_room, body_write, NULL, false};
 
 /* ---- errors ---- */
 

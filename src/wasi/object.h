@@ -172,6 +172,9 @@ struct output_kind {
     bool (*write)(struct host *h, struct wasi_io_output_stream *s, struct str bytes, struct wasi_io_error **ret_why);
     /* Optional. The handle is being dropped: may wait for what was written to go out. */
     void (*drop)(struct host *h, struct wasi_io_output_stream *s);
+    /* A write may wait in the kernel and what it took is out: blocking writes ask for no room, and nothing is flushed.
+     */
+    bool direct;
 };
 
 struct wasi_io_output_stream {
@@ -181,7 +184,7 @@ struct wasi_io_output_stream {
     bool closed;
     enum host_stream text;
     struct wasi_http_outgoing_body *body;
-    void *target;    /* the kind's */
+    void *target; /* the kind's */
     uint64_t offset; /* in a file */
 };
 
@@ -247,9 +250,9 @@ struct wasi_http_outgoing_body {
     struct host_node node;
     enum body_state state;
     bool streamed, sized, flushed;
-    uint64_t length;  /* that content-length promises, if `sized` */
+    uint64_t length; /* that content-length promises, if `sized` */
     uint64_t written; /* in all */
-    char *bytes;      /* not sent yet */
+    char *bytes; /* not sent yet */
     size_t size, capacity;
     struct wasi_http_fields *trailers;
 };

@@ -64,6 +64,8 @@ static bool input_read(struct host *h, struct wasi_io_input_stream *s, uint64_t 
     do
         n = read(STDIN_FILENO, bytes, most);
     while (n < 0 && errno == EINTR && guest_goes_on(h->store));
+    if (n < 0 && errno == EAGAIN) /* others took it */
+        return true;
     *ret_closed = n <= 0;
     if (n < 0 && errno != EBADF) /* a stream that the caller closed has ended */
         *ret_why = error_of_system(h, -errno);
@@ -75,10 +77,21 @@ const struct input_kind input_standard = {input_read, input_ready, NULL};
 
 /* ---- output ---- */
 
-/* What is ready takes this much without blocking, if it is a pipe; more waits in the kernel. */
+/* What is ready takes this much without blocking, if it is a pipe. A blocking write does not ask: it waits in the
+ * kernel, which sees room where poll(2) does not (in the last page of a pipe), and nobody else is here to run. */
 static size_t output_room(struct host *h, struct wasi_io_output_stream *s)
 {
     return is_ready(h, numbers[s->text], POLLOUT) ? PIPE_BUF : 0;
+}
+
+/* After EAGAIN: somebody made the stream non-blocking, and has filled it since. */
+static bool wait_for_others(int fd)
+{
+    struct pollfd row = {.fd = fd, .events = POLLOUT};
+    if (errno != EAGAIN)
+        return false;
+    poll(&row, 1, -1);
+    return true;
 }
 
 static bool output_write(struct host *h, struct wasi_io_output_stream *s, struct str bytes,
@@ -86,7 +99,7 @@ static bool output_write(struct host *h, struct wasi_io_output_stream *s, struct
 {
     while (bytes.len && guest_goes_on(h->store)) {
         ssize_t n = write(numbers[s->text], bytes.ptr, bytes.len);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && (errno == EINTR || wait_for_others(numbers[s->text])))
             continue;
         if (n < 0 && errno == EBADF)
             return true; /* a stream that the caller closed takes everything */
@@ -99,4 +112,4 @@ static bool output_write(struct host *h, struct wasi_io_output_stream *s, struct
     return bytes.len == 0;
 }
 
-const struct output_kind output_standard = {output_room, output_write, NULL};
+const struct output_kind output_standard = {output_room, output_write, NULL, true};

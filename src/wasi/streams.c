@@ -206,7 +206,8 @@ static bool write_blocking(struct host *h, output_stream *self, struct str bytes
 {
     if (bytes.len > BLOCKING_MAX)
         return host_trap(h, "blocking write of %zu bytes, more than %u", bytes.len, BLOCKING_MAX);
-    if (!self->closed && self->kind->room(h, self) < bytes.len) { /* the view does not outlast a wait */
+    if (!self->closed && !self->kind->direct &&
+        self->kind->room(h, self) < bytes.len) { /* the view does not outlast a wait */
         bytes.ptr = arena_copy(&h->scratch, bytes.ptr, bytes.len);
         if (!bytes.ptr)
             return host_no_memory(h);
@@ -214,7 +215,7 @@ static bool write_blocking(struct host *h, output_stream *self, struct str bytes
             return false;
     }
     mark_flushed(self);
-    return put(h, self, bytes, ret) && (ret->err || wait_for_room(h, self, 1));
+    return put(h, self, bytes, ret) && (ret->err || self->kind->direct || wait_for_room(h, self, 1));
 }
 
 bool wasi_io_streams_output_stream_blocking_write_and_flush(struct host *h, output_stream *self,

@@ -13,12 +13,26 @@
 
 enum { QUICK_BYTES = 12 }; /* what may be read without a look at the end */
 
+/* Opcodes that are told apart without a table. */
+enum {
+    QUICK_CODE_BLOCK = 0x02,
+    QUICK_CODE_LOOP = 0x03,
+    QUICK_CODE_IF = 0x04,
+    QUICK_CODE_END = 0x0b,
+    QUICK_CODE_GET = 0x20,
+    QUICK_CODE_SET = 0x21,
+    QUICK_CODE_TEE = 0x22,
+    QUICK_CODE_I32 = 0x41,
+    QUICK_CODE_I64 = 0x42,
+};
+enum { QUICK_EMPTY = 0x40 }; /* the block type without types */
+
 /* Where the last instruction begins that may be read this way; NULL in code that cannot be reached, and in constant
  * expressions. Good until the next instruction that is not taken this way. */
 static inline const uint8_t *quick_limit(const checker *s)
 {
     const struct wasm_frame *frame = check_top(s);
-    if (s->constant || frame->unreachable || frame->dead || reader_left(&s->in) < QUICK_BYTES)
+    if (s->constant || s->careful || frame->unreachable || frame->dead || reader_left(&s->in) < QUICK_BYTES)
         return NULL;
     return s->in.end - QUICK_BYTES;
 }
@@ -88,8 +102,7 @@ static inline bool quick_get(checker *s, uint8_t local)
 /* local.set and local.tee; the former pops. */
 static inline bool quick_set(checker *s, uint8_t local, uint32_t height, bool pops)
 {
-    if (local >= s->quick_locals || s->operand_count == height ||
-        s->operands[s->operand_count - 1] != s->locals[local])
+    if (local >= s->quick_locals || s->operand_count == height || s->operands[s->operand_count - 1] != s->locals[local])
         return false;
     s->operand_count -= pops;
     return true;
@@ -105,9 +118,6 @@ static inline bool quick_access(checker *s, const struct quick *row, uint32_t he
     s->op.mem = (struct wasm_memarg){offset, 0, align};
     return true;
 }
-
-enum { QUICK_EMPTY = 0x40 }; /* the block type without types */
-enum { QUICK_CODE_BLOCK = 0x02, QUICK_CODE_LOOP = 0x03, QUICK_CODE_IF = 0x04, QUICK_CODE_END = 0x0b };
 
 /* block, loop, if: without types or with one plain result. */
 static inline bool quick_open(checker *s, uint32_t height, const uint8_t **at)
@@ -181,8 +191,8 @@ static inline bool quick_branch(checker *s, uint32_t height, uint32_t popped, co
     const struct wasm_frame *to = &s->frames[s->frame_count - 1 - depth];
     bool loop = to->kind == WASM_FRAME_LOOP;
     s->operand_count -= popped;
-    if (quick_on_top(s, loop ? to->type.params : to->type.results,
-                     loop ? to->type.param_count : to->type.result_count, height)) {
+    if (quick_on_top(s, loop ? to->type.params : to->type.results, loop ? to->type.param_count : to->type.result_count,
+                     height)) {
         s->op.a = depth;
         return true;
     }
@@ -208,6 +218,24 @@ static inline bool quick_call(checker *s, uint32_t height, const uint8_t **at)
     s->operand_count = s->operand_count - params + results;
     s->op.a = func;
     return true;
+}
+
+/* Those that are not about locals and constants; `at` is behind the opcode. What does not fit has changed nothing. */
+static inline bool quick_take(checker *s, const struct quick *row, const uint8_t **at)
+{
+    uint32_t height = check_top(s)->height;
+    if (row->kind == QUICK_ACCESS) /* the most frequent first: better than a jump through a table */
+        return quick_access(s, row, height, at);
+    if (row->kind == QUICK_PLAIN)
+        return quick_effect(s, row, height);
+    switch ((enum quick_kind)row->kind) {
+    case QUICK_OPEN: return quick_open(s, height, at);
+    case QUICK_END: return quick_end(s);
+    case QUICK_BR: return quick_branch(s, height, 0, at);
+    case QUICK_BR_IF: return quick_branch(s, height, 1, at);
+    case QUICK_CALL: return quick_call(s, height, at);
+    default: return false;
+    }
 }
 
 /* The instruction that begins at s->in.at was taken, and ends before `at`; whether control falls into it. */

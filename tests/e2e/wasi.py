@@ -112,6 +112,16 @@ def case_wasi_files_limits():
         check(done.returncode == 1 and os.path.getsize(f"{top}/out") == 1 << 20, "all that the limit leaves room for")
 
 
+def case_wasi_std():
+    """Rust's std::fs (guests/fs.rs): WASI 0.1 inside, made a component by the adapter that its toolchain brings."""
+    with place() as top:
+        os.mkdir(f"{top}/rw/work")
+        done = subprocess.run([*command(top), guest("fs"), "rw/work", "ro"], input=b"line\n" * 7, capture_output=True,
+                              timeout=run.START_SECONDS)
+        check(done.returncode == 0 and done.stdout == b"7 lines of input\n", f"{done.stdout} {done.stderr[-600:]}")
+        check(os.listdir(f"{top}/rw/work") == [], "it removed what it made")
+
+
 def case_wasi_cli():
     """Arguments, variables, streams, terminals, clocks, randomness."""
     with place() as top:
@@ -180,6 +190,24 @@ def case_wasi_cli_streams():
             process.stdin.write(b"x" * 10000)
             process.stdin.close()
             check(process.wait(run.START_SECONDS) == 1, f"a broken pipe ends the guest: {process.stderr.read()}")
+        with subprocess.Popen([*command(top), GUEST, "args", *["x" * 4095] * 16], stdout=subprocess.PIPE) as process:
+            check(process.wait(20) == 0, "nobody waits for more room than was written")
+            check(process.stdout.read() == (b"x" * 4095 + b"\n") * 16, "as much as a pipe holds")
+        source, sink = os.pipe(), os.pipe()
+        for fd in source + sink:  # as others who share them may have done
+            os.set_blocking(fd, False)
+        with subprocess.Popen([*command(top), GUEST, "cat"], stdin=source[0], stdout=sink[1]) as process:
+            os.close(sink[1])
+            os.write(source[1], b"z" * 60000)
+            time.sleep(0.2)
+            os.write(source[1], b"z" * 60000)
+            time.sleep(0.2)
+            os.close(source[1])
+            os.set_blocking(sink[0], True)
+            with open(sink[0], "rb") as out:
+                check(out.read() == b"z" * 120000, "streams that do not block give and take everything")
+            check(process.wait(20) == 0, "and end")
+        os.close(source[0])
         for closed, code in (((0,), 0), ((1,), 0), ((0, 1, 2), 0)):
             done = subprocess.run([*command(top), GUEST, "cat"], stdin=subprocess.DEVNULL if 0 not in closed else None,
                                   preexec_fn=lambda: [os.close(fd) for fd in closed], timeout=run.START_SECONDS)

@@ -69,6 +69,15 @@ static inline void fill_bits(uint8_t *at, uint32_t bits, unsigned width, unsigne
     memcpy(at, &word, sizeof word);
 }
 
+/* Bit i of the result: one[i] == other[i]. */
+static inline uint32_t equal_words(const uint32_t one[32], const uint32_t other[32])
+{
+    uint32_t equal = 0;
+    for (unsigned i = 0; i < 32; i++)
+        equal |= (uint32_t)(one[i] == other[i]) << i;
+    return equal;
+}
+
 static inline void fill_register(uint8_t *code, const struct stencil_field *field, uint8_t r)
 {
     fill_bits(code + field->at, r >= X20 && r < V0 ? r - X20 + 20u : r & 15u, 5, field->shift);

@@ -5,6 +5,7 @@
 
 #include "codegen/fast/stencil.h"
 
+#include <emmintrin.h>
 #include <string.h>
 
 enum {
@@ -71,6 +72,21 @@ static inline void fill_register(uint8_t *code, const struct stencil_field *fiel
 static inline void fill_number(uint8_t *code, const struct stencil_field *field, uint64_t number)
 {
     memcpy(code + field->at, &number, field->hole == HOLE_IMM8 ? 1 : field->hole == HOLE_IMM32 ? 4 : 8);
+}
+
+/* Bit i of the result: one[i] == other[i]. */
+static inline uint32_t equal_words(const uint32_t one[32], const uint32_t other[32])
+{
+    uint32_t equal = 0;
+    for (unsigned i = 0; i < 32; i += 16) {
+        __m128i same[4];
+        for (unsigned k = 0; k < 4; k++)
+            same[k] = _mm_cmpeq_epi32(_mm_loadu_si128((const __m128i *)(const void *)(one + i + 4 * k)),
+                                      _mm_loadu_si128((const __m128i *)(const void *)(other + i + 4 * k)));
+        __m128i bytes = _mm_packs_epi16(_mm_packs_epi32(same[0], same[1]), _mm_packs_epi32(same[2], same[3]));
+        equal |= (uint32_t)_mm_movemask_epi8(bytes) << i;
+    }
+    return equal;
 }
 
 /* A distance counts from `offset` bytes behind its target on. */

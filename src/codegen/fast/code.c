@@ -143,8 +143,8 @@ static inline void put_bytes(struct gen *g, const struct stencil_form *form, uin
         uint8_t of[8];
     } operands = {regs};
     uint8_t *to = g->code + g->size;
-    uint64_t word = form->words[0] | spread(form, 0, operands.of) | spread(form, 1, operands.of) |
-                    spread(form, 2, operands.of);
+    uint64_t word =
+        form->words[0] | spread(form, 0, operands.of) | spread(form, 1, operands.of) | spread(form, 2, operands.of);
     word |= ((uint64_t)(uint32_t)imm & form->byte_mask) << form->byte_shift;
     memcpy(to, &word, sizeof word);
     memcpy(to + sizeof word, &form->words[1], sizeof word);
@@ -179,7 +179,7 @@ static __attribute__((noinline)) void put_regs_slowly(struct gen *g, const struc
 void put_regs(struct gen *g, enum stencil_name name, uint64_t regs, int32_t imm)
 {
     const struct stencil_form *form = &stencils[name].far + is_near(imm);
-    if (form->kind == FORM_ANY)
+    if (form->kind != FORM_PLAIN)
         put_regs_slowly(g, form, regs, imm);
     else
         put_bytes(g, form, regs, imm);
@@ -213,10 +213,14 @@ void put(struct gen *g, enum stencil_name name, const struct holes *holes)
     }
     const int32_t numbers[] = {holes->imm, holes->imm2, holes->shift, 0};
     put_bytes(g, form, packed(holes), numbers[form->imm]);
-    if (form->kind == FORM_TAKEN)
-        code_target(g, g->size - 4, holes->taken);
-    else if (form->kind == FORM_CALLEE)
-        add_relocation(g, g->size - 4, holes->callee);
+    switch ((enum form_kind)form->kind) {
+    case FORM_ANY:
+    case FORM_PLAIN: break;
+    case FORM_TAKEN: code_target(g, g->size - 4, holes->taken); break;
+    case FORM_CALLEE: add_relocation(g, g->size - 4, holes->callee); break;
+    case FORM_IMM2: memcpy(g->code + g->size - 4, &holes->imm2, 4); break;
+    case FORM_IMM64: memcpy(g->code + g->size - 8, &holes->imm64, 8); break;
+    }
 }
 
 void put_constant(struct gen *g, enum stencil_name name, reg to, uint32_t at)

@@ -171,7 +171,8 @@ EMIT(store)
         struct value index = value_pop(g);
         reg base = value_reg(g, &index);
         mark_site(g);
-        put_regs(g, row->forms[AT_INDEX], AT(a, from) | AT(x, from) | AT(b, base), g->usual_base + (int32_t)op->mem.offset);
+        put_regs(g, row->forms[AT_INDEX], AT(a, from) | AT(x, from) | AT(b, base),
+                 g->usual_base + (int32_t)op->mem.offset);
         value_free(g, &index);
         value_free(g, &value);
         return;

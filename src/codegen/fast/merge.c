@@ -161,12 +161,7 @@ static void move_cells(struct gen *g, const struct view *view)
 /* Registers that hold the same in both. */
 static uint32_t same_in(const struct state *one, const struct state *other)
 {
-    uint32_t same = 0;
-    for (uint32_t left = one->used & other->used & ~(one->operands ^ other->operands); left; left &= left - 1) {
-        unsigned r = (unsigned)__builtin_ctz(left);
-        same |= (uint32_t)(one->owner[r] == other->owner[r]) << r;
-    }
-    return same;
+    return equal_words(one->owner, other->owner) & one->used & other->used & ~(one->operands ^ other->operands);
 }
 
 /* The register of `mask` that has this owner in a state, or NO_REG. */

@@ -43,9 +43,9 @@ struct stencil_whole {
 };
 
 /* Most stencils are filled in without a look at their fields: no more than sixteen bytes, registers are bits of the
- * first eight, there is one immediate at most, and there may be a distance at the end. */
+ * first eight, there is one immediate at most, and there may be a distance or another immediate at the end. */
 #define FORM_REGS 3
-enum form_kind { FORM_ANY, FORM_PLAIN, FORM_TAKEN, FORM_CALLEE }; /* the latter: with that distance */
+enum form_kind { FORM_PLAIN, FORM_ANY, FORM_TAKEN, FORM_CALLEE, FORM_IMM2, FORM_IMM64 }; /* with that at the end */
 struct stencil_form {
     uint64_t words[2]; /* the first sixteen bytes */
     uint16_t whole; /* row of stencil_wholes */
@@ -54,7 +54,7 @@ struct stencil_form {
     uint8_t arg[FORM_REGS]; /* which operands */
     uint8_t byte_shift, byte_mask; /* of an immediate of one byte, in the first word */
     uint8_t imm_at; /* of one of four bytes; or behind everything */
-    uint8_t imm : 2, kind : 2; /* which immediate, 3: 0; enum form_kind */
+    uint8_t imm : 2, kind : 3; /* which immediate, 3: 0; enum form_kind */
     uint8_t size;
 };
 

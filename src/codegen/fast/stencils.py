@@ -764,6 +764,8 @@ def numbers(values):
 FORM_REGS = 3
 BEHIND = 16  # all bytes of a form that is filled in quickly
 REGS = 32  # in a row of stencil_spread
+LAST = {("HOLE_TAKEN", 0): ("FORM_TAKEN", 4), ("HOLE_CALLEE", 0): ("FORM_CALLEE", 4), ("HOLE_IMM32", 1): ("FORM_IMM2", 4),
+        ("HOLE_IMM64", 3): ("FORM_IMM64", 8)}  # what may stand at the end, and its bytes
 
 
 def number_place(number):
@@ -775,10 +777,11 @@ def number_place(number):
 
 
 def quick(arch, code, fields, spreads):
-    """How all holes are filled at once, where eight bytes hold the registers and there is one number or none."""
+    """How all holes are filled at once, where eight bytes hold the registers, there is one number or none, and perhaps
+    something at the end."""
     regs = [f for f in fields if f.hole == "HOLE_REG"]
     others = [f for f in fields if f.hole != "HOLE_REG"]
-    last = [f for f in others if f.hole in ("HOLE_TAKEN", "HOLE_CALLEE") and f.at == len(code) - 4]
+    last = [f for f in others if (f.hole, f.arg) in LAST and f.at == len(code) - LAST[f.hole, f.arg][1]]
     others = [f for f in others if f not in last]
     number = others[0] if others else None
     if (not arch.is_quick or len(code) > 16 or any(code[-4:]) and last or len(regs) > FORM_REGS or len(others) > 1 or
@@ -789,7 +792,7 @@ def quick(arch, code, fields, spreads):
     for row in rows:
         spreads.setdefault(row, len(spreads))
     none = [0] * (FORM_REGS - len(regs))
-    kind = {"HOLE_TAKEN": "FORM_TAKEN", "HOLE_CALLEE": "FORM_CALLEE"}[last[0].hole] if last else "FORM_PLAIN"
+    kind = LAST[last[0].hole, last[0].arg][0] if last else "FORM_PLAIN"
     args, rows = [f.arg for f in regs] + none, [REGS * spreads[row] for row in rows] + none
     return f"{{{', '.join(map(str, rows))}}}, {{{', '.join(map(str, args))}}}, {number_place(number)}, {kind}"
 

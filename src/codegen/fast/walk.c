@@ -59,28 +59,29 @@ static inline void values(struct gen *g, struct wasm_body_scratch *s, const uint
     const uint8_t *at = s->in.at;
     uint32_t count = s->operand_count;
     while (at <= limit) {
-        const enum quick_kind kind = quick_row(at)->kind;
+        const unsigned code = at[0];
         uint32_t number = at[1];
         const uint8_t *next = at + 1;
-        if (kind == QUICK_GET) {
+        if (code == QUICK_CODE_GET) {
             if (number >= s->quick_locals || count == s->operand_capacity)
                 break;
             s->operands[count++] = s->locals[number];
             push_local(g, number);
             at += 2;
-        } else if (kind == QUICK_SET || kind == QUICK_TEE) {
-            if (number >= s->quick_locals || count == check_top(s)->height || s->operands[count - 1] != s->locals[number] || g->failed)
+        } else if (code - QUICK_CODE_SET <= QUICK_CODE_TEE - QUICK_CODE_SET) {
+            if (number >= s->quick_locals || count == check_top(s)->height ||
+                s->operands[count - 1] != s->locals[number] || g->failed)
                 break;
-            count -= kind == QUICK_SET;
+            count -= code == QUICK_CODE_SET;
             set_local(g, number);
-            if (kind == QUICK_TEE)
+            if (code == QUICK_CODE_TEE)
                 push_local(g, number);
             at += 2;
-        } else if (kind == QUICK_I32 || kind == QUICK_I64) {
+        } else if (code - QUICK_CODE_I32 <= QUICK_CODE_I64 - QUICK_CODE_I32) {
             if (count == s->operand_capacity || !quick_signed(&next, &number))
                 break;
-            s->operands[count++] = quick_row(at)->push;
-            if (kind == QUICK_I32)
+            s->operands[count++] = code == QUICK_CODE_I32 ? WASM_I32 : WASM_I64;
+            if (code == QUICK_CODE_I32)
                 push_const(g, T_I32, number);
             else
                 push_const(g, T_I64, (uint64_t)(int32_t)number);
@@ -91,22 +92,6 @@ static inline void values(struct gen *g, struct wasm_body_scratch *s, const uint
     }
     s->in.at = at;
     s->operand_count = count;
-}
-
-/* What does not fit the quick way has changed nothing. */
-static inline bool take(struct wasm_body_scratch *s, const struct quick *row, const uint8_t **at)
-{
-    uint32_t height = check_top(s)->height;
-    switch ((enum quick_kind)row->kind) {
-    case QUICK_ACCESS: return quick_access(s, row, height, at);
-    case QUICK_PLAIN: return quick_effect(s, row, height);
-    case QUICK_OPEN: return quick_open(s, height, at);
-    case QUICK_END: return quick_end(s);
-    case QUICK_BR: return quick_branch(s, height, 0, at);
-    case QUICK_BR_IF: return quick_branch(s, height, 1, at);
-    case QUICK_CALL: return quick_call(s, height, at);
-    default: return false;
-    }
 }
 
 /* Behind a branch mostly ends the block, and what follows can be reached again; false: something else stands there. */
@@ -128,7 +113,7 @@ static void walk(void *arg, struct wasm_body_scratch *s)
         values(g, s, limit);
         const uint8_t *at = s->in.at;
         const struct quick *row = quick_row(at++);
-        if (s->in.at > limit || !take(s, row, &at))
+        if (s->in.at > limit || !quick_take(s, row, &at))
             return;
         quick_done(s, at, true);
         generate(g, &s->op, at);

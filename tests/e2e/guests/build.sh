@@ -11,3 +11,5 @@ clang-19 --target=wasm32-wasi process.o -o process.wasm # linking without -O kee
 wasm-tools strip --delete '^\.debug' process.wasm -o process.wasm
 chmod 644 process.wasm
 rm process.o
+rustc --edition 2021 --target wasm32-wasip2 -O -C strip=symbols -C opt-level=s -C lto -C panic=abort fs.rs -o fs.wasm
+chmod 644 fs.wasm

@@ -270,6 +270,7 @@ static void make_funcs(struct generator *g)
     g->funcs[FUNC_FUEL] = TYPE_NOTHING;
     g->funcs[FUNC_SUM] = TYPE_SUM;
     g->funcs[FUNC_DIGEST] = TYPE_DIGEST;
+    g->funcs[FUNC_THROWER] = TYPE_NOTHING;
     g->func_count = FUNC_FIXED + 1 + choose(g, GENERATE_FUNCS_MAX);
     for (uint32_t i = FUNC_FIXED; i < g->func_count; i++)
         g->funcs[i] = choose_func_type(g);
@@ -327,7 +328,7 @@ static void func_name(uint32_t func, char ret_name[4])
 
 static void put_export_section(struct generator *g)
 {
-    static const char *const fixed[FUNC_FIXED] = {"fuel", "sum", "digest"};
+    static const char *const fixed[FUNC_FIXED] = {"fuel", "sum", "digest", "thrower"};
     put_u(g, g->func_count);
     for (uint32_t i = 0; i < g->func_count; i++) {
         char name[4];
@@ -339,7 +340,8 @@ static void put_export_section(struct generator *g)
 
 static void put_code_section(struct generator *g)
 {
-    static void (*const fixed[FUNC_FIXED])(struct generator *g) = {put_fuel_body, put_sum_body, put_digest_body};
+    static void (*const fixed[FUNC_FIXED])(struct generator *g) = {put_fuel_body, put_sum_body, put_digest_body,
+                                                                   put_thrower_body};
     struct buf *section = g->out, body;
     put_u(g, g->func_count);
     for (uint32_t i = 0; i < g->func_count; i++) {

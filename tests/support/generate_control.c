@@ -3,10 +3,15 @@
 
 #define NO_TYPE 0x40
 
+/* Traps when none is left: by a branch, or without one, so that loops also begin straight. */
 void generate_burn_fuel(struct generator *g)
 {
-    put_index(g, 0x23, GLOBAL_FUEL), put_byte(g, 0x45);
-    put_byte(g, 0x04), put_byte(g, NO_TYPE), put_byte(g, 0x00), put_byte(g, 0x0b);
+    if (choose(g, 2)) {
+        put_i32(g, 1), put_index(g, 0x23, GLOBAL_FUEL), put_byte(g, 0x6e), put_byte(g, 0x1a);
+    } else {
+        put_index(g, 0x23, GLOBAL_FUEL), put_byte(g, 0x45);
+        put_byte(g, 0x04), put_byte(g, NO_TYPE), put_byte(g, 0x00), put_byte(g, 0x0b);
+    }
     put_index(g, 0x23, GLOBAL_FUEL), put_i32(g, 1), put_byte(g, 0x6b), put_index(g, 0x24, GLOBAL_FUEL);
 }
 

@@ -59,7 +59,7 @@ enum {
 #define LOCALS_MAX 900u
 
 /* Functions and globals that every module has, and what the random ones start behind. */
-enum { FUNC_FUEL, FUNC_SUM, FUNC_DIGEST, FUNC_FIXED };
+enum { FUNC_FUEL, FUNC_SUM, FUNC_DIGEST, FUNC_THROWER, FUNC_FIXED };
 enum { GLOBAL_FUEL, GLOBAL_FIXED };
 enum { TABLE_STATIC, TABLE_FUNCS, TABLE_FIXED }; /* of funcref: no instruction writes the first one */
 enum { DATA_ACTIVE, DATA_PASSIVE, DATA_OTHER, DATA_LONG, DATA_COUNT };
@@ -168,6 +168,7 @@ char elem_type(uint32_t elem);
 void put_fuel_body(struct generator *g);
 void put_sum_body(struct generator *g);
 void put_digest_body(struct generator *g);
+void put_thrower_body(struct generator *g);
 
 /* ---- generate_body.c ---- */
 

@@ -419,14 +419,14 @@ static bool substitute_resource(struct checker *c, struct remap *map, const stru
     return true;
 }
 
-static bool substitute_value(struct checker *c, struct remap *map, const struct node **node);
+static bool substitute_value(struct checker *c, struct remap *map, bool part, const struct node **node);
 
 static bool substitute_part(struct checker *c, struct remap *map, const struct type **type)
 {
     const struct node *node = *type ? node_of(*type) : NULL;
     if (!node || !node->shape.open)
         return true;
-    if (!substitute_value(c, map, &node))
+    if (!substitute_value(c, map, true, &node))
         return false;
     *type = &node->type;
     return true;
@@ -446,7 +446,18 @@ static bool substitute_items(struct checker *c, struct remap *map, struct type *
     return true;
 }
 
-static bool substitute_value(struct checker *c, struct remap *map, const struct node **node)
+/* Nothing in the copy differs from what it was made of. */
+static bool is_same_node(const struct node *a, const struct node *b)
+{
+    bool same = a->type.element == b->type.element && a->def == b->def && a->origin == b->origin;
+    for (uint32_t i = 0; same && a->type.items != b->type.items && i < a->type.count; i++)
+        same = a->type.items[i].type == b->type.items[i].type;
+    return same;
+}
+
+/* A type of its own gets a new identity. One that is only a part keeps the one that it has, and with it its name, when
+ * nothing in it is replaced: it was named elsewhere. */
+static bool substitute_value(struct checker *c, struct remap *map, bool part, const struct node **node)
 {
     const struct node *from = *node;
     const void **done = remap_get(map, from->shape.number);
@@ -468,6 +479,8 @@ static bool substitute_value(struct checker *c, struct remap *map, const struct 
         return false;
     if (copy->def)
         copy->type.resource = &copy->def->abstract->resource;
+    if (part && is_same_node(copy, from))
+        copy = (struct node *)from;
     *node = copy;
     return remap_put(c, map, from->shape.number, copy);
 }
@@ -529,7 +542,7 @@ bool types_substitute(struct checker *c, struct remap *map, struct entity *entit
     if (entity->sort == SORT_COMPONENT || (entity->sort == SORT_TYPE && kind == DEF_COMPONENT))
         return substitute_component(c, map, &entity->component);
     if (entity->sort == SORT_TYPE && kind == DEF_VALUE)
-        return substitute_value(c, map, &entity->value);
+        return substitute_value(c, map, false, &entity->value);
     if (entity->sort == SORT_TYPE && kind == DEF_RESOURCE)
         return substitute_resource(c, map, &entity->resource);
     return true;

@@ -3,11 +3,11 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "http/client.h"
 #include "io/ticks.h"
 #include "node/histogram.h"
 #include "runtime/backtrace.h"
 #include "runtime/call.h"
-#include "wasi/host.h"
 
 #include <time.h>
 
@@ -20,7 +20,7 @@ struct activity {
     struct slot *slot;
     struct host *host;
     struct http_exchange *exchange; /* NULL once answered or gone */
-    struct activity *next;          /* in the pool */
+    struct activity *next, **link;  /* in the pool; among those that run, with `link` */
     bool returned;
     uint64_t dispatched, entered, left; /* time stamp counter */
 };
@@ -31,8 +31,9 @@ struct worker {
     struct program *program;
     const struct image_export *handler;
     struct host_pool *hosts;
+    struct http_client *client;
     struct host_config config;
-    struct activity *pool;
+    struct activity *pool, *live;
     uint32_t running;
     bool stats;
     uint64_t requests, traps;
@@ -60,6 +61,25 @@ static struct activity *take_activity(struct worker *worker)
     if (activity)
         activity->worker = worker;
     return activity;
+}
+
+static void begin_activity(struct activity *activity)
+{
+    struct worker *worker = activity->worker;
+    worker->running++;
+    activity->next = worker->live;
+    activity->link = &worker->live;
+    if (activity->next)
+        activity->next->link = &activity->next;
+    worker->live = activity;
+}
+
+static void end_activity(struct activity *activity)
+{
+    activity->worker->running--;
+    *activity->link = activity->next;
+    if (activity->next)
+        activity->next->link = activity->link;
 }
 
 static void give_activity(struct activity *activity)
@@ -123,7 +143,7 @@ static void finish(struct activity *activity)
     if (outcome != HOST_ANSWERED && activity->exchange)
         http_fail(activity->exchange, 500);
     slot_release(activity->slot);
-    worker->running--;
+    end_activity(activity);
     if (worker->stats && !trapped)
         record(activity, pages);
     give_activity(activity);
@@ -172,7 +192,7 @@ static bool serve(void *arg, struct http_exchange *x)
     }
     x->user = activity;
     worker->requests++;
-    worker->running++;
+    begin_activity(activity);
     host_take_request(activity->host, http_request(x), &http_exchange_sink, x);
     if (!task_start(&activity->task, activity->slot, run_handler, activity, activity->host, &err)) {
         activity->returned = false;
@@ -208,6 +228,17 @@ static bool find_handler(struct worker *worker, struct err *err)
     return err_remedy(err, "serve a component built for the wasi:http/proxy world");
 }
 
+/* Requests that guests make go out by this worker's client. */
+static bool serve_outbound(struct worker *worker, const struct host_services *services, struct err *err)
+{
+    struct host_services all = *services;
+    worker->client = http_client_new(worker->loop, err);
+    all.outbound = &http_client_face;
+    all.outbound_client = worker->client;
+    host_pool_serve(worker->hosts, &all);
+    return worker->client != NULL;
+}
+
 struct worker *worker_new(struct io_loop *loop, struct program *program, int listen_fd,
                           const struct worker_options *options, struct err *err)
 {
@@ -220,6 +251,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     worker->loop = loop;
     worker->program = program;
     worker->config.name = options->name;
+    worker->config.grants = options->grants;
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
     worker->began_ns = now_ns();
@@ -227,7 +259,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     bool done = find_handler(worker, err) && (worker->hosts = host_pool_new(loop, &runtime, err)) &&
                 (worker->server = http_server_new(loop, &service, NULL, err)) &&
                 http_server_listen(worker->server, listen_fd, err);
-    if (done)
+    if (done && serve_outbound(worker, &options->services, err))
         return worker;
     worker_free(worker);
     return NULL;
@@ -238,12 +270,25 @@ void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg)
     http_server_drain(worker->server, done, arg);
 }
 
+/* What still waits when everything ends. Its exchange is gone. */
+static void abandon(struct activity *activity)
+{
+    task_abandon(&activity->task);
+    host_end(activity->host, true);
+    slot_release(activity->slot);
+    end_activity(activity);
+    give_activity(activity);
+}
+
 void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
     http_server_free(worker->server);
+    while (worker->live)
+        abandon(worker->live);
     host_pool_free(worker->hosts);
+    http_client_free(worker->client);
     while (worker->pool) {
         struct activity *activity = worker->pool;
         worker->pool = activity->next;

@@ -145,6 +145,11 @@ struct wasm_body_scratch *wasm_body_scratch_new(struct err *err)
     return s;
 }
 
+void wasm_body_careful(struct wasm_body_scratch *s)
+{
+    s->careful = true;
+}
+
 void wasm_body_scratch_free(struct wasm_body_scratch *s)
 {
     if (!s)
@@ -265,12 +270,16 @@ static inline bool quick_step(checker *s)
         taken = quick_signed(&at, &number) && quick_push(s, WASM_I32);
         s->op.bits = number;
         break;
-    case QUICK_ACCESS: taken = quick_access(s, row, height, &at); break;
-    case QUICK_PLAIN: taken = quick_effect(s, row, height); break;
-    default: return false;
+    case QUICK_I64:
+        taken = quick_signed(&at, &number) && quick_push(s, WASM_I64);
+        s->op.bits = (uint64_t)(int32_t)number;
+        break;
+    default: taken = quick_take(s, row, &at); break;
     }
     if (taken)
         quick_done(s, at, true);
+    if (taken && row->kind == QUICK_BR)
+        check_stop(s);
     return taken;
 }
 

@@ -126,6 +126,9 @@ struct wasm_visitor {
 struct wasm_body_scratch *wasm_body_scratch_new(struct err *err);
 void wasm_body_scratch_free(struct wasm_body_scratch *scratch);
 
+/* For tests: every instruction goes by the tables, none by what is only quicker. */
+void wasm_body_careful(struct wasm_body_scratch *scratch);
+
 /* Validate function `func` (an index of a defined function) and feed `visitor` (NULL: validate only). */
 bool wasm_body_read(const struct wasm_module *module, uint32_t func, struct wasm_body_scratch *scratch,
                     const struct wasm_visitor *visitor, void *arg, struct err *err);

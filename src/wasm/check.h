@@ -57,6 +57,7 @@ struct wasm_body_scratch {
     bool any_unset;  /* whether the function has locals without default */
     uint32_t local_count, local_capacity, set_count, func;
     uint32_t quick_locals; /* locals below this have a one-byte index and always a value */
+    bool careful;             /* no instruction takes the quick way */
     bool constant;            /* a constant expression is read, not a body, ... */
     uint32_t visible_globals; /* ... that sees so many globals */
     struct instr_lists lists;

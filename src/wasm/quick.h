@@ -32,7 +32,7 @@ enum { QUICK_EMPTY = 0x40 }; /* the block type without types */
 static inline const uint8_t *quick_limit(const checker *s)
 {
     const struct wasm_frame *frame = check_top(s);
-    if (s->constant || frame->unreachable || frame->dead || reader_left(&s->in) < QUICK_BYTES)
+    if (s->constant || s->careful || frame->unreachable || frame->dead || reader_left(&s->in) < QUICK_BYTES)
         return NULL;
     return s->in.end - QUICK_BYTES;
 }
@@ -218,6 +218,24 @@ static inline bool quick_call(checker *s, uint32_t height, const uint8_t **at)
     s->operand_count = s->operand_count - params + results;
     s->op.a = func;
     return true;
+}
+
+/* Those that are not about locals and constants; `at` is behind the opcode. What does not fit has changed nothing. */
+static inline bool quick_take(checker *s, const struct quick *row, const uint8_t **at)
+{
+    uint32_t height = check_top(s)->height;
+    if (row->kind == QUICK_ACCESS) /* the most frequent first: better than a jump through a table */
+        return quick_access(s, row, height, at);
+    if (row->kind == QUICK_PLAIN)
+        return quick_effect(s, row, height);
+    switch ((enum quick_kind)row->kind) {
+    case QUICK_OPEN: return quick_open(s, height, at);
+    case QUICK_END: return quick_end(s);
+    case QUICK_BR: return quick_branch(s, height, 0, at);
+    case QUICK_BR_IF: return quick_branch(s, height, 1, at);
+    case QUICK_CALL: return quick_call(s, height, at);
+    default: return false;
+    }
 }
 
 /* The instruction that begins at s->in.at was taken, and ends before `at`; whether control falls into it. */

@@ -5,6 +5,7 @@
 
 #include "compile/build.h"
 #include "image/format.h"
+#include "support/ways.h"
 #include "wasm/rich.h"
 
 #define IMAGE_MAX ((size_t)1 << 28)
@@ -15,7 +16,14 @@ static bool is_valid(const struct buf *module)
     struct wasm_module *read;
     struct err err = {0};
     uint8_t *copy = fuzz_copy(module->data, module->size);
+    const char *difference;
+    bool agreed;
     arena_init(&arena, IMAGE_MAX);
+    if (!ways_agree(copy, module->size, &agreed, &err, &difference)) {
+        fprintf(stderr, "%s\n", difference);
+        abort();
+    }
+    err = (struct err){0};
     bool valid = wasm_load(copy, module->size, &arena, &read, &err) && build_bodies(read, NULL, NULL, &err);
     if (!valid)
         fuzz_check_error(&err, module->size);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "support/mutate.h"
+#include "support/ways.h"
 
 #include <sys/mman.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 static unsigned valid, refused;
 
 #define ROOM ((size_t)4 << 20) /* of the largest module */
+#define COMPARED_MAX 16384u /* larger ones take too long three times */
 #define MEMORY_MAX ((size_t)256 << 20) /* of one input */
 #define SECONDS_MAX 1.0                /* of processor time, of one input */
 
@@ -57,6 +59,16 @@ static bool load(const uint8_t *bytes, size_t size, struct err *err)
     return loaded;
 }
 
+/* The other ways to read bodies say the same. */
+static void compare(const uint8_t *bytes, size_t size, uint64_t seed)
+{
+    bool valid;
+    struct err err;
+    const char *difference;
+    if (size <= COMPARED_MAX && !ways_agree(bytes, size, &valid, &err, &difference))
+        fail_msg("seed or size %llu, %zu bytes: %s", (unsigned long long)seed, size, difference);
+}
+
 /* `seed`: what to print of an input that is too slow or too large; of a truncated one, its size. */
 static void feed(const uint8_t *bytes, size_t size, uint64_t seed)
 {
@@ -76,6 +88,7 @@ static void feed(const uint8_t *bytes, size_t size, uint64_t seed)
         fail_msg("seed or size %llu, %zu bytes: %.3f s, %llu bytes of memory, %llu blocks left",
                  (unsigned long long)seed, size, took, (unsigned long long)memory,
                  (unsigned long long)(mem_live() - live));
+    compare(bytes, size, seed);
     if (loaded)
         return;
     assert_true(err.kind == ERR_MALFORMED || err.kind == ERR_INVALID || err.kind == ERR_LIMIT);

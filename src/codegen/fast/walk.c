@@ -94,24 +94,6 @@ static inline void values(struct gen *g, struct wasm_body_scratch *s, const uint
     s->operand_count = count;
 }
 
-/* What does not fit the quick way has changed nothing. */
-static inline bool take(struct wasm_body_scratch *s, const struct quick *row, const uint8_t **at)
-{
-    uint32_t height = check_top(s)->height;
-    if (row->kind == QUICK_ACCESS) /* the most frequent first: better than a jump through a table */
-        return quick_access(s, row, height, at);
-    if (row->kind == QUICK_PLAIN)
-        return quick_effect(s, row, height);
-    switch ((enum quick_kind)row->kind) {
-    case QUICK_OPEN: return quick_open(s, height, at);
-    case QUICK_END: return quick_end(s);
-    case QUICK_BR: return quick_branch(s, height, 0, at);
-    case QUICK_BR_IF: return quick_branch(s, height, 1, at);
-    case QUICK_CALL: return quick_call(s, height, at);
-    default: return false;
-    }
-}
-
 /* Behind a branch mostly ends the block, and what follows can be reached again; false: something else stands there. */
 static inline bool end_behind(struct gen *g, struct wasm_body_scratch *s)
 {
@@ -131,7 +113,7 @@ static void walk(void *arg, struct wasm_body_scratch *s)
         values(g, s, limit);
         const uint8_t *at = s->in.at;
         const struct quick *row = quick_row(at++);
-        if (s->in.at > limit || !take(s, row, &at))
+        if (s->in.at > limit || !quick_take(s, row, &at))
             return;
         quick_done(s, at, true);
         generate(g, &s->op, at);

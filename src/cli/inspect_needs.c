@@ -189,7 +189,10 @@ static bool host_row(struct inspect *inspect, struct needs *needs, enum host_imp
                            traps);
     case HOST_RESOURCE_NEW:
     case HOST_RESOURCE_REP: return true;
-    default: return add_missing(inspect, needs, interface, name, traps);
+    case HOST_CORE:
+    case HOST_TRAP: return add_missing(inspect, needs, interface, name, traps);
+    default: return true; /* between components in the file */
+    case HOST_KIND_COUNT: return add_missing(inspect, needs, interface, name, traps);
     }
 }
 

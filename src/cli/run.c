@@ -1,12 +1,13 @@
 /* mayfly run: a command as a process, a module of WASI 0.1 or a component of WASI 0.2, or one exported function of any
- * core module (--invoke). Nothing is granted that was not asked for (cli/given.h). Limits hold for all code of the
- * guest: start functions, _initialize, what is called. An exit code that the system has no room for is 255. Exit codes
- * are in cli.h. */
+ * core module or component (--invoke). Nothing is granted that was not asked for (cli/given.h). Limits hold for all
+ * code of the guest: start functions, _initialize, what is called. An exit code that the system has no room for is 255.
+ * Exit codes are in cli.h. */
 #include "cli/cli.h"
 
 #include "base/arena.h"
 #include "cli/command.h"
 #include "cli/invoke.h"
+#include "cli/typed.h"
 #include "runtime/backtrace.h"
 #include "runtime/deadline.h"
 #include "wasi/preview1.h"
@@ -33,6 +34,8 @@ struct run {
     struct given *given;
     struct preview1 *process; /* of modules */
     struct command command;   /* of components */
+    bool invoked;             /* one of its functions is called: */
+    struct typed typed;
     bool returned;
 };
 
@@ -112,10 +115,9 @@ static bool resolve(void *arg, const struct image *image, const struct image_imp
 
 static bool find_component(struct run *run, const struct cli_options *options, struct err *err)
 {
-    if (options->invoke) {
-        err_set(err, ERR_UNSUPPORTED, "a component, and --invoke calls functions of core modules");
-        return err_remedy(err, "run it without --invoke");
-    }
+    run->invoked = options->invoke != NULL;
+    if (run->invoked)
+        return typed_open(run->program, options->invoke, options->args, &run->arena, &run->typed, err);
     const struct image_export *entry = command_entry(run->program, err);
     run->cells = entry ? ARENA_ARRAY(&run->arena, union cell, 1) : NULL;
     if (!run->cells)
@@ -212,8 +214,11 @@ static void body(struct task *task)
         return;
     if (run->initialize.funcref && !guest_call(store, run->initialize.funcref, NULL, 0, 0, NULL))
         return;
-    run->returned =
-        guest_call(store, entry->funcref, entry->types, entry->param_count, entry->result_count, run->cells);
+    if (run->invoked)
+        run->returned = typed_call(store, &run->typed, &run->arena);
+    else
+        run->returned =
+            guest_call(store, entry->funcref, entry->types, entry->param_count, entry->result_count, run->cells);
 }
 
 static bool execute(struct run *run, struct err *err)
@@ -247,6 +252,8 @@ static bool own_code(const struct run *run, int *ret_code)
         *ret_code = status;
     else if (run->process->exited)
         *ret_code = run->process->exit_code < 255 ? (int)run->process->exit_code : 255;
+    else if (run->returned && run->invoked)
+        *ret_code = typed_print(&run->typed);
     else if (run->returned && is_component(run))
         *ret_code = run->cells[0].u32 != 0; /* result: 0 is ok */
     else if (run->returned)
@@ -263,6 +270,12 @@ static int exit_code(const struct run *run, bool done, const struct err *err, co
     int code;
     if (own_code(run, &code))
         return code;
+    struct trap_report host = {0};
+    if (report && !report->trap && run->slot && run->slot->store->trap) { /* between calls of the guest */
+        host.trap = run->slot->store->trap;
+        memcpy(host.message, run->slot->store->trap_message, sizeof host.message);
+        report = &host;
+    }
     if (report && report->trap) {
         print_trap(report);
         return CLI_TRAPPED;

@@ -103,9 +103,9 @@ void canon_return_all(struct canon *c)
 static bool call_realloc(struct canon *c, const uint64_t params[4], uint32_t *ret_at)
 {
     uint64_t result = 0;
-    c->handles->no_leave = 1;
+    c->handles->no_leave.u32 = 1;
     bool ok = guest_call_ints(c->store, c->env->canon.realloc_ref, params, 4, &result);
-    c->handles->no_leave = 0;
+    c->handles->no_leave.u32 = 0;
     if (ok)
         *ret_at = (uint32_t)result;
     return ok;
@@ -198,6 +198,8 @@ bool canon_resource_drop(struct store *store, const void *env, union cell *v)
         return canon_trap_handle(&c, index, type, false);
     bool own = handle_kind(handle) == HANDLE_OWN;
     uint64_t rep = handle->rep;
+    if (!own)
+        canon_borrow_dropped(&c, handle);
     handle_remove(c.handles, index);
     return own ? destroy(&c, rep) : true;
 }

@@ -23,6 +23,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "component/activity.h"
 #include "component/handles.h"
 #include "image/format.h"
 #include "runtime/trap.h"
@@ -31,6 +32,9 @@
  * what lives as long as the activity; ending the activity resets it. */
 struct host;
 struct arena *host_scratch(struct host *host);
+/* What lives as long as the activity, and what this room keeps of it. */
+struct arena *host_arena(struct host *host);
+struct activity *host_activity(struct host *host);
 
 /* Releases a host resource when its own handle is dropped. */
 typedef void host_drop(struct host *host, void *rep);
@@ -42,6 +46,13 @@ struct canon_env {
     uint32_t resource_type;     /* resource.new, resource.rep, resource.drop */
     uint64_t dtor_ref;          /* resource.drop of the component's own resource; 0: none */
     host_drop *drop;            /* resource.drop of a host resource; NULL: nothing to do */
+    const struct canon_env *peer; /* HOST_FUSE_*, HOST_CALL: the same with `canon` of the instance that it goes to */
+    /* HOST_CALL, HOST_BUILTIN: the row's, see struct host_import in image/plan.h. */
+    uint32_t flags, number, param_count, result_count;
+    const uint8_t *types; /* core types of parameters and results */
+    uint64_t run_ref, ret_ref, callback_ref;
+    struct str signature;
+    const struct type *type; /* of the stream or future */
 };
 
 /* What the host offers: rows of the generated tables. `interface` has no version; both tables are sorted by
@@ -113,7 +124,7 @@ static inline bool canon_enter(struct canon *c, struct store *store, const void 
     c->lenders = NULL;
     if (!guest_goes_on(store))
         return false;
-    if (__builtin_expect(c->handles->no_leave != 0, 0)) {
+    if (__builtin_expect(c->handles->no_leave.u32 != 0, 0)) {
         canon_trap_leave(c);
         return false;
     }
@@ -301,8 +312,20 @@ static inline bool canon_give(struct canon *c, uint32_t type, void *rep, uint32_
 bool canon_resource_new(struct store *store, const void *env, union cell *v);
 bool canon_resource_rep(struct store *store, const void *env, union cell *v);
 bool canon_resource_drop(struct store *store, const void *env, union cell *v);
+/* A borrow handle goes: the call that it was lent to has one less. */
+void canon_borrow_dropped(struct canon *c, const struct handle *handle);
 /* For what is not implemented, or known not to exist: traps and names the function. */
 bool canon_missing(struct store *store, const void *env, union cell *v);
+
+/* --- linking --- */
+
+/* The environment of an import row, in the arena. The caller completes what only the host knows. `find` gives the ids
+ * of the host's resources by name; NULL: it has none. */
+typedef uint32_t canon_find_fn(void *arg, struct str interface, struct str name);
+bool canon_env_make(struct arena *arena, const struct image *image, const struct image_import *import,
+                    canon_find_fn *find, struct canon_env **ret_env, struct err *err);
+/* The function of this room for a kind of import, for rows that need nothing of the host; NULL: there is none. */
+host_fn *canon_link(const struct image_import *import);
 
 /* --- the tables of the host --- */
 

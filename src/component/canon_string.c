@@ -6,57 +6,19 @@
  * specification prescribes.
  */
 #include "component/canon.h"
-
-#define UTF16_TAG 0x80000000u
+#include "component/unicode.h"
 
 /* --- lifting --- */
-
-static char *put_utf8(char *to, uint32_t point)
-{
-    if (point < 0x80) {
-        *to++ = (char)point;
-    } else if (point < 0x800) {
-        *to++ = (char)(0xc0 | point >> 6);
-        *to++ = (char)(0x80 | (point & 0x3f));
-    } else if (point < 0x10000) {
-        *to++ = (char)(0xe0 | point >> 12);
-        *to++ = (char)(0x80 | (point >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (point & 0x3f));
-    } else {
-        *to++ = (char)(0xf0 | point >> 18);
-        *to++ = (char)(0x80 | (point >> 12 & 0x3f));
-        *to++ = (char)(0x80 | (point >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (point & 0x3f));
-    }
-    return to;
-}
 
 static bool latin1_string(struct canon *c, uint32_t at, uint32_t size, struct str *ret_string)
 {
     void *room;
     if (!canon_range(c, at, size, 2) || !canon_array(c, 2, size + 1, &room))
         return false;
-    char *to = room;
+    uint8_t *to = room;
     for (uint32_t i = 0; i < size; i++)
         to = put_utf8(to, c->memory[at + i]);
-    *ret_string = (struct str){room, (size_t)(to - (char *)room)};
-    return true;
-}
-
-/* The code point at unit *i, which moves on; false: a surrogate without its partner. */
-static bool next_utf16(const uint8_t *units, uint32_t count, uint32_t *i, uint32_t *ret_point)
-{
-    uint32_t unit = canon_load_u16(units + 2 * (size_t)(*i)++);
-    if (unit < 0xd800 || unit > 0xdfff) {
-        *ret_point = unit;
-        return true;
-    }
-    if (unit > 0xdbff || *i >= count)
-        return false;
-    uint32_t low = canon_load_u16(units + 2 * (size_t)(*i)++);
-    if (low < 0xdc00 || low > 0xdfff)
-        return false;
-    *ret_point = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+    *ret_string = (struct str){room, (size_t)(to - (uint8_t *)room)};
     return true;
 }
 
@@ -68,13 +30,13 @@ static bool utf16_string(struct canon *c, uint32_t at, uint32_t count, struct st
         return canon_trap_range(c, at, bytes, 2);
     if (!canon_range(c, at, bytes, 2) || !canon_array(c, 3, (size_t)count + 1, &room))
         return false;
-    char *to = room;
+    uint8_t *to = room;
     for (uint32_t i = 0, point; i < count;) {
         if (!next_utf16(c->memory + at, count, &i, &point))
             return canon_trap(c, "string is not UTF-16");
         to = put_utf8(to, point);
     }
-    *ret_string = (struct str){room, (size_t)(to - (char *)room)};
+    *ret_string = (struct str){room, (size_t)(to - (uint8_t *)room)};
     return true;
 }
 
@@ -97,28 +59,6 @@ bool canon_string(struct canon *c, uint32_t at, uint32_t units, struct str *ret_
 
 /* --- lowering --- */
 
-/* The code point at `*i` of UTF-8 that the host vouches for; never reads past the end. */
-static uint32_t next_utf8(struct str s, size_t *i)
-{
-    uint8_t lead = (uint8_t)s.ptr[(*i)++];
-    uint32_t more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-    uint32_t point = lead & (more == 0 ? 0x7f : 0x3f >> more);
-    for (; more > 0 && *i < s.len; more--)
-        point = point << 6 | ((uint8_t)s.ptr[(*i)++] & 0x3f);
-    return point;
-}
-
-static uint8_t *put_utf16(uint8_t *to, uint32_t point)
-{
-    if (point < 0x10000) {
-        canon_store_u16(to, (uint16_t)point);
-        return to + 2;
-    }
-    canon_store_u16(to, (uint16_t)(0xd800 + ((point - 0x10000) >> 10)));
-    canon_store_u16(to + 2, (uint16_t)(0xdc00 + ((point - 0x10000) & 0x3ff)));
-    return to + 4;
-}
-
 static bool shrink(struct canon *c, uint32_t *at, uint32_t old_size, uint32_t new_size)
 {
     return new_size == old_size || canon_realloc(c, *at, old_size, 2, new_size, at);
@@ -131,7 +71,7 @@ static bool store_utf16(struct canon *c, struct str s, uint32_t *ret_at, uint32_
         return false;
     uint8_t *to = c->memory + at;
     for (size_t i = 0; i < s.len;)
-        to = put_utf16(to, next_utf8(s, &i));
+        to = put_utf16(to, next_utf8((const uint8_t *)s.ptr, s.len, &i));
     uint32_t size = (uint32_t)(to - (c->memory + at));
     if (!shrink(c, &at, worst, size))
         return false;
@@ -149,9 +89,9 @@ static bool widen(struct canon *c, struct str s, size_t from, uint32_t at, uint3
         return false;
     uint8_t *base = c->memory + at, *to = base + 2 * (size_t)done;
     for (uint32_t i = done; i-- > 0;)
-        canon_store_u16(base + 2 * (size_t)i, base[i]);
+        put_unit(base + 2 * (size_t)i, base[i]);
     while (from < s.len)
-        to = put_utf16(to, next_utf8(s, &from));
+        to = put_utf16(to, next_utf8((const uint8_t *)s.ptr, s.len, &from));
     uint32_t size = (uint32_t)(to - base);
     if (!shrink(c, &at, worst, size))
         return false;
@@ -167,7 +107,7 @@ static bool store_latin1(struct canon *c, struct str s, uint32_t *ret_at, uint32
         return false;
     for (size_t i = 0; i < s.len;) {
         size_t here = i;
-        uint32_t point = next_utf8(s, &i);
+        uint32_t point = next_utf8((const uint8_t *)s.ptr, s.len, &i);
         if (point >= 0x100)
             return widen(c, s, here, at, done, ret_at, ret_units);
         c->memory[at + done++] = (uint8_t)point;

@@ -148,7 +148,7 @@ static bool decode_attribute(struct decoder *d, struct reader *in, struct extern
     if (kind >= ATTRIBUTE_COUNT)
         return decode_bad_byte(d, in, kind, "an attribute of a name");
     if (*seen & 1u << kind)
-        return decode_fail(d, in, ERR_MALFORMED, "duplicate '%s' of a name", words[kind]);
+        return decode_fail(d, in, ERR_INVALID, "duplicate '%s' of a name", words[kind]);
     *seen |= 1u << kind;
     if (!decode_name(d, in, &value))
         return false;

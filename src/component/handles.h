@@ -25,19 +25,27 @@ struct handle {
 
 #define HANDLE_TYPE_MAX ((1u << 30) - 1)
 #define HANDLE_LENDS_MAX UINT16_MAX
-#define HANDLE_CAPACITY 4093u /* entries, with the unused entry 0 */
+#define HANDLE_CAPACITY 4089u /* entries, with the unused entry 0 */
 
+/* The words in front of the entries that adapters reach as globals (image/unit.h, IMPORT_WORD) are cells of their
+ * own, because generated code counts on the alignment of globals. */
 struct handles {
-    uint32_t high;     /* highest index used so far */
-    uint32_t free;     /* the index freed last, or 0 */
-    uint32_t live;     /* handles in the table */
-    uint32_t no_leave; /* not 0: the instance must not call out (CanonicalABI.md, "may_leave") */
-    uint32_t reserved[8];
+    uint32_t high; /* highest index used so far */
+    uint32_t free; /* the index freed last, or 0 */
+    uint32_t live; /* handles in the table */
+    uint32_t entered; /* not 0: a call of the host is in the component, or one trapped there ("may_enter") */
+    union cell no_leave;   /* u32, not 0: the instance must not call out (CanonicalABI.md, "may_leave") */
+    union cell context[2]; /* of the thread that runs in the instance: "context.get" */
+    uint64_t instance;     /* the host's struct inst (async.h), or 0 */
+    uint32_t backpressure; /* "backpressure.inc" */
+    uint32_t reserved[9];
     struct handle entries[HANDLE_CAPACITY];
 };
 
 _Static_assert(sizeof(struct handle) == 16, "four entries per cache line");
 _Static_assert(sizeof(struct handles) == CONTEXT_HANDLE_TABLE_BYTES, "the slot's layout has room for this");
+_Static_assert(offsetof(struct handles, no_leave) % sizeof(union cell) == 0, "a global");
+_Static_assert(offsetof(struct handles, context) % sizeof(union cell) == 0, "globals");
 
 static inline uint32_t handle_what(enum handle_kind kind, uint32_t type)
 {

@@ -2,7 +2,7 @@
  * canonical functions need, and which functions it exports.
  */
 #include "base/buf.h"
-#include "component/planner.h"
+#include "component/fuse.h"
 
 static bool out_of_memory(struct planner *p)
 {
@@ -84,50 +84,65 @@ bool planner_host_value(struct planner *p, struct instance *in, const struct ent
 
 /* Rows. */
 
-static const struct canon_options no_options = {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX,
-                                                WASM_NO_INDEX, WASM_NO_INDEX, ENCODING_UTF8};
+const struct host_import planner_no_row = {
+    .options = {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX,
+                ENCODING_UTF8},
+    .peer = {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, ENCODING_UTF8},
+    .resource_type = WASM_NO_INDEX,
+    .dtor_unit = WASM_NO_INDEX,
+    .dtor = WASM_NO_INDEX,
+    .run = {WASM_NO_INDEX, WASM_NO_INDEX},
+    .ret = {WASM_NO_INDEX, WASM_NO_INDEX},
+    .callback = {WASM_NO_INDEX, WASM_NO_INDEX},
+};
 
-/* A function that an option or an export names must be one that code of a unit defines or imports. */
-static bool unit_func(struct planner *p, const struct instance *in, uint32_t index, const char *what,
-                      uint32_t *ret_unit, uint32_t *ret_func)
+/* A canonical function gets a unit that has it. */
+static bool unit_of_canon(struct planner *p, struct canon_value *canon)
+{
+    const struct str name = str_of(builtin_infos[canon->canon->kind].words);
+    uint32_t row;
+    if (canon_is_fused(canon))
+        return planner_fuse(p, canon, name, &canon->unit, &canon->func);
+    if (canon->canon->kind == BUILTIN_THREAD_NEW_INDIRECT)
+        return planner_thread_unit(p, canon, name);
+    return canon->unit != WASM_NO_INDEX || (planner_host_row(p, canon, name, &row) &&
+                                            planner_unit_of_row(p, canon->type, row, &canon->unit, &canon->func));
+}
+
+bool planner_core_func(struct planner *p, const struct instance *in, uint32_t index, uint32_t *ret_unit,
+                       uint32_t *ret_func)
 {
     if (index == WASM_NO_INDEX)
         return true;
     const struct core_value *func = &in->spaces[SORT_CORE_FUNC][index].core;
-    if (func->canon)
-        return checker_fail(&p->check, ERR_UNSUPPORTED, "%s is a canonical function (%s)", what,
-                            builtin_infos[func->canon->canon->kind].words);
-    *ret_unit = func->unit;
-    *ret_func = func->index;
+    struct canon_value *canon = func->canon;
+    if (canon && !unit_of_canon(p, canon))
+        return false;
+    *ret_unit = canon ? canon->unit : func->unit;
+    *ret_func = canon ? canon->func : func->index;
     return true;
 }
 
-static bool make_options(struct planner *p, const struct instance *in, const struct options *from,
-                         struct canon_options *ret)
+bool planner_options(struct planner *p, const struct instance *in, const struct options *from,
+                     struct canon_options *ret)
 {
-    struct canon_options options = no_options;
+    struct canon_options options = planner_no_row.options;
     options.encoding = from->encoding;
     if (from->memory != WASM_NO_INDEX) {
         const struct core_value *memory = &in->spaces[SORT_CORE_MEMORY][from->memory].core;
         options.memory_unit = memory->unit;
         options.memory = memory->index;
     }
-    if (!unit_func(p, in, from->realloc, "canonical option `realloc`", &options.realloc_unit, &options.realloc) ||
-        !unit_func(p, in, from->post_return, "canonical option `post-return`", &options.post_return_unit,
-                   &options.post_return))
+    if (!planner_core_func(p, in, from->realloc, &options.realloc_unit, &options.realloc) ||
+        !planner_core_func(p, in, from->post_return, &options.post_return_unit, &options.post_return))
         return false;
     *ret = options;
     return true;
 }
 
-bool planner_signature(struct planner *p, struct instance *in, const struct func *func, struct str *ret_text)
+/* Takes over the buffer. */
+static bool keep_text(struct planner *p, struct buf text, bool written, struct str *ret_text)
 {
-    struct entity entity = {.sort = SORT_FUNC, .func = func};
-    struct buf text;
-    if (!types_substitute(&p->check, &in->resources, &entity))
-        return false;
-    buf_init(&text, COMPONENT_MAX_SIGNATURE);
-    bool written = type_func_text(&entity.func->type, &text);
     bool full = text.size + 4096 > COMPONENT_MAX_SIGNATURE;
     char *copy = written ? arena_copy(p->check.arena, text.data, text.size) : NULL;
     struct str result = {copy, text.size};
@@ -140,14 +155,36 @@ bool planner_signature(struct planner *p, struct instance *in, const struct func
     return true;
 }
 
-static bool row_lower(struct planner *p, const struct canon_value *value, struct str import, struct host_import *row)
+bool planner_signature(struct planner *p, struct instance *in, const struct func *func, struct str *ret_text)
+{
+    struct entity entity = {.sort = SORT_FUNC, .func = func};
+    struct buf text;
+    if (!types_substitute(&p->check, &in->resources, &entity))
+        return false;
+    buf_init(&text, COMPONENT_MAX_SIGNATURE);
+    bool written = type_func_text(&entity.func->type, &text);
+    return keep_text(p, text, written, ret_text);
+}
+
+bool planner_text(struct planner *p, struct instance *in, const struct type *type, struct str *ret_text)
+{
+    struct entity entity = {.sort = SORT_TYPE, .def = DEF_VALUE, .value = type ? node_of(type) : NULL};
+    struct buf text;
+    *ret_text = STR("");
+    if (!type)
+        return true;
+    if (!types_substitute(&p->check, &in->resources, &entity))
+        return false;
+    buf_init(&text, COMPONENT_MAX_SIGNATURE);
+    bool written = type_text(&entity.value->type, &text);
+    return keep_text(p, text, written, ret_text);
+}
+
+static bool row_lower(struct planner *p, struct canon_value *value, struct str import, struct host_import *row)
 {
     const struct func_value *callee = value->callee;
-    if (callee->origin != FUNC_OF_HOST)
-        return checker_fail(&p->check, ERR_UNSUPPORTED,
-                            "core import `%.*s` calls a function that a component in the file defines: calls between "
-                            "components are not supported",
-                            STR_ARG(import));
+    if (canon_is_lifted(value))
+        return planner_call_row(p, value, import, row);
     if (value->canon->opts.async_)
         return checker_fail(&p->check, ERR_UNSUPPORTED, "core import `%.*s`: asynchronous lowering of `%.*s`",
                             STR_ARG(import), STR_ARG(callee->name));
@@ -155,7 +192,7 @@ static bool row_lower(struct planner *p, const struct canon_value *value, struct
     row->interface = callee->interface;
     row->name = callee->name;
     return planner_signature(p, callee->in, callee->type, &row->signature) &&
-           make_options(p, value->in, &value->canon->opts, &row->options);
+           planner_options(p, value->in, &value->canon->opts, &row->options);
 }
 
 static bool row_resource(struct planner *p, const struct canon_value *value, struct str import, struct host_import *row)
@@ -175,40 +212,78 @@ static bool row_resource(struct planner *p, const struct canon_value *value, str
     row->resource_type = concrete->abstract.resource.id;
     if (!concrete->definer || row->kind != HOST_RESOURCE_DROP)
         return true;
-    return unit_func(p, concrete->definer, concrete->abstract.dtor, "destructor", &row->dtor_unit, &row->dtor);
+    return planner_core_func(p, concrete->definer, concrete->abstract.dtor, &row->dtor_unit, &row->dtor);
 }
 
-static bool fill_row(struct planner *p, const struct canon_value *value, struct str import, struct host_import *row)
+/* Those whose immediates have options, or a memory. */
+static bool builtin_has_options(enum builtin kind)
+{
+    const char *immediates = builtin_infos[kind].immediates;
+    return strchr(immediates, 'o') || strchr(immediates, 'm');
+}
+
+/* Built-ins that name a thread of another kind than there is here. */
+static bool is_missing(enum builtin kind)
+{
+    return kind == BUILTIN_THREAD_SPAWN_REF || kind == BUILTIN_THREAD_SPAWN_INDIRECT ||
+           kind == BUILTIN_THREAD_AVAILABLE_PARALLELISM;
+}
+
+static bool row_builtin(struct planner *p, const struct canon_value *value, struct str import, struct host_import *row)
+{
+    const struct canonical *canon = value->canon;
+    struct options options = canon->opts;
+    bool typed = canon->kind >= BUILTIN_STREAM_NEW && canon->kind <= BUILTIN_FUTURE_DROP_WRITABLE;
+    if (is_missing(canon->kind))
+        return checker_fail(&p->check, ERR_UNSUPPORTED, "core import `%.*s`: canonical built-in %s", STR_ARG(import),
+                            builtin_infos[canon->kind].words);
+    row->kind = HOST_BUILTIN;
+    row->builtin = canon->kind;
+    row->number = canon->number;
+    row->name = str_of(builtin_infos[canon->kind].words);
+    row->flags = (canon->async_ || options.async_ ? CANON_ASYNC : 0) | (canon->cancellable ? CANON_CANCELLABLE : 0);
+    if (canon->kind == BUILTIN_WAITABLE_SET_WAIT || canon->kind == BUILTIN_WAITABLE_SET_POLL)
+        options = (struct options){
+            .memory = canon->memory, .realloc = WASM_NO_INDEX, .post_return = WASM_NO_INDEX, .callback = WASM_NO_INDEX};
+    const struct type *type = typed ? &canon->type.value->type : canon->result;
+    return (!builtin_has_options(canon->kind) || planner_options(p, value->in, &options, &row->options)) &&
+           planner_text(p, value->in, type, &row->signature);
+}
+
+static bool fill_row(struct planner *p, struct canon_value *value, struct str import, struct host_import *row)
 {
     switch (value->canon->kind) {
     case BUILTIN_LOWER: return row_lower(p, value, import, row);
     case BUILTIN_RESOURCE_NEW:
     case BUILTIN_RESOURCE_DROP:
     case BUILTIN_RESOURCE_REP: return row_resource(p, value, import, row);
-    default:
-        return checker_fail(&p->check, ERR_UNSUPPORTED, "core import `%.*s`: canonical built-in %s", STR_ARG(import),
-                            builtin_infos[value->canon->kind].words);
+    default: return row_builtin(p, value, import, row);
     }
+}
+
+bool planner_add_row(struct planner *p, const struct host_import *row, uint32_t *ret_row)
+{
+    struct host_import *slot = LIST_PUSH(&p->check, &p->imports, IMPORTS);
+    if (!slot)
+        return false;
+    *slot = *row;
+    *ret_row = p->imports.count - 1;
+    return true;
 }
 
 bool planner_host_row(struct planner *p, struct canon_value *canon, struct str import, uint32_t *ret_row)
 {
-    struct host_import row = {.options = no_options,
-                              .resource_type = WASM_NO_INDEX,
-                              .dtor_unit = WASM_NO_INDEX,
-                              .dtor = WASM_NO_INDEX,
-                              .type = canon->type};
+    struct host_import row = planner_no_row;
+    row.type = canon->type;
     if (canon->row != WASM_NO_INDEX) {
         *ret_row = canon->row;
         return true;
     }
     if (!planner_handle_table(p, canon->in, &row.handle_table) || !fill_row(p, canon, import, &row))
         return false;
-    struct host_import *slot = LIST_PUSH(&p->check, &p->imports, IMPORTS);
-    if (!slot)
+    if (!planner_add_row(p, &row, &canon->row))
         return false;
-    *slot = row;
-    *ret_row = canon->row = p->imports.count - 1;
+    *ret_row = canon->row;
     return true;
 }
 
@@ -216,13 +291,16 @@ bool planner_host_row(struct planner *p, struct canon_value *canon, struct str i
 
 static bool export_func(struct planner *p, const struct func_value *func, struct str interface, struct str name)
 {
-    struct plan_export row = {.interface = interface, .name = name};
+    struct plan_export row = {
+        .interface = interface, .name = name, .result = func->result, .callback = {WASM_NO_INDEX, WASM_NO_INDEX}};
     if (func->origin != FUNC_LIFTED)
         return checker_fail(&p->check, ERR_UNSUPPORTED, "export `%.*s` is an imported function", STR_ARG(name));
-    if (func->canon->opts.async_)
-        return checker_fail(&p->check, ERR_UNSUPPORTED, "export `%.*s` is lifted asynchronously", STR_ARG(name));
-    if (!unit_func(p, func->in, func->canon->target, "exported function", &row.unit, &row.func) ||
-        !make_options(p, func->in, &func->canon->opts, &row.options) ||
+    const struct options *opts = &func->canon->opts;
+    row.flags = (func->type->type.async_ ? CANON_ASYNC_TYPE : 0) | (opts->async_ ? CANON_ASYNC_LIFT : 0) |
+                (opts->callback != WASM_NO_INDEX ? CANON_CALLBACK : 0);
+    if (!planner_core_func(p, func->in, opts->callback, &row.callback.unit, &row.callback.func) ||
+        !planner_core_func(p, func->in, func->canon->target, &row.unit, &row.func) ||
+        !planner_options(p, func->in, &func->canon->opts, &row.options) ||
         !planner_signature(p, func->in, func->type, &row.signature) ||
         !planner_handle_table(p, func->in, &row.handle_table))
         return false;
@@ -274,7 +352,7 @@ static void name_rows(struct planner *p)
 {
     for (uint32_t i = 0; i < p->imports.count; i++) {
         struct host_import *row = &p->imports.items[i];
-        if (row->resource_type == WASM_NO_INDEX)
+        if (row->resource_type == WASM_NO_INDEX || row->kind == HOST_BUILTIN)
             continue;
         const struct concrete *concrete = p->concretes.items[row->resource_type - RESOURCE_COMPONENT_BASE];
         row->interface = concrete->interface;

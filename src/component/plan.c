@@ -3,6 +3,21 @@
 #include "component/planner.h"
 #include "wasm/body.h"
 
+/* Resource types that have a name outside. */
+static bool list_resources(struct planner *p, struct plan *plan)
+{
+    struct plan_resource *list = ARENA_ARRAY(p->check.arena, struct plan_resource, p->concretes.count);
+    if (!list)
+        return checker_memory(&p->check);
+    for (uint32_t i = 0; i < p->concretes.count; i++) {
+        const struct resource *resource = &p->concretes.items[i]->abstract.resource;
+        if (resource->name.len)
+            list[plan->resource_count++] = (struct plan_resource){resource->interface, resource->name, resource->id};
+    }
+    plan->resources = list;
+    return true;
+}
+
 static bool make_plan(struct planner *p, struct plan **ret_plan)
 {
     struct plan *plan = ARENA_NEW(p->check.arena, struct plan);
@@ -16,8 +31,25 @@ static bool make_plan(struct planner *p, struct plan **ret_plan)
                           .exports = p->exports.items,
                           .export_count = p->exports.count,
                           .handle_tables = p->handle_tables};
+    if (!list_resources(p, plan))
+        return false;
     *ret_plan = plan;
     return true;
+}
+
+/* What adapters must know of the whole file: whether something in it may throw, and whether threads have storage. */
+static void survey(struct planner *p, const struct component *component)
+{
+    const struct space *modules = &component->scope.spaces[SORT_CORE_MODULE];
+    for (uint32_t i = 0; i < modules->count; i++)
+        p->exceptions |= modules->items[i].core_module->module->tag_count != 0;
+    for (uint32_t i = 0; i < component->count; i++) {
+        const struct definition *definition = &component->definitions[i];
+        if (definition->kind == DEFINE_COMPONENT)
+            survey(p, definition->component);
+        if (definition->kind == DEFINE_CANON)
+            p->context |= definition->canon->kind == BUILTIN_CONTEXT_SET;
+    }
 }
 
 static bool is_unit(const struct planner *p, const struct wasm_module *module)
@@ -64,6 +96,12 @@ static bool bodies_are_valid(const struct component *component, const struct pla
     return valid;
 }
 
+bool component_validate(const uint8_t *bytes, size_t size, struct arena *arena, struct err *err)
+{
+    struct component *component;
+    return component_decode(bytes, size, arena, &component, err) && bodies_are_valid(component, NULL, err);
+}
+
 bool component_plan(const uint8_t *bytes, size_t size, struct arena *arena, struct plan **ret_plan, struct err *err)
 {
     struct err ignored;
@@ -77,6 +115,7 @@ bool component_plan(const uint8_t *bytes, size_t size, struct arena *arena, stru
                                   .work = COMPONENT_MAX_WORK}};
     struct component_value outermost = {component, NULL};
     struct plan *plan = NULL;
+    survey(&p, component);
     bool planned =
         planner_instantiate(&p, &outermost, NULL, &root) && planner_exports(&p, root) && make_plan(&p, &plan);
     if (!bodies_are_valid(component, planned ? &p : NULL, p.check.err) || !planned)

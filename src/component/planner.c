@@ -1,5 +1,5 @@
 /* Evaluation of a component's definitions: see planner.h. One function for each kind of definition. */
-#include "component/planner.h"
+#include "component/fuse.h"
 
 static struct str argument_name(const void *items, uint32_t index)
 {
@@ -117,6 +117,15 @@ static bool resolve_import(struct planner *p, const struct wasm_import *import, 
         *ret = (struct unit_import){.from = IMPORT_UNIT, .unit = value->unit, .index = value->index};
         return true;
     }
+    if (canon_is_fused(value->canon)) {
+        ret->from = IMPORT_UNIT;
+        return planner_fuse(p, value->canon, import->name, &ret->unit, &ret->index);
+    }
+    if (value->canon->canon->kind == BUILTIN_THREAD_NEW_INDIRECT) {
+        bool made = planner_thread_unit(p, value->canon, import->name);
+        *ret = (struct unit_import){.from = IMPORT_UNIT, .unit = value->canon->unit, .index = value->canon->func};
+        return made;
+    }
     ret->from = IMPORT_HOST;
     return planner_host_row(p, value->canon, import->name, &ret->host);
 }
@@ -147,7 +156,7 @@ static bool eval_core_instantiate(struct planner *p, struct instance *in, const 
     const struct core_module *module = in->spaces[SORT_CORE_MODULE][definition->index].core_module;
     struct core_instance_value *value = ARENA_NEW(p->check.arena, struct core_instance_value);
     struct unit_import *imports = ARENA_ARRAY(p->check.arena, struct unit_import, module->module->import_count);
-    struct unit unit = {.module = module->module, .index = p->units.count, .imports = imports};
+    struct unit unit = {.module = module->module, .imports = imports};
     struct value *values;
     uint32_t table;
     if (!value || !imports)
@@ -158,6 +167,7 @@ static bool eval_core_instantiate(struct planner *p, struct instance *in, const 
     struct unit *slot = LIST_PUSH(&p->check, &p->units, INSTANCES);
     if (!slot)
         return false;
+    unit.index = p->units.count - 1; /* behind its adapters */
     *slot = unit;
     *value = (struct core_instance_value){.module = module, .unit = unit.index};
     ret->core_instance = value;
@@ -293,7 +303,7 @@ static bool eval_lift(struct planner *p, struct instance *in, const struct defin
     *func = (struct func_value){
         .origin = FUNC_LIFTED, .type = definition->canon->type.func, .in = in, .canon = definition->canon};
     ret->func = func;
-    return true;
+    return !definition->canon->opts.async_ || planner_text(p, in, func->type->type.result, &func->result);
 }
 
 static bool eval_canon(struct planner *p, struct instance *in, const struct definition *definition, struct value *ret)
@@ -307,7 +317,8 @@ static bool eval_canon(struct planner *p, struct instance *in, const struct defi
     *value = (struct canon_value){.canon = canon,
                                   .in = in,
                                   .type = static_entity(in, SORT_CORE_FUNC, definition->result)->core.plain,
-                                  .row = WASM_NO_INDEX};
+                                  .row = WASM_NO_INDEX,
+                                  .unit = WASM_NO_INDEX};
     if (canon->kind == BUILTIN_LOWER)
         value->callee = in->spaces[SORT_FUNC][canon->target].func;
     ret->core = (struct core_value){.canon = value};

@@ -29,6 +29,7 @@ struct func_value {
     const struct func *type;    /* in terms of the resources of: */
     struct instance *in;
     const struct canonical *canon; /* lifted */
+    struct str result;             /* lifted asynchronously: text of the result's type */
 };
 
 /* A core function, table, memory, global or tag; for canonical functions `canon` is set instead. */
@@ -37,7 +38,8 @@ struct canon_value {
     struct instance *in;
     const struct wasm_functype *type;
     const struct func_value *callee; /* LOWER */
-    uint32_t row;                    /* in plan->imports once it is used */
+    uint32_t row;                    /* in plan->imports once it is used; WASM_NO_INDEX */
+    uint32_t unit, func;             /* that of an adapter or thunk, once there is one; WASM_NO_INDEX */
 };
 
 struct core_value {
@@ -112,6 +114,9 @@ struct planner {
     struct plan_exports exports;
     struct concretes concretes; /* of the file, by id - RESOURCE_COMPONENT_BASE */
     uint32_t handle_tables, instances, depth;
+    bool exceptions; /* some module of the file may throw */
+    bool context;    /* some component of the file uses context.set */
+    uint64_t adapter_bytes;
     uint64_t work; /* definitions and arguments evaluated */
 };
 
@@ -132,6 +137,26 @@ bool planner_host_value(struct planner *p, struct instance *in, const struct ent
 /* What the host is asked for by this canonical function; makes the row on first use. `import` is the
  * core import that uses it, for messages. */
 bool planner_host_row(struct planner *p, struct canon_value *canon, struct str import, uint32_t *ret_row);
+/* A row that nothing is known of. */
+extern const struct host_import planner_no_row;
+bool planner_add_row(struct planner *p, const struct host_import *row, uint32_t *ret_row);
+/* Does the function belong to a component in the file? */
+static inline bool canon_is_lifted(const struct canon_value *value)
+{
+    return value->callee && value->callee->origin == FUNC_LIFTED;
+}
+/* Does an adapter call it, without the host? */
+static inline bool canon_is_fused(const struct canon_value *value)
+{
+    return canon_is_lifted(value) && !value->callee->type->type.async_;
+}
+/* Text of a value type as components in the file tell types apart; NULL gives an empty one. */
+bool planner_text(struct planner *p, struct instance *in, const struct type *type, struct str *ret_text);
+/* A core function of the instance as one that a unit has, for options and exports; WASM_NO_INDEX stays that. */
+bool planner_core_func(struct planner *p, const struct instance *in, uint32_t index, uint32_t *ret_unit,
+                       uint32_t *ret_func);
+bool planner_options(struct planner *p, const struct instance *in, const struct options *from,
+                     struct canon_options *ret);
 /* The exports of the outermost component. */
 bool planner_exports(struct planner *p, struct instance *root);
 

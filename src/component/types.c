@@ -432,17 +432,24 @@ static bool substitute_part(struct checker *c, struct remap *map, const struct t
     return true;
 }
 
+/* A list of its own only where a part changes. */
 static bool substitute_items(struct checker *c, struct remap *map, struct type *type)
 {
+    struct type_item *items = NULL;
     if (!type->items || type->kind == TYPE_MAP)
         return true;
-    struct type_item *items = arena_copy(c->arena, type->items, type->count * sizeof *items);
-    if (!items)
-        return checker_memory(c);
-    for (uint32_t i = 0; i < type->count; i++)
-        if (!substitute_part(c, map, &items[i].type))
+    for (uint32_t i = 0; i < type->count; i++) {
+        const struct type *part = type->items[i].type;
+        if (!substitute_part(c, map, &part))
             return false;
-    type->items = items;
+        if (part == type->items[i].type)
+            continue;
+        if (!items && !(items = arena_copy(c->arena, type->items, type->count * sizeof *items)))
+            return checker_memory(c);
+        items[i].type = part;
+    }
+    if (items)
+        type->items = items;
     return true;
 }
 

@@ -281,9 +281,10 @@ static bool imports_ok(const struct image *image)
 {
     for (uint64_t i = 0; i < image_imports_count(image); i++) {
         const struct image_import *row = &image_imports(image)[i];
-        if (row->kind > HOST_TRAP || !resource_ok(row) || !string_ok(image, row->interface) ||
+        if (row->kind >= HOST_KIND_COUNT || !resource_ok(row) || !string_ok(image, row->interface) ||
             !string_ok(image, row->name) || !string_ok(image, row->signature) || !canon_ok(image, &row->canon) ||
-            !funcref_ok(image, row->dtor_ref) ||
+            !canon_ok(image, &row->peer) || !funcref_ok(image, row->dtor_ref) || !funcref_ok(image, row->run_ref) ||
+            !funcref_ok(image, row->ret_ref) || !funcref_ok(image, row->callback_ref) ||
             !inside(row->types_first, (uint64_t)row->param_count + row->result_count, 1, image_bytes_count(image)))
             return false;
     }
@@ -296,9 +297,13 @@ static bool exports_ok(const struct image *image)
         const struct image_export *row = &image_exports(image)[i];
         if (!string_ok(image, row->interface) || !string_ok(image, row->name) || !string_ok(image, row->signature) ||
             !canon_ok(image, &row->canon) || !funcref_ok(image, row->funcref) ||
+            !funcref_ok(image, row->callback_ref) || !string_ok(image, row->result) ||
             !inside(row->types_first, (uint64_t)row->param_count + row->result_count, 1, image_bytes_count(image)))
             return false;
     }
+    for (uint64_t i = 0; i < image_resources_count(image); i++)
+        if (!string_ok(image, image_resources(image)[i].interface) || !string_ok(image, image_resources(image)[i].name))
+            return false;
     for (uint64_t i = 0; i < image_starts_count(image); i++)
         if (!image_starts(image)[i].funcref || !funcref_ok(image, image_starts(image)[i].funcref))
             return false;

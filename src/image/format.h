@@ -20,7 +20,7 @@
 #include "image/plan.h"
 
 #define IMAGE_MAGIC 0x31796c6679616dull /* "mayfly1" */
-#define IMAGE_FORMAT 3u
+#define IMAGE_FORMAT 4u
 #define IMAGE_PAGE 4096u
 #define IMAGE_SIZE_MAX ((uint64_t)1 << 32)
 
@@ -37,6 +37,7 @@
     SECTION(words, struct image_word)                                                                                  \
     SECTION(imports, struct image_import)                                                                              \
     SECTION(exports, struct image_export)                                                                              \
+    SECTION(resources, struct image_resource)                                                                          \
     SECTION(starts, struct image_start)                                                                                \
     SECTION(funcs, struct image_func)                                                                                  \
     SECTION(sites, uint8_t)                                                                                            \
@@ -165,16 +166,26 @@ struct image_import {
     uint32_t param_count, result_count; /* core signature, types as bytes in the bytes section */
     uint32_t types_first;
     struct image_string interface, name, signature;
-    struct image_canon canon;
-    uint32_t resource_type, reserved;
+    struct image_canon canon, peer; /* peer: struct host_import in image/plan.h */
+    uint32_t resource_type, flags;  /* flags: enum canon_flag */
     uint64_t dtor_ref;
+    uint64_t run_ref, ret_ref, callback_ref;
+    uint32_t builtin, number;
 };
 
 struct image_export {
     struct image_string interface, name, signature;
     uint64_t funcref;
-    uint32_t param_count, result_count, types_first, reserved;
+    uint32_t param_count, result_count, types_first, flags;
     struct image_canon canon;
+    uint64_t callback_ref;
+    struct image_string result; /* text of the result's type, as task.return has it */
+};
+
+/* A resource type that the component defines and exports. */
+struct image_resource {
+    struct image_string interface, name;
+    uint32_t id, reserved;
 };
 
 /* What a joinable image imports (opens) or exports (offers), of any kind. Value types are those of wasm/types.h with

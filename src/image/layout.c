@@ -100,7 +100,7 @@ static void place_open_imports(struct layout *layout, struct unit *unit)
     const struct wasm_module *module = unit->module;
     for (uint32_t i = 0; i < module->import_count; i++) {
         const struct wasm_import *import = &module->imports[i];
-        if (unit->imports[i].from == IMPORT_UNIT)
+        if (unit->imports[i].from == IMPORT_UNIT || unit->imports[i].from == IMPORT_WORD)
             continue;
         if (import->kind == WASM_FUNC)
             continue;
@@ -266,11 +266,26 @@ static uint32_t space_size(const struct wasm_module *module, enum wasm_extern_ki
     return sizes[kind];
 }
 
+/* A global that is a word of a component instance. */
+static bool resolve_word(struct layout *layout, struct unit *unit, uint32_t index, struct err *err)
+{
+    const struct unit_import *by = &unit->imports[index];
+    const struct wasm_import *import = &unit->module->imports[index];
+    if (import->kind != WASM_GLOBAL || by->unit >= layout->geometry->handle_tables ||
+        by->index > CONTEXT_HANDLE_TABLE_BYTES - sizeof(union cell))
+        return err_set(err, ERR_LINK, "import %u of core instance %u is no word of an instance", index, unit->index);
+    uint64_t table = layout->geometry->handles_off + (uint64_t)by->unit * CONTEXT_HANDLE_TABLE_BYTES;
+    unit->globals[import->index] = here(unit, table + by->index);
+    return true;
+}
+
 static bool resolve_unit(struct layout *layout, struct unit *unit, struct err *err)
 {
     const struct wasm_module *module = unit->module;
     for (uint32_t i = 0; i < module->import_count; i++) {
         const struct unit_import *by = &unit->imports[i];
+        if (by->from == IMPORT_WORD && !resolve_word(layout, unit, i, err))
+            return false;
         if (by->from != IMPORT_UNIT)
             continue;
         if (by->unit >= unit->index || by->index >= space_size(layout->units[by->unit].module, module->imports[i].kind))

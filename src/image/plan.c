@@ -36,9 +36,13 @@ static bool import_from_host(struct plan *plan, struct unit *unit, uint32_t inde
         .interface = import->module,
         .name = import->name,
         .options = no_options,
+        .peer = no_options,
         .resource_type = WASM_NO_INDEX,
         .dtor_unit = WASM_NO_INDEX,
         .dtor = WASM_NO_INDEX,
+        .run = {WASM_NO_INDEX, WASM_NO_INDEX},
+        .ret = {WASM_NO_INDEX, WASM_NO_INDEX},
+        .callback = {WASM_NO_INDEX, WASM_NO_INDEX},
         .type = wasm_func_type(unit->module, import->index),
     };
     return true;
@@ -56,8 +60,10 @@ static void export_functions(struct plan *plan, const struct unit *unit)
     const struct wasm_module *module = unit->module;
     for (uint32_t i = 0; i < module->export_count; i++)
         if (module->exports[i].kind == WASM_FUNC && !is_open(unit, module->exports[i].index))
-            plan->exports[plan->export_count++] = (struct plan_export){
-                .name = module->exports[i].name, .func = module->exports[i].index, .options = no_options};
+            plan->exports[plan->export_count++] = (struct plan_export){.name = module->exports[i].name,
+                                                                       .func = module->exports[i].index,
+                                                                       .options = no_options,
+                                                                       .callback = {WASM_NO_INDEX, WASM_NO_INDEX}};
 }
 
 bool plan_module(const struct wasm_module *module, const struct plan_options *options, struct arena *arena,

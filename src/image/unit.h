@@ -78,6 +78,7 @@ enum import_from {
     IMPORT_UNIT, /* export `index` (index space of its kind) of unit `unit`, which precedes this one */
     IMPORT_HOST, /* a function of the host: `host` is its row in the image's imports */
     IMPORT_OPEN, /* linked at run time by module and field name */
+    IMPORT_WORD, /* a global: the cell `index` bytes into handle table `unit` (component/handles.h) */
 };
 
 struct unit_import {

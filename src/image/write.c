@@ -383,7 +383,19 @@ static void add_import(struct writer *w, const struct host_import *import)
                                .signature = add_string(w, import->signature),
                                .canon = canon_of(w, &import->options, import->handle_table),
                                .resource_type = import->resource_type,
-                               .dtor_ref = ref_or_none(w, import->dtor_unit, import->dtor)};
+                               .dtor_ref = ref_or_none(w, import->dtor_unit, import->dtor),
+                               .flags = import->flags,
+                               .builtin = import->builtin,
+                               .number = import->number};
+    if (import->kind >= HOST_FUSE_TRAP)
+        row.peer = canon_of(w, &import->peer, import->peer_table);
+    else
+        row.peer = row.canon;
+    if (import->kind == HOST_CALL) {
+        row.run_ref = ref_or_none(w, import->run.unit, import->run.func);
+        row.ret_ref = ref_or_none(w, import->ret.unit, import->ret.func);
+        row.callback_ref = ref_or_none(w, import->callback.unit, import->callback.func);
+    }
     ADD(w, imports, row);
 }
 
@@ -398,7 +410,12 @@ static void add_export(struct writer *w, const struct plan_export *export)
                                .param_count = type->param_count,
                                .result_count = type->result_count,
                                .types_first = add_signature(w, module, type),
-                               .canon = canon_of(w, &export->options, export->handle_table)};
+                               .canon = canon_of(w, &export->options, export->handle_table),
+                               .flags = export->flags,
+                               .callback_ref = export->flags & CANON_CALLBACK
+                                                   ? ref_or_none(w, export->callback.unit, export->callback.func)
+                                                   : 0,
+                               .result = add_string(w, export->result)};
     ADD(w, exports, row);
 }
 
@@ -438,6 +455,12 @@ static bool fill_sections(struct writer *w, struct err *err)
         add_import(w, &w->plan->imports[i]);
     for (uint32_t i = 0; i < w->plan->export_count; i++)
         add_export(w, &w->plan->exports[i]);
+    for (uint32_t i = 0; i < w->plan->resource_count; i++) {
+        const struct plan_resource *resource = &w->plan->resources[i];
+        struct image_resource row = {add_string(w, resource->interface), add_string(w, resource->name), resource->id,
+                                     0};
+        ADD(w, resources, row);
+    }
     if (w->header.joinable) {
         describe_types(w);
         if (!add_externs(w, &w->plan->units[0], err))

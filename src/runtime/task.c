@@ -11,9 +11,7 @@ _Thread_local struct task *task_current;
 /* AddressSanitizer wants to know about stack switches; without it these are absent. */
 extern void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size) __attribute__((weak));
 extern void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size) __attribute__((weak));
-
-static const void *loop_bottom;
-static size_t loop_size;
+extern void __asan_unpoison_memory_region(void const volatile *address, size_t size) __attribute__((weak));
 
 static void announce(void **save, const void *bottom, size_t size)
 {
@@ -27,20 +25,20 @@ static void arrived(void *save, const void **ret_bottom, size_t *ret_size)
         __sanitizer_finish_switch_fiber(save, ret_bottom, ret_size);
 }
 
-/* Back to the loop. With `last`, this stack will not run again. */
+/* Back to whoever started or resumed the task, which does not run again when it is done. */
 static void leave(struct task *task, enum task_state state)
 {
     task->state = state;
-    task_current = NULL;
-    announce(state == TASK_DONE ? NULL : &task->fiber, loop_bottom, loop_size);
-    stack_switch(&task->sp, task->loop_sp);
-    arrived(task->fiber, &loop_bottom, &loop_size);
+    task_current = task->outer;
+    announce(state == TASK_DONE ? NULL : &task->fiber, task->outer_bottom, task->outer_size);
+    stack_switch(&task->sp, task->outer ? task->outer->sp : task->loop_sp);
+    arrived(task->fiber, &task->outer_bottom, &task->outer_size);
 }
 
 static void begin(void *arg)
 {
     struct task *task = arg;
-    arrived(NULL, &loop_bottom, &loop_size);
+    arrived(NULL, &task->outer_bottom, &task->outer_size);
     task->body(task);
     leave(task, TASK_DONE);
     __builtin_unreachable();
@@ -62,14 +60,34 @@ static void leave_slot(struct task *task)
         task->next->link = task->link;
 }
 
+/* Guest code of the store runs on this task's stack now. */
+static void use_stack(struct store *store, struct task *task)
+{
+    store->stack_limit = task->stack->limit;
+    store->stack_low = task->stack->low;
+    store->stack_high = task->stack->high;
+    store->task = task;
+}
+
 static void run(struct task *task)
 {
     void *fiber = NULL;
+    struct task *outer = task_current;
+    struct store *store = task->slot->store;
+    uint64_t outer_fp = store->guest_fp;
+    task->outer = outer;
     task->state = TASK_RUNNING;
     task_current = task;
+    use_stack(store, task);
+    store->guest_fp = task->guest_fp;
     announce(&fiber, (void *)task->stack->low, task->stack->high - task->stack->low);
-    stack_switch(&task->loop_sp, task->sp);
+    stack_switch(outer ? &outer->sp : &task->loop_sp, task->sp);
     arrived(fiber, NULL, NULL);
+    task->guest_fp = store->guest_fp;
+    if (outer) {
+        store->guest_fp = outer_fp;
+        use_stack(store, outer);
+    }
     if (task->state == TASK_DONE) {
         leave_slot(task);
         stack_release(task->stack);
@@ -77,25 +95,15 @@ static void run(struct task *task)
     }
 }
 
-bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, void *host,
-                struct err *err)
+bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err)
 {
     struct stack *stack = stack_acquire(err);
     if (!stack)
         return false;
-    struct store *store = slot->store;
-    store->stack_limit = stack->limit;
-    store->stack_low = stack->low;
-    store->stack_high = stack->high;
-    store->guest_fp = 0;
-    store->trap = TRAP_NONE;
-    store->interrupt = TRAP_NONE;
-    store->trap_message[0] = '\0';
-    store->task = task;
-    store->host = host;
     task->slot = slot;
     task->stack = stack;
     task->activation = NULL;
+    task->guest_fp = 0;
     task->body = body;
     task->arg = arg;
     task->report.trap = TRAP_NONE;
@@ -104,6 +112,17 @@ bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *
     join_slot(task);
     run(task);
     return true;
+}
+
+bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, void *host,
+                struct err *err)
+{
+    struct store *store = slot->store;
+    store->trap = TRAP_NONE;
+    store->interrupt = TRAP_NONE;
+    store->trap_message[0] = '\0';
+    store->host = host;
+    return task_spawn(task, slot, body, arg, err);
 }
 
 void task_resume(struct task *task)
@@ -121,6 +140,8 @@ void task_abandon(struct task *task)
 {
     if (task->stack) {
         leave_slot(task);
+        if (__asan_unpoison_memory_region) /* frames that never return leave their marks */
+            __asan_unpoison_memory_region((void *)task->stack->low, task->stack->high - task->stack->low);
         stack_release(task->stack);
     }
     task->stack = NULL;

@@ -3,6 +3,9 @@
  * A worker is single-threaded: at most one task runs, `task_current`. A task runs until its body returns, or
  * until host code suspends it; the worker's loop then goes on and resumes it later. A task that guest code
  * keeps busy can be preempted by signal at any instruction of image text.
+ *
+ * Host code in a task may start or resume another one of the same store (`task_spawn`, `task_resume`): the tasks then
+ * nest, and suspending or ending the inner one continues the outer one. The threads of components are such tasks.
  */
 #ifndef MAYFLY_RUNTIME_TASK_H
 #define MAYFLY_RUNTIME_TASK_H
@@ -22,11 +25,15 @@ struct task {
     struct task *next, **link; /* among the slot's tasks */
     struct stack *stack;
     uint64_t sp;      /* the task's, while it does not run */
-    uint64_t loop_sp; /* the worker's, while the task runs */
+    uint64_t guest_fp; /* the store's, while the task does not run */
+    uint64_t loop_sp; /* the worker's, while the task runs; or that of: */
+    struct task *outer; /* the task that started or resumed it, while it runs */
     struct activation *activation;
     void (*body)(struct task *task);
     void *arg;
-    void *fiber; /* for AddressSanitizer: its record of the stack left behind */
+    void *fiber; /* for AddressSanitizer: its record of the stack left behind, and that of whoever resumed it */
+    const void *outer_bottom;
+    size_t outer_size;
     struct trap_report report;
 };
 
@@ -36,6 +43,9 @@ extern _Thread_local struct task *task_current;
  * The task is the caller's and must stay until TASK_DONE; its stack is given back then. */
 bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, void *host,
                 struct err *err);
+/* The same from inside a task of the slot's store, which waits until the new one suspends or is done. The activity goes
+ * on: traps, deadlines and the host's object are the outer task's. */
+bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err);
 /* Continue a suspended or preempted task. */
 void task_resume(struct task *task);
 /* From inside a task: return to whoever started or resumed it. */

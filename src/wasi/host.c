@@ -22,6 +22,16 @@ struct arena *host_scratch(struct host *h)
     return &h->scratch;
 }
 
+struct arena *host_arena(struct host *h)
+{
+    return &h->arena;
+}
+
+struct activity *host_activity(struct host *h)
+{
+    return &h->activity;
+}
+
 uint64_t host_now_ns(void)
 {
     struct timespec now;
@@ -209,6 +219,7 @@ void host_interrupt(struct host *h, enum trap trap)
 enum host_outcome host_end(struct host *h, bool trapped)
 {
     enum host_outcome outcome;
+    activity_end(&h->activity);
     while (h->closers) {
         struct host_closer *closer = h->closers;
         host_disown(closer);

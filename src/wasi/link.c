@@ -68,32 +68,33 @@ static void resolve_drop(struct wasi_link *link, struct canon_env *env, host_fn 
     env->drop = row ? row->drop : NULL;
 }
 
+static uint32_t find_resource(void *arg, struct str interface, struct str name)
+{
+    (void)arg;
+    return wasi_resource_id(interface, name);
+}
+
 bool wasi_resolve(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
                   const void **ret_env, struct err *err)
 {
     struct wasi_link *link = arg;
-    struct canon_env *env = ARENA_NEW(&link->arena, struct canon_env);
-    if (!env)
-        return err_memory(err);
-    env->canon = import->canon;
-    env->interface = image_str(image, import->interface);
-    env->name = image_str(image, import->name);
-    env->resource_type = import->resource_type;
-    env->dtor_ref = import->dtor_ref;
+    struct canon_env *env;
+    if (!canon_env_make(&link->arena, image, import, find_resource, &env, err))
+        return false;
     *ret_env = env;
     bool own_resource = import->resource_type != WASM_NO_INDEX;
-    switch ((enum host_import_kind)import->kind) {
-    case HOST_LOWERED: return resolve_function(link, image, import, env, ret_fn, err);
-    case HOST_RESOURCE_DROP:
-        *ret_fn = canon_resource_drop;
-        if (!own_resource)
-            resolve_drop(link, env, ret_fn);
-        return true;
-    case HOST_RESOURCE_NEW: *ret_fn = canon_resource_new; return true;
-    case HOST_RESOURCE_REP: *ret_fn = canon_resource_rep; return true;
-    default:
-        *ret_fn = canon_missing;
-        link->missing++;
+    if (import->kind == HOST_LOWERED)
+        return resolve_function(link, image, import, env, ret_fn, err);
+    if (import->kind == HOST_RESOURCE_DROP && !own_resource) {
+        resolve_drop(link, env, ret_fn);
         return true;
     }
+    if (!own_resource)
+        env->resource_type = wasi_resource_id(env->interface, env->name);
+    *ret_fn = canon_link(import);
+    if (!*ret_fn) {
+        *ret_fn = canon_missing;
+        link->missing++;
+    }
+    return true;
 }

@@ -9,6 +9,7 @@
 #ifndef MAYFLY_WASI_OBJECT_H
 #define MAYFLY_WASI_OBJECT_H
 
+#include "component/activity.h"
 #include "image/context.h"
 #include "io/resolve.h"
 #include "wasi/gen/wasi_http.h"
@@ -62,6 +63,7 @@ struct host {
     struct store *store;
     const struct host_config *config;
     void *user;
+    struct activity activity;
     struct host_node *free[HOST_SIZE_CLASSES]; /* by size class, linked through `parent` */
     const struct http_request *request;
     const struct http_sink *sink;

@@ -53,6 +53,16 @@ static const struct scalar scalars[] = {
 #undef ROW
 };
 
+bool type_kind_of(struct str word, enum type_kind *ret_kind)
+{
+    for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
+        if (str_eq(word, str_of(scalars[i].text))) {
+            *ret_kind = (enum type_kind)i;
+            return true;
+        }
+    return false;
+}
+
 static uint64_t align_up(uint64_t at, uint32_t align)
 {
     return (at + align - 1) & ~(uint64_t)(align - 1);
@@ -248,8 +258,11 @@ static bool put_str(struct buf *out, struct str text)
     return buf_append(out, text.ptr, text.len);
 }
 
+/* One without a name by its number, which canonical text between components only has. */
 static bool put_resource(struct buf *out, const struct resource *resource)
 {
+    if (resource->name.len == 0 && resource->id != WASM_NO_INDEX)
+        return buf_printf(out, "#%u", resource->id);
     if (resource->interface.len && !(put_str(out, resource->interface) && put(out, ".")))
         return false;
     return put_str(out, resource->name);

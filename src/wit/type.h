@@ -110,4 +110,15 @@ void type_flatten_func(const struct func_type *func, bool lower, struct flat_fun
 bool type_func_text(const struct func_type *func, struct buf *ret_text);
 bool type_text(const struct type *type, struct buf *ret_text);
 
+/* The kind that canonical text begins with this word for; of the two lists, LIST. */
+bool type_kind_of(struct str word, enum type_kind *ret_kind);
+/* The runtime id of a resource in canonical text, or WASM_NO_INDEX. */
+typedef uint32_t type_resource_fn(void *arg, struct str interface, struct str name);
+/* Canonical text of a function type back to the type, in the arena; parameters have no names. ERR_MALFORMED: it is
+ * none. Names in it are views into the text. */
+bool type_parse(struct str text, struct arena *arena, type_resource_fn *find, void *arg, const struct type **ret_type,
+                struct err *err);
+bool type_func_parse(struct str text, struct arena *arena, type_resource_fn *find, void *arg,
+                     struct func_type *ret_func, struct err *err);
+
 #endif

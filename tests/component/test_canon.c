@@ -7,8 +7,8 @@
  */
 #include "base/alloc.h"
 #include "component/canon.h"
-#include "runtime/call.h"
 #include "runtime/trap.h"
+#include "support/alone.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +25,7 @@
 
 struct host {
     struct arena scratch;
+    struct activity activity;
     uint32_t dropped;
 };
 
@@ -54,6 +55,16 @@ static uint64_t destroyed;
 struct arena *host_scratch(struct host *h)
 {
     return &h->scratch;
+}
+
+struct arena *host_arena(struct host *h)
+{
+    return &h->scratch;
+}
+
+struct activity *host_activity(struct host *h)
+{
+    return &h->activity;
 }
 
 bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
@@ -93,7 +104,7 @@ bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *para
     }
     assert_int_equal(funcref, REALLOC_REF);
     assert_int_equal(count, 4);
-    assert_int_equal(world->handles.no_leave, 1);
+    assert_int_equal(world->handles.no_leave.u32, 1);
     *ret_result = guest_realloc(params);
     return true;
 }
@@ -335,7 +346,7 @@ static void scalars(void **state)
     assert_false(glue_test_demo_calls_scalars(&world->store, &env, v));
     host_traps = false;
     set_scalars();
-    world->handles.no_leave = 1;
+    world->handles.no_leave.u32 = 1;
     traps(glue_test_demo_calls_scalars(&world->store, &env, v), "cannot leave component instance");
 }
 
@@ -751,7 +762,7 @@ static void full_table(void **state)
     for (uint32_t i = 1; i < HANDLE_CAPACITY; i++)
         assert_int_equal(new_thing(&things[0]), i);
     v[0].u32 = v[1].u32 = 0;
-    traps(glue_test_demo_types_thing_constructor(&world->store, &env, v), "more than 4092 handles");
+    traps(glue_test_demo_types_thing_constructor(&world->store, &env, v), "more than 4088 handles");
     handle_remove(&world->handles, 77);
     must(glue_test_demo_types_thing_constructor(&world->store, &env, v));
     assert_int_equal(v[0].u32, 77);
@@ -791,7 +802,7 @@ static void own_resources(void **state)
     assert_int_equal(destroyed, 0x63);
     v[0].u32 = index;
     traps(canon_resource_rep(&world->store, &env, v), "unknown handle index");
-    world->handles.no_leave = 1;
+    world->handles.no_leave.u32 = 1;
     traps(canon_resource_new(&world->store, &env, v), "cannot leave");
     traps(canon_resource_drop(&world->store, &env, v), "cannot leave");
 }

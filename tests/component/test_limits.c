@@ -304,16 +304,45 @@ static void sharing_is_not_expanded(void **state)
     assert_non_null(strstr(message, "parts of a type"));
 }
 
+/* A small file whose types are large: fixtures/adapters.py. */
+static void adapters(void **state)
+{
+    static const struct {
+        const char *fixture;
+        const char *words; /* NULL: it is planned */
+    } cases[] = {
+        {"adapter-large.wasm", NULL},
+        {"adapter-over.wasm", "bytes of code between two component instances for one function"},
+        {"adapters-over.wasm", "bytes of code between component instances"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct input input = input_fixture(cases[i].fixture);
+        struct arena arena;
+        struct plan *plan;
+        struct err err = {0};
+        arena_init(&arena, (size_t)1 << 30);
+        bool planned = component_plan(input.bytes, input.size, &arena, &plan, &err);
+        assert_int_equal(planned, !cases[i].words);
+        assert_int_equal(err.kind, planned ? ERR_NONE : ERR_LIMIT);
+        assert_true(planned || strstr(err.message, cases[i].words));
+        arena_free(&arena);
+        input_free(&input);
+    }
+}
+
 int main(void)
 {
     print_message("not tried here: SIZE, SPACE, IMPORTS, EXPORTS, ARGUMENTS, DECLARATORS (megabytes of input), WORK, "
                   "PLAN_WORK, SIGNATURE (minutes), INSTANCE_DEPTH (COMPONENTS is reached first); OPTIONS, ATTRIBUTES "
-                  "(repeats are refused first); VALUE_SIZE is in the official suite\n");
+                  "(repeats are refused first); VALUE_SIZE is in the official suite; ADAPTER_LOCALS (ADAPTER is "
+                  "reached first)\n");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(caps),
         cmocka_unit_test(nested_instance_types),
         cmocka_unit_test(deep_instantiation),
         cmocka_unit_test(sharing_is_not_expanded),
+        cmocka_unit_test(adapters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

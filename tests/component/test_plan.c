@@ -190,11 +190,33 @@ static void expect_unsupported(struct input input, const char *words)
 static void refusals(void **state)
 {
     (void)state;
-    expect_unsupported(input_fixture("pair.wasm"), "core import `twice` calls a function that a component");
     expect_unsupported(input_fixture("async.wasm"), "asynchronous lowering of `work`");
-    struct input chain = input_shared("chain-rust-go.wasm");
-    if (chain.bytes)
-        expect_unsupported(chain, "calls between components");
+}
+
+/* The adapter stands between the two components, as one more unit that the caller imports from. */
+static void adapter(void **state)
+{
+    struct input input = input_fixture("pair.wasm");
+    const struct plan *plan = plan_of(input);
+    (void)state;
+    assert_int_equal(plan->unit_count, 3);
+    const struct unit_import *twice = find_import(plan, 2, "lib", "twice");
+    const struct wasm_module *module = plan->units[1].module;
+    assert_from_unit(twice, 1, module->imported_funcs);
+    assert_int_equal(module->func_count, module->imported_funcs + 1);
+    assert_int_equal(plan->units[1].imports[0].from, IMPORT_UNIT);
+    assert_int_equal(plan->units[1].imports[0].unit, 0);
+    assert_int_equal(plan->handle_tables, 2);
+    release(input);
+}
+
+/* A type that one instance named and another uses keeps its name where the latter is opened. */
+static void names_of_others(void **state)
+{
+    struct input input = input_fixture("named.wasm");
+    (void)state;
+    assert_int_equal(plan_of(input)->unit_count, 0);
+    release(input);
 }
 
 static void plain_names(void **state)
@@ -291,6 +313,7 @@ int main(void)
         cmocka_unit_test(hello_go),     cmocka_unit_test(refusals),
         cmocka_unit_test(plain_names),  cmocka_unit_test(through_a_shim),
         cmocka_unit_test(own_resource), cmocka_unit_test(instantiated_twice),
+        cmocka_unit_test(adapter),      cmocka_unit_test(names_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

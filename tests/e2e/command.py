@@ -167,6 +167,27 @@ def invoke(file, name, *arguments, options=()):
     return mayfly(*options, "--invoke", name, guest_file=file, deed=arguments)
 
 
+def case_command_invoke_component():
+    """Functions of components with typed values, across components of a file; a thread waits for the host meanwhile."""
+    fixtures = os.path.join(ROOT, "tests", "component", "fixtures")
+    fuse, pair, nap = (os.path.join(fixtures, name + ".wasm") for name in ("fuse", "pair", "nap"))
+    expect(invoke(pair, "run"), 0, "42\n")
+    expect(invoke(fuse, "char", "65"), 0, "65\n")
+    expect(invoke(fuse, "s8", "0x1"), 2, "", "argument 1: character")
+    expect(invoke(fuse, "s8"), 2, "", "the function takes 1 argument, not 0")
+    expect(invoke(fuse, "poke", "1", "2"), 0, "")
+    expect(invoke(fuse, "nothing"), 1, "", "the component exports no function 'nothing'\nit exports 'set-realloc'")
+    answer = invoke(fuse, "char", str(0xd800))
+    expect(answer, 134, "", "trap: host function failed: invalid `char` bit pattern")
+    check(" char (core instance" in answer[2], f"the adapter's frame in {answer[2]!r}")
+    expect(invoke(os.path.join(fixtures, "tasks.wasm"), "sums", "10"), 0, "13560\n")
+    expect(invoke(os.path.join(fixtures, "lending.wasm"), "adds", "7"), 0, "35\n")
+    begin = time.monotonic()
+    expect(invoke(nap, "run", "41"), 0, "42\n")
+    check(time.monotonic() - begin >= 0.4, "four naps of a tenth of a second")
+    expect(invoke(nap, "run", "41", options=("--timeout", "150ms")), 134, "", "trap: time limit reached")
+
+
 def case_command_invoke():
     """Functions by name: values of every type come back as they were passed; what does not fit is refused by name."""
     file = guest("invoke")

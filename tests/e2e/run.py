@@ -236,6 +236,16 @@ def case_shared_go():
     component("hello-go", greets)
 
 
+def counts(path, body):
+    """The handler gives the path twice, the library makes capitals of it and counts the words."""
+    return body.decode().strip() == f"{path.upper()} {path.upper()} (2 words)"
+
+
+def case_shared_chain():
+    """A handler in Rust that calls a library in Go, two components in one file."""
+    component("chain-rust-go", counts)
+
+
 def case_echo():
     """Bodies of many sizes arrive and come back whole, with a length and in chunks."""
     sizes = [0, 1, 100, 4095, 4096, 4097, 65535, 65536, 300000] + ([4000000] if FULL else [])

@@ -13,6 +13,7 @@
 #include "component/handles.h"
 #include "http/client.h"
 #include "runtime/call.h"
+#include "support/alone.h"
 #include "runtime/trap.h"
 #include "wasi/gen/interfaces.h"
 #include "wasi/object.h"

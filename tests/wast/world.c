@@ -161,13 +161,15 @@ bool world_define(struct world *world, const char *path, const char *name)
     return true;
 }
 
-bool world_instantiate_definition(struct world *world, const char *module, const char *name, struct err *err)
+bool world_definition(struct world *world, const char *module, const char **ret_path, struct err *err)
 {
     const struct definition *definition = world->definitions;
     while (definition && module && strcmp(definition->name, module) != 0)
         definition = definition->next;
-    return definition ? world_instantiate(world, definition->path, name, err)
-                      : err_set(err, ERR_USAGE, "no module definition %s", module ? module : "");
+    if (!definition)
+        return err_set(err, ERR_USAGE, "no module definition %s", module ? module : "");
+    *ret_path = definition->path;
+    return true;
 }
 
 static struct instance *find_instance(const struct world *world, const char *name)

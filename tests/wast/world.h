@@ -61,8 +61,8 @@ bool world_validate_single(const char *path, struct err *err);
 /* Make an instance of the module at `path`, current from now on and known as `name` if that is not NULL. */
 bool world_instantiate(struct world *world, const char *path, const char *name, struct err *err);
 bool world_define(struct world *world, const char *path, const char *name);
-/* Of the definition `module`, or the latest one. */
-bool world_instantiate_definition(struct world *world, const char *module, const char *name, struct err *err);
+/* Where the definition `module` is, or the latest one. */
+bool world_definition(struct world *world, const char *module, const char **ret_path, struct err *err);
 /* Make the instance `name` (NULL: the current one) importable as `as`. */
 bool world_register(struct world *world, const char *name, const char *as);
 

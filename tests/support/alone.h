@@ -1,0 +1,39 @@
+/* For tests of host functions without a runtime: what room-runtime's tasks would be, in its place. None of it is
+ * called. Included once per program. */
+#ifndef MAYFLY_TESTS_SUPPORT_ALONE_H
+#define MAYFLY_TESTS_SUPPORT_ALONE_H
+
+#include "runtime/call.h"
+#include "runtime/task.h"
+
+#include <stdlib.h>
+
+_Thread_local struct task *task_current;
+
+bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
+                uint32_t result_count, union cell *v)
+{
+    abort();
+}
+
+bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err)
+{
+    abort();
+}
+
+void task_resume(struct task *task)
+{
+    abort();
+}
+
+void task_suspend(void)
+{
+    abort();
+}
+
+void task_abandon(struct task *task)
+{
+    abort();
+}
+
+#endif

@@ -42,7 +42,7 @@
 static const struct passes {
     const char *simplify, *finish;
 } passes[] = {
-    {NULL, EACH("simplifycfg")},
+    {NULL, EACH("instsimplify,simplifycfg")},
     {EACH("early-cse<memssa>," INSTCOMBINE ",simplifycfg<switch-range-to-icmp;switch-to-lookup>"), NULL},
     {EACH(SIMPLIFY("no-nontrivial", "")), EACH(VECTORIZE("O2"))},
     {EACH(SIMPLIFY("nontrivial", MORE)), EACH(VECTORIZE("O3"))},

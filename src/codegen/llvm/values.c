@@ -36,9 +36,49 @@ LLVMTypeRef type_of(struct gen *g, wasm_valtype type)
     }
 }
 
+/* The bits of a constant lane; false: they are not known. */
+static bool lane_bits(LLVMValueRef lane, unsigned width, uint64_t *ret_bits)
+{
+    if (lane && !LLVMIsAConstantInt(lane))
+        lane = LLVMConstBitCast(lane, LLVMIntTypeInContext(LLVMGetTypeContext(LLVMTypeOf(lane)), width));
+    if (!lane || !LLVMIsAConstantInt(lane))
+        return false;
+    *ret_bits = LLVMConstIntGetZExtValue(lane);
+    return true;
+}
+
+/* A constant vector with other lanes, or NULL. LLVM's own builder makes an expression of that, which is not simplified
+ * at -O0, and of some comparisons of such expressions its code generator never makes an end. */
+static LLVMValueRef constant_as(LLVMValueRef value, LLVMTypeRef type)
+{
+    LLVMTypeRef from = LLVMTypeOf(value);
+    LLVMValueRef lanes[16];
+    uint64_t words[2] = {0};
+    if (!LLVMIsConstant(value) || LLVMGetTypeKind(from) != LLVMVectorTypeKind ||
+        LLVMGetTypeKind(type) != LLVMVectorTypeKind)
+        return NULL;
+    unsigned count = LLVMGetVectorSize(from), width = 128 / count, to_count = LLVMGetVectorSize(type);
+    for (unsigned i = 0, at = 0; i < count; i++, at += width) {
+        uint64_t bits;
+        if (!lane_bits(LLVMGetAggregateElement(value, i), width, &bits))
+            return NULL;
+        words[at / 64] |= bits << at % 64;
+    }
+    width = 128 / to_count;
+    for (unsigned i = 0, at = 0; i < to_count; i++, at += width) {
+        uint64_t bits = words[at / 64] >> at % 64;
+        lanes[i] = LLVMConstInt(LLVMIntTypeInContext(LLVMGetTypeContext(type), width), bits, false);
+        lanes[i] = LLVMConstBitCast(lanes[i], LLVMGetElementType(type));
+    }
+    return LLVMConstVector(lanes, to_count);
+}
+
 LLVMValueRef as_type(struct gen *g, LLVMValueRef value, LLVMTypeRef type)
 {
-    return LLVMTypeOf(value) == type ? value : LLVMBuildBitCast(g->builder, value, type, "");
+    if (LLVMTypeOf(value) == type)
+        return value;
+    LLVMValueRef constant = constant_as(value, type);
+    return constant ? constant : LLVMBuildBitCast(g->builder, value, type, "");
 }
 
 LLVMValueRef const_i32(struct gen *g, uint32_t value)

@@ -304,19 +304,6 @@ static bool global_expr(struct generator *g, char type)
     return true;
 }
 
-/* What is on the stack goes to a variable of its type, or away. */
-void generate_consume(struct generator *g, char type)
-{
-    int local = generate_local(g, type);
-    int global = find_type(g, GLOBAL_TYPES, GLOBAL_FIXED, GLOBAL_MUTABLE, type);
-    if (local >= 0 && choose(g, 4) != 3)
-        put_index(g, 0x21, (uint32_t)local);
-    else if (global >= 0 && choose(g, 2))
-        put_index(g, 0x24, (uint32_t)global);
-    else
-        put_byte(g, 0x1a);
-}
-
 /* sum = value ^ rotl(sum, 5) */
 static void fold_number(struct generator *g, char type)
 {
@@ -337,6 +324,28 @@ void generate_fold(struct generator *g, char type)
         put_byte(g, 0xd1);
     }
     fold_number(g, type == 'l' || type == 'd' || type == 'v' ? 'l' : 'i');
+}
+
+/* What is on the stack goes to a variable of its type, to the sums, or away. */
+void generate_consume(struct generator *g, char type)
+{
+    int local = generate_local(g, type);
+    int global = find_type(g, GLOBAL_TYPES, GLOBAL_FIXED, GLOBAL_MUTABLE, type);
+    uint32_t kind = choose(g, 8);
+    if (local >= 0 && kind < 4)
+        put_index(g, 0x21, (uint32_t)local);
+    else if (global >= 0 && kind == 4)
+        put_index(g, 0x24, (uint32_t)global);
+    else if (kind == 5)
+        put_byte(g, 0x1a);
+    else
+        generate_fold(g, type);
+}
+
+void generate_seldom(struct generator *g)
+{
+    generate_expr(g, 'i');
+    put_i32(g, 1 << choose(g, 5)), put_byte(g, 0x71);
 }
 
 char generate_flush(struct generator *g)

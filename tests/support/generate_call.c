@@ -101,7 +101,7 @@ bool generate_tail_call(struct generator *g)
     int func = find_func(g, g->results);
     if (func < 0 || g->label_count == LABELS_MAX)
         return false;
-    generate_expr(g, 'i');
+    generate_seldom(g);
     put_byte(g, 0x04), put_byte(g, NO_TYPE);
     generate_label_push(g, "");
     generate_exprs(g, g->types[g->funcs[func]].params);
@@ -149,7 +149,7 @@ bool generate_throw(struct generator *g)
 {
     if (choose(g, 3) == 0 || g->label_count == LABELS_MAX)
         return false;
-    generate_expr(g, 'i');
+    generate_seldom(g);
     put_byte(g, 0x04), put_byte(g, NO_TYPE);
     generate_label_push(g, "");
     if (choose(g, 4) == 3)

@@ -139,14 +139,21 @@ static const char *label_types(const struct generator *g, uint32_t depth)
     return depth < g->label_count ? g->labels[g->label_count - 1 - depth].types : g->results;
 }
 
+/* Mostly not far: what follows is to be run as well. */
+static uint32_t choose_label(struct generator *g)
+{
+    uint32_t near = g->label_count < 3 ? g->label_count : 3;
+    return choose(g, choose(g, 4) == 3 ? g->label_count + 1 : near + 1);
+}
+
 bool generate_branch(struct generator *g)
 {
-    uint32_t depth = choose(g, g->label_count + 1);
+    uint32_t depth = choose_label(g);
     const char *types = label_types(g, depth);
-    bool conditional = choose(g, 4) != 3;
+    bool conditional = choose(g, 12) != 11;
     generate_exprs(g, types);
     if (conditional)
-        generate_expr(g, 'i');
+        generate_seldom(g);
     put_index(g, conditional ? 0x0d : 0x0c, depth);
     if (conditional)
         generate_consume_all(g, types);
@@ -161,10 +168,10 @@ bool generate_table_branch(struct generator *g)
     if (!generate_label_push(g, ""))
         return false;
     put_byte(g, 0x02), put_byte(g, NO_TYPE);
-    uint32_t otherwise = choose(g, g->label_count + 1);
+    uint32_t otherwise = choose_label(g);
     const char *types = label_types(g, otherwise);
     for (uint32_t i = 0; i < distinct; i++) {
-        depths[i] = choose(g, g->label_count + 1);
+        depths[i] = choose_label(g);
         if (strcmp(label_types(g, depths[i]), types) != 0)
             depths[i] = otherwise;
     }
@@ -180,7 +187,7 @@ bool generate_table_branch(struct generator *g)
 
 bool generate_return(struct generator *g)
 {
-    if (choose(g, 3))
+    if (choose(g, 8) != 7)
         return false;
     generate_exprs(g, g->results);
     put_byte(g, 0x0f);

@@ -375,6 +375,17 @@ static bool direct_expr(struct generator *g, uint32_t shape, char type)
     return true;
 }
 
+/* What a packed element is when it comes back. */
+static void packed_expr(struct generator *g)
+{
+    uint32_t shape = choose(g, 2) ? GC_BYTES : GC_SHORTS, count = 1 + choose(g, 4);
+    for (uint32_t i = 0; i < count; i++)
+        generate_expr(g, 'i');
+    put_typed(g, 8, shape), put_u(g, count);
+    put_i32(g, (int32_t)choose(g, count));
+    put_typed(g, 12 + choose(g, 2), shape);
+}
+
 bool generate_gc_expr(struct generator *g, char type)
 {
     uint32_t shape = choose(g, GC_TYPES);
@@ -390,6 +401,8 @@ bool generate_gc_expr(struct generator *g, char type)
         make_struct(g, choose(g, 2) ? GC_STRUCT : GC_SUB);
     else if (type == 'i' && choose(g, 4) == 3)
         i31_expr(g);
+    else if (type == 'i' && choose(g, 2))
+        packed_expr(g);
     else if (choose(g, 3) == 2)
         direct_expr(g, shape, type);
     else if (cast_begin(g, shape, type))

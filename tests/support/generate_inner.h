@@ -180,6 +180,8 @@ void generate_exprs(struct generator *g, const char *types);
 /* A value that takes no bytes of the input: a variable, or a constant made of `salt`. */
 void generate_cheap(struct generator *g, char type, uint32_t salt);
 void generate_masked(struct generator *g, char type, uint64_t mask);
+/* An i32 that is mostly zero. */
+void generate_seldom(struct generator *g);
 void generate_statements(struct generator *g, uint32_t count);
 /* What is on the stack goes to a variable of its type, or away; into the sums of the function. */
 void generate_consume(struct generator *g, char type);

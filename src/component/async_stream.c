@@ -204,7 +204,7 @@ static bool end_new(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
     uint32_t reader, writer;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct shared *shared = pool_new(store, sizeof *shared);
     if (!shared)
@@ -272,7 +272,7 @@ static bool finish_copy(struct canon *c, struct end *end, union cell *v)
 static bool copy(struct store *store, const void *env, union cell *v, bool readable)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct end *end = get_end(&c, v[0].u32, readable);
     if (!end)
@@ -300,7 +300,7 @@ static bool copy_write(struct store *store, const void *env, union cell *v)
 static bool cancel(struct store *store, const void *env, union cell *v, bool readable)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct end *end = get_end(&c, v[0].u32, readable);
     if (!end)
@@ -338,7 +338,7 @@ static void free_end(struct activity *activity, struct end *end)
 static bool drop(struct store *store, const void *env, union cell *v, bool readable)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct end *end = get_end(&c, v[0].u32, readable);
     if (!end)
@@ -416,7 +416,7 @@ bool fuse_stream(struct store *store, const void *env, union cell *v)
 static bool error_new(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    struct waitable *error = builtin_enter(&c, store, env) ? pool_new(store, sizeof *error) : NULL;
+    struct waitable *error = canon_enter(&c, store, env) ? pool_new(store, sizeof *error) : NULL;
     if (!error)
         return false;
     error->kind = WAITABLE_ERROR;
@@ -427,7 +427,7 @@ static bool error_message(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
     uint32_t to = v[1].u32;
-    if (!builtin_enter(&c, store, env) || !waitable_get(&c, v[0].u32, "error context"))
+    if (!canon_enter(&c, store, env) || !waitable_get(&c, v[0].u32, "error context"))
         return false;
     builtin_memory(&c);
     uint8_t pair[8];
@@ -440,7 +440,7 @@ static bool error_message(struct store *store, const void *env, union cell *v)
 static bool error_drop(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    struct waitable *error = builtin_enter(&c, store, env) ? waitable_get(&c, v[0].u32, "error context") : NULL;
+    struct waitable *error = canon_enter(&c, store, env) ? waitable_get(&c, v[0].u32, "error context") : NULL;
     if (!error)
         return false;
     waitable_remove(&c, error);

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -221,6 +222,27 @@ def border_calls(folder, rounds):
     return {"host_call_ns": summary([r[0] for r in runs]), "guest_call_ns": summary([r[1] for r in runs])}
 
 
+def processor_seconds(command):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    quiet(command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def component_calls(rounds):
+    """Nanoseconds per call from one component into another, by what is passed and by compiler."""
+    file, count = os.path.join(PROGRAMS, "components.wasm"), 10000000
+    found = {}
+    for tier in ("best", "fast"):
+        for function in ("scalars", "strings", "lists"):
+            command = [os.path.join(peers.BUILD, "mayfly"), "run", "--tier", tier, "--invoke", function, file]
+            processor_seconds(command + ["1"])  # compiles
+            found[f"component_call_{function}_{tier}_ns"] = summary(
+                [(processor_seconds(command + [str(count)]) - processor_seconds(command + ["1"])) / count * 1e9
+                 for _ in range(rounds)])
+    return found
+
+
 def can_run():
     return re.search(r"^  run\b", quiet([os.path.join(peers.BUILD, "mayfly"), "help"]), re.M) is not None
 
@@ -348,7 +370,7 @@ def main():
         results["geometric_mean"] = {
             side: geometric_mean([row["ratio"][side] for row in results["programs"] if side in row["ratio"]])
             for side in sides}
-        results["calls"] = border_calls(folder, options.rounds)
+        results["calls"] = {**border_calls(folder, options.rounds), **component_calls(options.rounds)}
         largest = max(results["programs"], key=lambda row: row["wasm_bytes"])["name"]
         results["again"] = {"program": largest, **compile_again(os.path.join(folder, largest + ".wasm"), folder)}
         for path in [os.path.join(folder, largest + ".wasm"), *options.module]:

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "compile/client.h"
 #include "runtime/symbols.h"
+#include "wasi/grants.h"
 
 #define CLI_LIST_MAX 256u
 #define CLI_ARGS_MAX 4096u
@@ -22,7 +23,8 @@ struct cli_options {
     const char *listen, *output, *tier, *opt, *dump, *stats, *quiet, *perf, *gdb,
         *json; /* flags: non-NULL when given */
     const char *wit, *invoke, *max_memory, *timeout;
-    struct cli_list env, dir, preload;
+    const char *dns;
+    struct cli_list env, dir, preload, allow_net, allow_listen, allow_outbound;
     char **args; /* what follows the file of a command that takes ARGS, ended by NULL */
 };
 
@@ -128,6 +130,9 @@ int cli_printed(void);
  * after an error. */
 int cli_compile_options(const char *command, const struct cli_options *options, enum codegen_tier otherwise,
                         struct compile_options *ret_compile);
+
+/* What of the network the command line permits. False: ERR_USAGE; grants_free in any case. */
+bool cli_grants(const struct cli_options *options, struct grants *grants, struct err *err);
 
 /* As compile_open; shows on a terminal how far a long compile is (progress.c). */
 int cli_open(const char *path, const struct compile_options *options, struct compile_outcome *ret_outcome,

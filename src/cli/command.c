@@ -109,16 +109,20 @@ bool command_begin(struct command *command, const struct given *given, const cha
 {
     static const struct host_runtime runtime = {suspend, resume};
     struct host_config *config = &command->config;
-    *config = (struct host_config){.name = name, .direct = true};
+    struct host_services services = {.name_servers = given->dns, .outbound = &http_client_face};
+    *config = (struct host_config){.name = name, .direct = true, .grants = &given->grants};
     for (int fd = 0; fd < 3; fd++)
         config->terminal[fd] = isatty(fd);
     if (!take_args(config, given, arena, err) || !take_env(config, given, arena, err) ||
         !take_dirs(config, given, arena, err))
         return false;
     command->loop = io_loop_new(err);
-    command->pool = command->loop ? host_pool_new(command->loop, &runtime, err) : NULL;
+    command->client = command->loop ? http_client_new(command->loop, err) : NULL;
+    command->pool = command->client ? host_pool_new(command->loop, &runtime, err) : NULL;
     if (!command->pool)
         return false;
+    services.outbound_client = command->client;
+    host_pool_serve(command->pool, &services);
     command->host = host_begin(command->pool, config, slot->store, command);
     if (!command->host)
         return err_memory(err);
@@ -146,5 +150,6 @@ void command_end(struct command *command, bool trapped)
     if (command->host)
         host_end(command->host, trapped);
     host_pool_free(command->pool);
+    http_client_free(command->client);
     io_loop_free(command->loop);
 }

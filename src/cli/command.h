@@ -5,6 +5,7 @@
 #define MAYFLY_CLI_COMMAND_H
 
 #include "cli/given.h"
+#include "http/client.h"
 #include "runtime/program.h"
 #include "runtime/task.h"
 #include "wasi/host.h"
@@ -15,6 +16,7 @@ struct command {
     struct host_config config;
     struct io_loop *loop;
     struct host_pool *pool;
+    struct http_client *client;
     struct host *host;
     struct task *task;     /* while it runs */
     struct io_timer timer; /* of the deadline */

@@ -70,11 +70,13 @@ bool given_take(struct given *given, const struct cli_options *options, struct a
     for (uint32_t i = 0; i < options->dir.count; i++)
         if (!take_dir(given, options->dir.items[i], arena, err))
             return false;
-    return true;
+    given->dns = options->dns;
+    return cli_grants(options, &given->grants, err);
 }
 
 void given_close(struct given *given)
 {
+    grants_free(&given->grants);
     for (uint32_t i = 0; i < given->dir_count; i++)
         close(given->dirs[i].dir.fd);
     given->dir_count = 0;

@@ -1,11 +1,12 @@
-/* What the guest of `mayfly run` is given: its arguments, variables and directories, whichever version of WASI hands
- * them over. Nothing else of this process's surroundings reaches a guest. */
+/* What the guest of `mayfly run` is given: its arguments, variables, directories and network, whichever version of WASI
+ * hands them over. Nothing else of this process's surroundings reaches a guest. */
 #ifndef MAYFLY_CLI_GIVEN_H
 #define MAYFLY_CLI_GIVEN_H
 
 #include "base/arena.h"
 #include "cli/cli.h"
 #include "io/files.h"
+#include "wasi/grants.h"
 
 struct given_dir {
     struct files_dir dir;
@@ -14,9 +15,11 @@ struct given_dir {
 
 struct given {
     const char *args[CLI_ARGS_MAX + 1]; /* the file's name first */
-    const char *env[CLI_LIST_MAX];      /* NAME=VALUE */
+    const char *env[CLI_LIST_MAX]; /* NAME=VALUE */
     struct given_dir dirs[CLI_LIST_MAX];
     uint32_t arg_count, env_count, dir_count;
+    struct grants grants; /* of the network: to components */
+    const char *dns; /* name servers to ask instead of the system's, or NULL */
 };
 
 /* What the options ask for; strings are the options' or of the arena. Ends with given_close, also after a failure. */

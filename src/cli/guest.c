@@ -48,3 +48,18 @@ bool cli_symbols(struct program *program, const struct cli_options *options, str
 {
     return (!options->perf || symbols_for_perf(program, err)) && (!options->gdb || symbols_for_gdb(program, err));
 }
+
+static bool add_grants(struct grants *grants, enum grant_kind kind, const struct cli_list *list, struct err *err)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (!grants_add(grants, kind, str_of(list->items[i]), err))
+            return false;
+    return true;
+}
+
+bool cli_grants(const struct cli_options *options, struct grants *grants, struct err *err)
+{
+    return add_grants(grants, GRANT_NET, &options->allow_net, err) &&
+           add_grants(grants, GRANT_LISTEN, &options->allow_listen, err) &&
+           add_grants(grants, GRANT_OUTBOUND, &options->allow_outbound, err);
+}

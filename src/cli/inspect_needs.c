@@ -215,13 +215,24 @@ static void add_entry(struct needs *needs, bool *found, struct str interface, st
     *found = true;
 }
 
-/* Files and variables are granted to commands only. */
+/* What is served has the network granted and nothing else: files and variables are for commands. */
+static void keep_network(struct needs *needs)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < needs->group_count; i++)
+        if (needs->groups[i]->option && str_starts(str_of(needs->groups[i]->option), STR("--allow-")))
+            needs->groups[kept++] = needs->groups[i];
+    needs->group_count = kept;
+}
+
 static void end_component(struct needs *needs, bool found)
 {
     if (!found)
         no(needs, no_entry);
-    if (!found || str_eq(str_of(needs->command), STR("up")))
+    if (!found)
         needs->group_count = 0;
+    else if (str_eq(str_of(needs->command), STR("up")))
+        keep_network(needs);
 }
 
 bool needs_of_component(struct inspect *inspect, struct needs *ret_needs)

@@ -18,6 +18,7 @@ struct up {
     struct program *program;
     struct wasi_link link;
     struct compile_options compile;
+    struct grants grants;
     int listen_fd;
     bool draining;
 };
@@ -67,8 +68,11 @@ static bool listen_on(struct up *up, const struct cli_options *options, struct e
 static bool start(struct up *up, const struct cli_options *options, const char *name, struct err *err)
 {
     static const int numbers[] = {SIGINT, SIGTERM};
-    const struct worker_options worker = {.name = name, .stats = options->stats != NULL};
-    if (!load(up, options, name, err) || !listen_on(up, options, err))
+    const struct worker_options worker = {.name = name,
+                                          .stats = options->stats != NULL,
+                                          .grants = &up->grants,
+                                          .services = {.name_servers = options->dns}};
+    if (!cli_grants(options, &up->grants, err) || !load(up, options, name, err) || !listen_on(up, options, err))
         return false;
     up->loop = io_loop_new(err);
     if (!up->loop || !io_signals_open(up->loop, &up->signals, numbers, 2, err))
@@ -105,6 +109,7 @@ static void finish(struct up *up)
     if (up->program)
         program_unload(up->program);
     wasi_link_free(&up->link);
+    grants_free(&up->grants);
     if (up->listen_fd >= 0)
         close(up->listen_fd);
 }
@@ -125,7 +130,7 @@ int cli_up(const struct cli_options *options)
         log_stats(&up);
     finish(&up);
     if (!done && err.kind == ERR_USAGE)
-        return cli_usage("up", "%s", err.message);
+        return cli_usage("up", err.remedy[0] ? "%s: %s" : "%s", err.message, err.remedy);
     if (!done)
         err_print(&err, options->file);
     return done ? CLI_DONE : CLI_FAILED;

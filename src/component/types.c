@@ -419,14 +419,14 @@ static bool substitute_resource(struct checker *c, struct remap *map, const stru
     return true;
 }
 
-static bool substitute_value(struct checker *c, struct remap *map, const struct node **node);
+static bool substitute_value(struct checker *c, struct remap *map, bool part, const struct node **node);
 
 static bool substitute_part(struct checker *c, struct remap *map, const struct type **type)
 {
     const struct node *node = *type ? node_of(*type) : NULL;
     if (!node || !node->shape.open)
         return true;
-    if (!substitute_value(c, map, &node))
+    if (!substitute_value(c, map, true, &node))
         return false;
     *type = &node->type;
     return true;
@@ -453,15 +453,18 @@ static bool substitute_items(struct checker *c, struct remap *map, struct type *
     return true;
 }
 
-/* What nothing was replaced in stays the type that it was, with the names that it has: an instance may use types that
- * another one named. */
-static bool is_changed(const struct node *from, const struct node *copy)
+/* Nothing in the copy differs from what it was made of. */
+static bool is_same_node(const struct node *a, const struct node *b)
 {
-    return copy->type.element != from->type.element || copy->type.items != from->type.items || copy->def != from->def ||
-           copy->origin != from->origin;
+    bool same = a->type.element == b->type.element && a->def == b->def && a->origin == b->origin;
+    for (uint32_t i = 0; same && a->type.items != b->type.items && i < a->type.count; i++)
+        same = a->type.items[i].type == b->type.items[i].type;
+    return same;
 }
 
-static bool substitute_value(struct checker *c, struct remap *map, const struct node **node)
+/* A type of its own gets a new identity. One that is only a part keeps the one that it has, and with it its name, when
+ * nothing in it is replaced: it was named elsewhere. */
+static bool substitute_value(struct checker *c, struct remap *map, bool part, const struct node **node)
 {
     const struct node *from = *node;
     const void **done = remap_get(map, from->shape.number);
@@ -483,8 +486,10 @@ static bool substitute_value(struct checker *c, struct remap *map, const struct 
         return false;
     if (copy->def)
         copy->type.resource = &copy->def->abstract->resource;
-    *node = is_changed(from, copy) ? copy : from;
-    return remap_put(c, map, from->shape.number, *node);
+    if (part && is_same_node(copy, from))
+        copy = (struct node *)from;
+    *node = copy;
+    return remap_put(c, map, from->shape.number, copy);
 }
 
 static bool substitute_func(struct checker *c, struct remap *map, const struct func **func)
@@ -544,7 +549,7 @@ bool types_substitute(struct checker *c, struct remap *map, struct entity *entit
     if (entity->sort == SORT_COMPONENT || (entity->sort == SORT_TYPE && kind == DEF_COMPONENT))
         return substitute_component(c, map, &entity->component);
     if (entity->sort == SORT_TYPE && kind == DEF_VALUE)
-        return substitute_value(c, map, &entity->value);
+        return substitute_value(c, map, false, &entity->value);
     if (entity->sort == SORT_TYPE && kind == DEF_RESOURCE)
         return substitute_resource(c, map, &entity->resource);
     return true;

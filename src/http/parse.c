@@ -177,9 +177,10 @@ static int take_expect(struct http_parser *parser, struct str value)
 static const struct known {
     struct str name;
     int (*take)(struct http_parser *parser, struct str value);
+    bool of_request; /* means nothing in a response */
 } known_fields[] = {
-    [4] = {{"host", 4}, take_host},
-    [6] = {{"expect", 6}, take_expect},
+    [4] = {{"host", 4}, take_host, true},
+    [6] = {{"expect", 6}, take_expect, true},
     [10] = {{"connection", 10}, take_connection},
     [14] = {{"content-length", 14}, take_length},
     [17] = {{"transfer-encoding", 17}, take_coding},
@@ -190,7 +191,8 @@ static int take_known(struct http_parser *parser, const struct http_field *field
     if (field->name.len >= sizeof known_fields / sizeof known_fields[0])
         return 0;
     const struct known *known = &known_fields[field->name.len];
-    if (!known->take || memcmp(known->name.ptr, field->name.ptr, field->name.len) != 0)
+    if (!known->take || (parser->response && known->of_request) ||
+        memcmp(known->name.ptr, field->name.ptr, field->name.len) != 0)
         return 0;
     return known->take(parser, field->value);
 }
@@ -356,11 +358,33 @@ static int request_line(struct http_parser *parser, char **at, char *end)
     return take_target(parser, between(target, target_end));
 }
 
+#define STATUS_SIZE 13 /* "HTTP/1.1 200 " */
+
+/* RFC 9112, section 4; the space behind the code may be missing with the reason. */
+static int status_line(struct http_parser *parser, char **at, char *end)
+{
+    char *line = *at, *p = line + STATUS_SIZE - 1;
+    if (end - line < STATUS_SIZE)
+        return HTTP_PARSE_MORE;
+    int status = take_version(parser, line);
+    if (status != 0 || line[8] != ' ' || line[9] < '1' || !is_digit(line[9]) || !is_digit(line[10]) ||
+        !is_digit(line[11]) || (*p != ' ' && *p != '\r'))
+        return status ? status : 400;
+    p = (char *)http_skip_value(p, end);
+    status = parse_line_end(&p, end);
+    if (status != 0)
+        return status;
+    parser->status = (unsigned)(line[9] - '0') * 100 + (unsigned)(line[10] - '0') * 10 + (unsigned)(line[11] - '0');
+    parser->in_fields = true;
+    *at = p;
+    return 0;
+}
+
 /* ---- the head ---- */
 
 static int finish_head(struct http_parser *parser)
 {
-    if (parser->minor == 1 && !parser->seen_host)
+    if (parser->minor == 1 && !parser->seen_host && !parser->response)
         return 400;
     parser->keep_alive = !parser->seen_close && (parser->minor == 1 || parser->seen_keep_alive);
     parser->request.fields = parser->fields;
@@ -371,6 +395,8 @@ static int finish_head(struct http_parser *parser)
 static int parse_lines(struct http_parser *parser, char **at, char *end)
 {
     int status = 0;
+    if (!parser->in_fields && parser->response)
+        status = status_line(parser, at, end);
     while (!parser->in_fields && status == 0) {
         bool empty = *at < end && **at == '\r'; /* RFC 9112 section 2.2: ignore empty lines before */
         status = empty ? parse_line_end(at, end) : request_line(parser, at, end);
@@ -390,6 +416,12 @@ void http_parse_begin(struct http_parser *parser, size_t start)
     memset(parser, 0, offsetof(struct http_parser, fields));
     parser->at = parser->scanned = start;
     parser->request.scheme = STR("http");
+}
+
+void http_parse_begin_response(struct http_parser *parser, size_t start)
+{
+    http_parse_begin(parser, start);
+    parser->response = true;
 }
 
 int http_parse_head(struct http_parser *parser, char *buffer, size_t size)

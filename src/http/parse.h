@@ -1,7 +1,7 @@
-/* The parser of HTTP/1.1 request heads (RFC 9112, RFC 9110).
+/* The parser of HTTP/1.1 heads, of requests and of responses (RFC 9112, RFC 9110).
  *
  * Incremental over one contiguous buffer: call again with the same buffer when it holds more bytes.
- * Nothing is copied: the request's strings are views into the buffer. Field names are turned to lower
+ * Nothing is copied: the strings are views into the buffer. Field names are turned to lower
  * case in place. Work is linear in the bytes, however they arrive: finished lines are
  * not read again, and an unfinished one only when its end has come.
  *
@@ -23,7 +23,9 @@ struct http_parser {
     size_t at;      /* start of the first line that is not parsed */
     size_t scanned; /* from `at` up to here there is no line feed */
     unsigned minor; /* 0 or 1, of the version */
-    bool in_fields; /* the request line is parsed */
+    bool in_fields; /* the first line is parsed */
+    bool response;  /* what is read is one; then `status` is its own, and `request` holds its fields only */
+    unsigned status;
     bool keep_alive, expect_continue;
     bool seen_host, seen_close, seen_keep_alive, host_from_target;
     enum http_body_kind body;
@@ -35,12 +37,14 @@ struct http_parser {
 #define HTTP_PARSE_DONE 0
 #define HTTP_PARSE_MORE (-1)
 
-/* Forget the last request; the next one starts at `start` of the buffer. */
+/* Forget the last message; the next one, a request or a response, starts at `start` of the buffer. */
 void http_parse_begin(struct http_parser *parser, size_t start);
+void http_parse_begin_response(struct http_parser *parser, size_t start);
 
 /* Parse what `buffer[0..size)` holds from parser->at on. HTTP_PARSE_DONE: the head is complete and
  * parser->at is its end. HTTP_PARSE_MORE: it is not; how many bytes that may go on is the caller's
- * decision. Else the status to refuse the request with. */
+ * decision. Else the status to refuse the request with; for a response only a sign of what is wrong with it. A response
+ * says with parser->body what it declares; whether it has content also depends on its status and the request. */
 int http_parse_head(struct http_parser *parser, char *buffer, size_t size);
 
 /* One field line without its line end, as in a trailer section: 0, or the status to refuse with.

@@ -129,18 +129,18 @@ static bool write_field(struct http_out *out, const struct http_field *field, bo
     if (http_is_hop_field(name) || str_eq(name, STR("content-length")))
         return true;
     *ret_date |= str_eq(name, STR("date"));
+    memcpy(out->data + out->size, field->name.ptr, length); /* as it was given */
     out->size += length;
     return append_str(out, STR(": ")) && append_str(out, field->value) && append_str(out, STR("\r\n"));
 }
 
-static bool write_framing(struct http_out *out, const struct http_head *head)
+static bool write_framing(struct http_out *out, enum http_framing framing, uint64_t length)
 {
-    if (head->framing == HTTP_FRAME_CHUNKED)
+    if (framing == HTTP_FRAME_CHUNKED)
         return append_str(out, STR("transfer-encoding: chunked\r\n"));
-    if (head->framing != HTTP_FRAME_LENGTH)
+    if (framing != HTTP_FRAME_LENGTH)
         return true;
-    return append_str(out, STR("content-length: ")) && http_out_number(out, head->length, 10) &&
-           append_str(out, STR("\r\n"));
+    return append_str(out, STR("content-length: ")) && http_out_number(out, length, 10) && append_str(out, STR("\r\n"));
 }
 
 static bool write_date(struct http_out *out, const struct http_date *date)
@@ -163,13 +163,37 @@ static bool write_all(struct http_out *out, const struct http_head *head, const 
         return false;
     if (head->keep && !append_str(out, STR("connection: keep-alive\r\n")))
         return false;
-    return write_framing(out, head) && append_str(out, STR("\r\n"));
+    return write_framing(out, head->framing, head->length) && append_str(out, STR("\r\n"));
 }
 
 bool http_head_write(struct http_out *out, const struct http_head *head, const struct http_date *date)
 {
     size_t before = out->size;
     if (write_all(out, head, date))
+        return true;
+    out->size = before;
+    return false;
+}
+
+static bool write_request(struct http_out *out, const struct http_request_head *head)
+{
+    bool ignored = false;
+    if (!append_str(out, head->method) || !append_str(out, STR(" ")) || !append_str(out, head->target) ||
+        !append_str(out, STR(" HTTP/1.1\r\nhost: ")) || !append_str(out, head->authority) ||
+        !append_str(out, STR("\r\n")))
+        return false;
+    for (size_t i = 0; i < head->count; i++)
+        if (!http_is_same(head->fields[i].name, STR("host")) && !write_field(out, &head->fields[i], &ignored))
+            return false;
+    if (head->close && !append_str(out, STR("connection: close\r\n")))
+        return false;
+    return write_framing(out, head->framing, head->length) && append_str(out, STR("\r\n"));
+}
+
+bool http_request_head_write(struct http_out *out, const struct http_request_head *head)
+{
+    size_t before = out->size;
+    if (write_request(out, head))
         return true;
     out->size = before;
     return false;

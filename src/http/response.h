@@ -1,4 +1,4 @@
-/* Writing the head of a response (RFC 9112 section 4, RFC 9110 section 6). */
+/* Writing heads of responses and requests (RFC 9112 sections 3 and 4, RFC 9110 section 6). */
 #ifndef MAYFLY_HTTP_RESPONSE_H
 #define MAYFLY_HTTP_RESPONSE_H
 
@@ -40,6 +40,18 @@ struct http_head {
  * added unless given. False, and nothing appended, when a name or value is not fit for a field or the
  * head does not fit. */
 bool http_head_write(struct http_out *out, const struct http_head *head, const struct http_date *date);
+
+struct http_request_head {
+    struct str method, target, authority; /* method a token, the others without spaces or controls */
+    const struct http_field *fields;
+    size_t count;
+    enum http_framing framing;
+    uint64_t length;
+    bool close;
+};
+
+/* The same for a request: host first; host fields among the given ones are left out too. */
+bool http_request_head_write(struct http_out *out, const struct http_request_head *head);
 
 /* Whether `name` (lower case) belongs to the connection, not to the message (RFC 9110 section 7.6.1). */
 bool http_is_hop_field(struct str name);

@@ -3,24 +3,24 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "http/client.h"
 #include "io/ticks.h"
 #include "node/histogram.h"
 #include "runtime/backtrace.h"
 #include "runtime/call.h"
-#include "wasi/host.h"
 
 #include <time.h>
 
 #define INSTANCES_MAX 1000u /* of the function at once; beyond: 503 */
 
 /* A request on its way: an instance, its task, its host objects. */
-struct activity {
+struct request {
     struct task task;
     struct worker *worker;
     struct slot *slot;
     struct host *host;
     struct http_exchange *exchange; /* NULL once answered or gone */
-    struct activity *next;          /* in the pool */
+    struct request *next, **link;  /* in the pool; among those that run, with `link` */
     bool returned;
     uint64_t dispatched, entered, left; /* time stamp counter */
 };
@@ -31,8 +31,9 @@ struct worker {
     struct program *program;
     const struct image_export *handler;
     struct host_pool *hosts;
+    struct http_client *client;
     struct host_config config;
-    struct activity *pool;
+    struct request *pool, *live;
     uint32_t running;
     bool stats;
     uint64_t requests, traps;
@@ -47,52 +48,71 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static struct activity *take_activity(struct worker *worker)
+static struct request *take_request(struct worker *worker)
 {
-    struct activity *activity = worker->pool;
-    if (activity) {
-        worker->pool = activity->next;
-        return activity;
+    struct request *request = worker->pool;
+    if (request) {
+        worker->pool = request->next;
+        return request;
     }
     if (worker->running >= INSTANCES_MAX)
         return NULL;
-    activity = mem_alloc(1, sizeof *activity);
-    if (activity)
-        activity->worker = worker;
-    return activity;
+    request = mem_alloc(1, sizeof *request);
+    if (request)
+        request->worker = worker;
+    return request;
 }
 
-static void give_activity(struct activity *activity)
+static void begin_request(struct request *request)
 {
-    activity->next = activity->worker->pool;
-    activity->worker->pool = activity;
+    struct worker *worker = request->worker;
+    worker->running++;
+    request->next = worker->live;
+    request->link = &worker->live;
+    if (request->next)
+        request->next->link = &request->next;
+    worker->live = request;
+}
+
+static void end_request(struct request *request)
+{
+    request->worker->running--;
+    *request->link = request->next;
+    if (request->next)
+        request->next->link = request->link;
+}
+
+static void give_request(struct request *request)
+{
+    request->next = request->worker->pool;
+    request->worker->pool = request;
 }
 
 /* The task's body: the exported handler with own handles of the request and the response-outparam. */
 static void run_handler(struct task *task)
 {
-    struct activity *activity = task->arg;
-    const struct image_export *handler = activity->worker->handler;
+    struct request *request = task->arg;
+    const struct image_export *handler = request->worker->handler;
     struct store *store = task->slot->store;
     struct handles *handles = (struct handles *)((char *)store + handler->canon.handles_off);
-    uint32_t request, outparam;
+    uint32_t given, outparam;
     uint64_t params[2], result;
-    activity->returned = false;
-    if (activity->worker->program->start_each_time && !program_start(task->slot))
+    request->returned = false;
+    if (request->worker->program->start_each_time && !program_start(task->slot))
         return;
-    if (!host_give_request(activity->host, handles, &request, &outparam))
+    if (!host_give_request(request->host, handles, &given, &outparam))
         return;
-    params[0] = request;
+    params[0] = given;
     params[1] = outparam;
-    activity->entered = ticks_now();
-    activity->returned = guest_call_ints(store, handler->funcref, params, 2, &result);
-    activity->left = ticks_now();
+    request->entered = ticks_now();
+    request->returned = guest_call_ints(store, handler->funcref, params, 2, &result);
+    request->left = ticks_now();
 }
 
-static void log_trap(const struct activity *activity)
+static void log_trap(const struct request *request)
 {
-    const struct trap_report *report = &activity->task.report;
-    const char *name = activity->worker->config.name;
+    const struct trap_report *report = &request->task.report;
+    const char *name = request->worker->config.name;
     char line[256];
     log_line(LOG_ERROR, name, "trap: %s%s%s", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
     for (uint32_t i = 0; i < report->frame_count; i++) {
@@ -101,32 +121,32 @@ static void log_trap(const struct activity *activity)
     }
 }
 
-static void record(struct activity *activity, uint32_t pages)
+static void record(struct request *request, uint32_t pages)
 {
-    struct worker *worker = activity->worker;
-    uint64_t before = activity->entered - activity->dispatched, after = ticks_now() - activity->left;
+    struct worker *worker = request->worker;
+    uint64_t before = request->entered - request->dispatched, after = ticks_now() - request->left;
     histogram_add(&worker->starts, before + after);
     histogram_add(&worker->pages, pages);
 }
 
 /* The task is over: complete the response, restore the slot. */
-static void finish(struct activity *activity)
+static void finish(struct request *request)
 {
-    struct worker *worker = activity->worker;
-    bool trapped = !activity->returned;
-    uint32_t pages = activity->slot->hot_count;
+    struct worker *worker = request->worker;
+    bool trapped = !request->returned;
+    uint32_t pages = request->slot->hot_count;
     if (trapped) {
         worker->traps++;
-        log_trap(activity);
+        log_trap(request);
     }
-    enum host_outcome outcome = host_end(activity->host, trapped);
-    if (outcome != HOST_ANSWERED && activity->exchange)
-        http_fail(activity->exchange, 500);
-    slot_release(activity->slot);
-    worker->running--;
+    enum host_outcome outcome = host_end(request->host, trapped);
+    if (outcome != HOST_ANSWERED && request->exchange)
+        http_fail(request->exchange, 500);
+    slot_release(request->slot);
+    end_request(request);
     if (worker->stats && !trapped)
-        record(activity, pages);
-    give_activity(activity);
+        record(request, pages);
+    give_request(request);
 }
 
 static void suspend(struct host *host)
@@ -137,10 +157,10 @@ static void suspend(struct host *host)
 
 static void resume(struct host *host)
 {
-    struct activity *activity = host_user(host);
-    task_resume(&activity->task);
-    if (activity->task.state == TASK_DONE)
-        finish(activity);
+    struct request *request = host_user(host);
+    task_resume(&request->task);
+    if (request->task.state == TASK_DONE)
+        finish(request);
 }
 
 static bool refuse(struct worker *worker, struct http_exchange *x, const struct err *err)
@@ -156,47 +176,47 @@ static bool serve(void *arg, struct http_exchange *x)
     struct worker *worker = arg;
     struct err err = {0};
     uint64_t dispatched = ticks_now();
-    struct activity *activity = take_activity(worker);
-    if (!activity)
+    struct request *request = take_request(worker);
+    if (!request)
         return refuse(worker, x, &err);
-    activity->dispatched = dispatched;
-    activity->exchange = x;
-    activity->slot = slot_acquire(worker->program, &err);
-    activity->host =
-        activity->slot ? host_begin(worker->hosts, &worker->config, activity->slot->store, activity) : NULL;
-    if (!activity->host) {
-        if (activity->slot)
-            slot_release(activity->slot);
-        give_activity(activity);
+    request->dispatched = dispatched;
+    request->exchange = x;
+    request->slot = slot_acquire(worker->program, &err);
+    request->host =
+        request->slot ? host_begin(worker->hosts, &worker->config, request->slot->store, request) : NULL;
+    if (!request->host) {
+        if (request->slot)
+            slot_release(request->slot);
+        give_request(request);
         return refuse(worker, x, &err);
     }
-    x->user = activity;
+    x->user = request;
     worker->requests++;
-    worker->running++;
-    host_take_request(activity->host, http_request(x), &http_exchange_sink, x);
-    if (!task_start(&activity->task, activity->slot, run_handler, activity, activity->host, &err)) {
-        activity->returned = false;
-        activity->task.report = (struct trap_report){.trap = TRAP_OUT_OF_MEMORY};
-        activity->task.state = TASK_DONE;
+    begin_request(request);
+    host_take_request(request->host, http_request(x), &http_exchange_sink, x);
+    if (!task_start(&request->task, request->slot, run_handler, request, request->host, &err)) {
+        request->returned = false;
+        request->task.report = (struct trap_report){.trap = TRAP_OUT_OF_MEMORY};
+        request->task.state = TASK_DONE;
     }
-    if (activity->task.state == TASK_DONE)
-        finish(activity);
+    if (request->task.state == TASK_DONE)
+        finish(request);
     return true;
 }
 
 static void drained(void *arg, struct http_exchange *x)
 {
-    struct activity *activity = x->user;
+    struct request *request = x->user;
     (void)arg;
-    host_drained(activity->host);
+    host_drained(request->host);
 }
 
 static void gone(void *arg, struct http_exchange *x)
 {
-    struct activity *activity = x->user;
+    struct request *request = x->user;
     (void)arg;
-    activity->exchange = NULL;
-    host_gone(activity->host);
+    request->exchange = NULL;
+    host_gone(request->host);
 }
 
 static bool find_handler(struct worker *worker, struct err *err)
@@ -206,6 +226,17 @@ static bool find_handler(struct worker *worker, struct err *err)
         return true;
     err_set(err, ERR_LINK, "the component does not export wasi:http/incoming-handler@0.2 (handle)");
     return err_remedy(err, "serve a component built for the wasi:http/proxy world");
+}
+
+/* Requests that guests make go out by this worker's client. */
+static bool serve_outbound(struct worker *worker, const struct host_services *services, struct err *err)
+{
+    struct host_services all = *services;
+    worker->client = http_client_new(worker->loop, err);
+    all.outbound = &http_client_face;
+    all.outbound_client = worker->client;
+    host_pool_serve(worker->hosts, &all);
+    return worker->client != NULL;
 }
 
 struct worker *worker_new(struct io_loop *loop, struct program *program, int listen_fd,
@@ -220,6 +251,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     worker->loop = loop;
     worker->program = program;
     worker->config.name = options->name;
+    worker->config.grants = options->grants;
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
     worker->began_ns = now_ns();
@@ -227,7 +259,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     bool done = find_handler(worker, err) && (worker->hosts = host_pool_new(loop, &runtime, err)) &&
                 (worker->server = http_server_new(loop, &service, NULL, err)) &&
                 http_server_listen(worker->server, listen_fd, err);
-    if (done)
+    if (done && serve_outbound(worker, &options->services, err))
         return worker;
     worker_free(worker);
     return NULL;
@@ -238,16 +270,29 @@ void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg)
     http_server_drain(worker->server, done, arg);
 }
 
+/* What still waits when everything ends. Its exchange is gone. */
+static void abandon(struct request *request)
+{
+    task_abandon(&request->task);
+    host_end(request->host, true);
+    slot_release(request->slot);
+    end_request(request);
+    give_request(request);
+}
+
 void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
     http_server_free(worker->server);
+    while (worker->live)
+        abandon(worker->live);
     host_pool_free(worker->hosts);
+    http_client_free(worker->client);
     while (worker->pool) {
-        struct activity *activity = worker->pool;
-        worker->pool = activity->next;
-        mem_free(activity);
+        struct request *request = worker->pool;
+        worker->pool = request->next;
+        mem_free(request);
     }
     mem_free(worker);
 }

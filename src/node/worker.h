@@ -10,12 +10,15 @@
 
 #include "http/server.h"
 #include "runtime/program.h"
+#include "wasi/host.h"
 
 struct worker;
 
 struct worker_options {
     const char *name; /* of the function, for logs */
     bool stats;       /* measure starts and teardowns */
+    const struct grants *grants; /* of the network; outlives the worker */
+    struct host_services services;
 };
 
 /* Serve `program` on the listening socket. The program must export wasi:http/incoming-handler@0.2. */

@@ -2,12 +2,14 @@
 #include "wasi/object.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "component/canon.h"
 #include "runtime/trap.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define POOL_KEEP 64u
@@ -39,6 +41,13 @@ uint64_t host_now_ns(void)
 
 /* ---- the pool ---- */
 
+static uint32_t half_of_descriptors(void)
+{
+    struct rlimit limit;
+    bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < UINT32_MAX;
+    return known ? (uint32_t)(limit.rlim_cur / 2) : UINT32_MAX;
+}
+
 struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime *runtime, struct err *err)
 {
     struct host_pool *pool = mem_alloc(1, sizeof *pool);
@@ -50,6 +59,7 @@ struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime 
     if (runtime)
         pool->runtime = *runtime;
     pool->clock_base_ns = host_now_ns();
+    pool->socket_max = half_of_descriptors();
     return pool;
 }
 
@@ -69,8 +79,14 @@ void host_pool_free(struct host_pool *pool)
         pool->free = h->next;
         host_free(h);
     }
+    io_resolver_free(pool->resolver);
     explicit_bzero(pool->random, sizeof pool->random);
     mem_free(pool);
+}
+
+void host_pool_serve(struct host_pool *pool, const struct host_services *services)
+{
+    pool->services = *services;
 }
 
 void host_wake(struct host *h)
@@ -240,6 +256,42 @@ void host_disown(struct host_closer *closer)
     if (closer->next)
         closer->next->link = closer->link;
     closer->link = NULL;
+}
+
+/* ---- the network ---- */
+
+static uint64_t hash_of(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+void host_denied(struct host *h, const char *what, const char *option)
+{
+    struct host_pool *pool = h->pool;
+    const char *name = h->config->name;
+    uint64_t hash = hash_of(hash_of(hash_of(UINT64_C(0xcbf29ce484222325), name ? name : ""), what), option);
+    for (uint32_t i = 0; i < pool->denied_count; i++)
+        if (pool->denied[i] == hash)
+            return;
+    if (pool->denied_count == HOST_DENIALS_MAX)
+        return;
+    pool->denied[pool->denied_count++] = hash;
+    log_line(LOG_WARN, name, "denied: %s; to permit it: %s", what, option);
+    if (pool->denied_count == HOST_DENIALS_MAX)
+        log_line(LOG_WARN, name, "more that is denied will not be logged");
+}
+
+struct io_resolver *host_resolver(struct host *h)
+{
+    struct host_pool *pool = h->pool;
+    struct err err = {0};
+    if (!pool->resolver && pool->loop)
+        pool->resolver = io_resolver_new(pool->loop, pool->services.name_servers, &err);
+    if (!pool->resolver)
+        log_line(LOG_ERROR, h->config->name, "%s", err.kind ? err.message : "nothing here can wait for a name");
+    return pool->resolver;
 }
 
 /* ---- objects ---- */

@@ -23,10 +23,12 @@
 #include "component/handles.h"
 #include "io/files.h"
 #include "io/loop.h"
+#include "wasi/grants.h"
 #include "wasi/message.h"
 
 struct host;
 struct host_pool;
+struct outbound_face;
 
 #define HOST_MEMORY_DEFAULT ((size_t)64 << 20)
 #define HOST_BODY_DEFAULT ((size_t)32 << 20)
@@ -59,6 +61,7 @@ struct host_config {
     size_t memory_max; /* of the arena; 0: HOST_MEMORY_DEFAULT */
     size_t body_max;   /* of a response body that nobody reads yet; 0: HOST_BODY_DEFAULT */
     uint64_t clock_resolution_ns; /* of guest clocks; 0 and 1: as fine as the machine's */
+    const struct grants *grants; /* of the network; NULL: nothing */
     bool direct;       /* a command: standard streams are the process's own */
     bool terminal[3];  /* stdin, stdout, stderr: the guest may know that it is a terminal */
 };
@@ -71,8 +74,16 @@ struct host_runtime {
     void (*resume)(struct host *h);
 };
 
+/* What the world gives to all activities of a pool. */
+struct host_services {
+    const char *name_servers; /* see io_resolver_new */
+    const struct outbound_face *outbound; /* how requests go out (wasi/outbound.h); NULL: they do not */
+    void *outbound_client;
+};
+
 /* `loop` may be NULL where nothing waits. */
 struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime *runtime, struct err *err);
+void host_pool_serve(struct host_pool *pool, const struct host_services *services);
 /* All hosts must have ended. NULL is fine. */
 void host_pool_free(struct host_pool *pool);
 

@@ -1,6 +1,6 @@
 /* wasi:http/types, the resource `fields`: an ordered multimap of names and values.
  *
- * Names are kept in lower case, which is how they compare. Values and names are checked when they come in, so
+ * Names are kept as they were given and compare without case. Values and names are checked when they come in, so
  * that what goes out is well formed. Bounded in number and bytes. */
 #include "wasi/object.h"
 
@@ -28,6 +28,16 @@ static bool is_forbidden(struct str lower)
         if (str_eq(lower, forbidden_names[i]))
             return true;
     return false;
+}
+
+static bool same_name(struct str a, struct str b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (http_token_lower[(uint8_t)a.ptr[i]] != http_token_lower[(uint8_t)b.ptr[i]])
+            return false;
+    return true;
 }
 
 /* ---- storage ---- */
@@ -63,8 +73,8 @@ static bool add(struct host *h, fields_t *fields, struct str name, struct str va
     char *copy = arena_alloc(&h->arena, bytes);
     if (!copy)
         return host_no_memory(h);
-    for (size_t i = 0; i < name.len; i++)
-        copy[i] = (char)http_token_lower[(uint8_t)name.ptr[i]];
+    if (name.len)
+        memcpy(copy, name.ptr, name.len);
     if (value.len)
         memcpy(copy + name.len, value.ptr, value.len);
     fields->items[fields->count++] = (struct http_field){{copy, name.len}, {copy + name.len, value.len}};
@@ -76,7 +86,7 @@ static void remove_all(fields_t *fields, struct str name)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < fields->count; i++) {
-        if (http_is_same(name, fields->items[i].name))
+        if (same_name(name, fields->items[i].name))
             fields->bytes -= fields->items[i].name.len + fields->items[i].value.len;
         else
             fields->items[kept++] = fields->items[i];
@@ -102,6 +112,18 @@ fields_t *fields_of_message(struct host *h, const struct http_field *from, uint3
     return fields;
 }
 
+fields_t *fields_copied(struct host *h, const struct http_field *from, uint32_t count, struct host_node *parent)
+{
+    fields_t *fields = HOST_NEW(h, fields_t, parent);
+    if (!fields)
+        return NULL;
+    for (uint32_t i = 0; i < count; i++)
+        if (!is_forbidden(from[i].name) && !add(h, fields, from[i].name, from[i].value))
+            return NULL;
+    fields->immutable = true;
+    return fields;
+}
+
 fields_t *fields_view(struct host *h, const fields_t *of, struct host_node *parent)
 {
     fields_t *fields = HOST_NEW(h, fields_t, parent);
@@ -119,7 +141,7 @@ bool fields_length(const fields_t *fields, uint64_t *ret_length)
     for (uint32_t i = 0; i < fields->count; i++) {
         struct str value = fields->items[i].value;
         uint64_t length = 0;
-        if (!str_eq(fields->items[i].name, STR("content-length")))
+        if (!http_is_same(fields->items[i].name, STR("content-length")))
             continue;
         for (size_t k = 0; k < value.len; k++) {
             unsigned digit = (unsigned)(uint8_t)value.ptr[k] - '0';
@@ -216,7 +238,7 @@ bool wasi_http_types_fields_get(struct host *h, fields_t *self, struct str name,
     if (!values)
         return host_no_memory(h);
     for (uint32_t i = 0; i < count; i++)
-        if (http_is_same(name, self->items[i].name))
+        if (same_name(name, self->items[i].name))
             values[found++] = (struct list_u8){(const uint8_t *)self->items[i].value.ptr, self->items[i].value.len};
     *ret = (struct list_list_u8){values, found};
     return true;
@@ -226,7 +248,7 @@ bool wasi_http_types_fields_has(struct host *h, fields_t *self, struct str name,
 {
     *ret = false;
     for (uint32_t i = 0; i < count_of(h, self); i++)
-        *ret |= http_is_same(name, self->items[i].name);
+        *ret |= same_name(name, self->items[i].name);
     return true;
 }
 

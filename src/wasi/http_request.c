@@ -1,6 +1,4 @@
-/* wasi:http/types, what comes in: incoming-request, incoming-body, future-trailers.
- *
- * The request is whole when the guest begins, so its body is a view and its trailers are known. */
+/* wasi:http/types, the incoming-request. It is whole when the guest begins. */
 #include "wasi/object.h"
 
 static bool request_lost(struct host *h)
@@ -90,69 +88,4 @@ bool wasi_http_types_incoming_request_consume(struct host *h, struct wasi_http_i
 void wasi_http_incoming_request_drop(struct host *h, struct wasi_http_incoming_request *self)
 {
     host_drop_node(h, &self->node, "incoming-request");
-}
-
-/* ---- incoming-body ---- */
-
-bool wasi_http_types_incoming_body_stream(struct host *h, struct wasi_http_incoming_body *self,
-                                          struct result_wasi_io_input_stream_void *ret)
-{
-    ret->err = self->streamed;
-    if (self->streamed)
-        return true;
-    self->streamed = true;
-    ret->ok = HOST_NEW(h, struct wasi_io_input_stream, &self->node);
-    if (!ret->ok)
-        return false;
-    ret->ok->kind = &input_memory;
-    if (h->request)
-        ret->ok->rest = h->request->body;
-    return true;
-}
-
-bool wasi_http_types_incoming_body_finish(struct host *h, struct wasi_http_incoming_body *this,
-                                          struct wasi_http_future_trailers **ret)
-{
-    if (this->node.children)
-        return host_trap(h, "incoming-body finished before its stream was dropped");
-    host_drop_node(h, &this->node, "incoming-body");
-    *ret = HOST_NEW(h, struct wasi_http_future_trailers, NULL);
-    return *ret != NULL;
-}
-
-void wasi_http_incoming_body_drop(struct host *h, struct wasi_http_incoming_body *self)
-{
-    host_drop_node(h, &self->node, "incoming-body");
-}
-
-/* ---- future-trailers ---- */
-
-bool wasi_http_types_future_trailers_subscribe(struct host *h, struct wasi_http_future_trailers *self,
-                                               struct wasi_io_pollable **ret)
-{
-    *ret = pollable_new(h, &self->node, pollable_always, self, HOST_FOREVER);
-    return *ret != NULL;
-}
-
-/* some(ok(ok(trailers))) the first time, some(err) after that. */
-bool wasi_http_types_future_trailers_get(
-    struct host *h, struct wasi_http_future_trailers *self,
-    struct option_result_result_option_wasi_http_fields_wasi_http_types_error_code_void *ret)
-{
-    ret->some = true;
-    ret->value.err = self->taken;
-    if (self->taken)
-        return true;
-    self->taken = true;
-    ret->value.ok.err = false;
-    ret->value.ok.ok.some = h->request && h->request->trailer_count;
-    if (!ret->value.ok.ok.some)
-        return true;
-    ret->value.ok.ok.value = fields_of_message(h, h->request->trailers, h->request->trailer_count, NULL);
-    return ret->value.ok.ok.value != NULL;
-}
-
-void wasi_http_future_trailers_drop(struct host *h, struct wasi_http_future_trailers *self)
-{
-    host_drop_node(h, &self->node, "future-trailers");
 }

@@ -1,4 +1,5 @@
-/* wasi:http/types, what goes out: response-outparam, outgoing-response, outgoing-body; and how the host sends it.
+/* wasi:http/types, what goes out: response-outparam, outgoing-response, outgoing-body; and how the host sends the
+ * response.
  *
  * A body is gathered until the guest is done, so that the response can say its length and leave in one piece.
  * It is sent in pieces as soon as it is longer than HOST_STREAM_BYTES, or when the guest gives up the
@@ -82,6 +83,31 @@ static bool is_head(const struct host *h)
     return h->request && str_eq(h->request->method, STR("HEAD"));
 }
 
+static struct wasi_http_types_error_code size_code(const body_t *body, uint64_t written)
+{
+    struct wasi_http_types_error_code code = {.tag = body->of_request
+                                                         ? WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_BODY_SIZE
+                                                         : WASI_HTTP_TYPES_ERROR_CODE_HTTP_RESPONSE_BODY_SIZE};
+    code.http_request_body_size = (struct option_u64){true, written}; /* where the response's is, too */
+    return code;
+}
+
+/* The body of a request on its way has its end, or will never have one. */
+static void end_request_body(struct host *h, body_t *body)
+{
+    const struct outbound_face *face = h->pool->services.outbound;
+    const struct wasi_http_fields *trailers = body->trailers;
+    struct outgoing_call *outgoing = body->call;
+    if (!outgoing)
+        return;
+    if (outgoing->call && body->state == BODY_FINISHED)
+        face->finish(outgoing->call, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
+    else if (outgoing->call)
+        face->corrupt(outgoing->call);
+    body->call = NULL;
+    outgoing_leave(outgoing, false);
+}
+
 /* Once. */
 bool wasi_http_types_outgoing_body_write(struct host *h, body_t *self, struct result_wasi_io_output_stream_void *ret)
 {
@@ -105,20 +131,24 @@ bool wasi_http_types_outgoing_body_finish(struct host *h, body_t *this, const st
     if (trailers->some && !host_release(h, &trailers->value->node, "fields"))
         return false;
     this->trailers = trailers->some ? trailers->value : NULL;
-    ret->err = this->sized && this->written != this->length && !(this->written == 0 && is_head(h));
+    bool empty_head = this->written == 0 && !this->of_request && is_head(h);
+    ret->err = this->sized && this->written != this->length && !empty_head;
     this->state = ret->err ? BODY_CORRUPT : BODY_FINISHED;
-    if (ret->err) {
-        ret->error.tag = WASI_HTTP_TYPES_ERROR_CODE_HTTP_RESPONSE_BODY_SIZE;
-        ret->error.http_response_body_size = (struct option_u64){true, this->written};
-    }
+    if (ret->err)
+        ret->error = size_code(this, this->written);
+    if (this->of_request)
+        end_request_body(h, this);
     return true;
 }
 
 /* Not finished: what the client gets must not look whole. */
 void wasi_http_outgoing_body_drop(struct host *h, body_t *self)
 {
-    if (host_release(h, &self->node, "outgoing-body"))
-        self->state = BODY_CORRUPT;
+    if (!host_release(h, &self->node, "outgoing-body"))
+        return;
+    self->state = BODY_CORRUPT;
+    if (self->of_request)
+        end_request_body(h, self);
 }
 
 static struct wasi_io_error *new_error(struct host *h, struct str message)
@@ -129,14 +159,13 @@ static struct wasi_io_error *new_error(struct host *h, struct str message)
     return error;
 }
 
-static struct wasi_io_error *size_error(struct host *h, uint64_t written)
+static struct wasi_io_error *size_error(struct host *h, const body_t *body, uint64_t written)
 {
     struct wasi_io_error *error = new_error(h, STR("more bytes than content-length says"));
     if (!error)
         return NULL;
     error->has_code = true;
-    error->code.tag = WASI_HTTP_TYPES_ERROR_CODE_HTTP_RESPONSE_BODY_SIZE;
-    error->code.http_response_body_size = (struct option_u64){true, written};
+    error->code = size_code(body, written);
     return error;
 }
 
@@ -163,9 +192,41 @@ static size_t body_max(const struct host *h)
     return h->config->body_max ? h->config->body_max : HOST_BODY_DEFAULT;
 }
 
+/* ---- a request on its way takes its body as it comes ---- */
+
+static size_t call_room(struct host *h, const body_t *body)
+{
+    struct outbound_call *call = body->call->call;
+    size_t room = call ? h->pool->services.outbound->room(call) : SIZE_MAX;
+    return room < HOST_STREAM_BYTES ? room : HOST_STREAM_BYTES;
+}
+
+static bool write_call(struct host *h, body_t *body, struct str bytes, struct wasi_io_error **ret_why)
+{
+    struct outbound_call *call = body->call->call;
+    /* A request that fails early fails while its body would still be in a buffer: guests look for the reason where the
+     * response comes, and some end when the first write fails. */
+    if (call && call->state == OUTBOUND_FAILED && bytes.len <= HOST_STREAM_BYTES &&
+        body->written <= HOST_STREAM_BYTES - bytes.len) {
+        body->written += bytes.len;
+        return true;
+    }
+    if (!call || !h->pool->services.outbound->write(call, bytes)) {
+        if (call && call->state == OUTBOUND_FAILED && (*ret_why = new_error(h, STR("the request failed")))) {
+            (*ret_why)->has_code = true;
+            (*ret_why)->code = call->error;
+        }
+        return false;
+    }
+    body->written += bytes.len;
+    return true;
+}
+
 static size_t body_room(struct host *h, struct wasi_io_output_stream *s)
 {
     body_t *body = s->body;
+    if (body->call)
+        return call_room(h, body);
     if (!is_current(h, body) || h->response_state == RESPONSE_SET)
         return HOST_STREAM_BYTES;
     if (h->response_state != RESPONSE_STREAMING || !h->exchange)
@@ -178,13 +239,15 @@ static bool body_write(struct host *h, struct wasi_io_output_stream *s, struct s
                        struct wasi_io_error **ret_why)
 {
     body_t *body = s->body;
-    if (h->gone || h->response_state == RESPONSE_FAILED)
+    if (!body->of_request && (h->gone || h->response_state == RESPONSE_FAILED))
         return false;
     if (body->sized && bytes.len > body->length - body->written) {
-        *ret_why = size_error(h, body->written + bytes.len);
+        *ret_why = size_error(h, body, body->written + bytes.len);
         body->state = BODY_CORRUPT;
         return false;
     }
+    if (body->call)
+        return write_call(h, body, bytes, ret_why);
     if (bytes.len > body_max(h) - body->size) {
         *ret_why = new_error(h, STR("the response is not sent yet, and its body is too large to be kept"));
         return false;

@@ -1,7 +1,8 @@
 /* An HTTP message as both sides see it: the server that reads it from a connection and the host
  * functions that show it to a guest. Neither side knows more of the other than this page.
  *
- * All strings are views whose bytes live as long as the exchange. Field names are in lower case.
+ * All strings are views whose bytes live as long as the exchange. Field names of messages that came in are in lower
+ * case.
  */
 #ifndef MAYFLY_WASI_MESSAGE_H
 #define MAYFLY_WASI_MESSAGE_H

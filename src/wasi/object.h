@@ -11,8 +11,10 @@
 
 #include "component/activity.h"
 #include "image/context.h"
+#include "io/resolve.h"
 #include "wasi/gen/wasi_http.h"
 #include "wasi/host.h"
+#include "wasi/outbound.h"
 
 struct host_node {
     struct host_node *parent;
@@ -25,6 +27,14 @@ struct host_closer {
     void (*close)(struct host *h, struct host_closer *closer);
     struct host_closer *next, **link;
 };
+
+/* An address that a granted name led to. */
+struct host_named {
+    struct ip_address address;
+    struct str name;
+};
+
+#define HOST_NAMED_MAX 256u /* the last ones of an activity */
 
 /* A page for what is too large for an object. */
 struct host_block {
@@ -64,6 +74,8 @@ struct host {
     bool gone;        /* the exchange broke under us */
     bool waiting;
     struct host_closer *closers;
+    struct host_named *named; /* what this activity may reach because it looked it up: a ring */
+    uint32_t named_count, named_next, socket_count, call_count;
     struct host_block *blocks; /* to be used again */
     uint8_t *buffer;           /* host_buffer */
     struct host_standard {     /* a standard stream of a command that the guest may wait for */
@@ -78,11 +90,18 @@ struct host {
     } text[2];
 };
 
+#define HOST_DENIALS_MAX 64u /* different ones that are logged */
+
 struct host_pool {
     struct io_loop *loop;
     struct host_runtime runtime;
     struct host *free;
     uint32_t free_count;
+    struct host_services services;
+    struct io_resolver *resolver; /* made when the first name is asked for */
+    uint32_t socket_count, socket_max; /* of all activities: half of the descriptors that this process may have */
+    uint64_t denied[HOST_DENIALS_MAX]; /* hashes of what was logged */
+    uint32_t denied_count;
     uint64_t clock_base_ns; /* monotonic clock of guests starts here */
     size_t random_left;
     uint8_t random[4096]; /* the last `random_left` bytes are unused */
@@ -108,6 +127,10 @@ void host_wake(struct host *h);
 /* From now on the host's end closes it; until host_disown. */
 void host_own(struct host *h, struct host_closer *closer);
 void host_disown(struct host_closer *closer);
+/* Say, once for each text, what was denied and which option would permit it ("--allow-net HOST:PORT"). */
+void host_denied(struct host *h, const char *what, const char *option) __attribute__((cold));
+/* The resolver of the pool; NULL, after a line in the log, when there can be none. */
+struct io_resolver *host_resolver(struct host *h);
 /* A block, not zeroed; NULL after setting the trap. Given back it is used again. */
 struct host_block *host_block_take(struct host *h);
 void host_block_give(struct host *h, struct host_block *block);
@@ -215,6 +238,9 @@ struct wasi_http_fields {
 /* An immutable view of a message's fields without those that guests may not see or set. */
 struct wasi_http_fields *fields_of_message(struct host *h, const struct http_field *from, uint32_t count,
                                            struct host_node *parent);
+/* The same, copied: fields that outlive what they come from. */
+struct wasi_http_fields *fields_copied(struct host *h, const struct http_field *from, uint32_t count,
+                                       struct host_node *parent);
 struct wasi_http_fields *fields_view(struct host *h, const struct wasi_http_fields *of, struct host_node *parent);
 
 struct wasi_http_incoming_request {
@@ -226,14 +252,31 @@ struct wasi_http_response_outparam {
     struct host_node node;
 };
 
+/* An outgoing request on its way. What shows the guest its response (future, response, body, trailers) and what writes
+ * its body hold it; without the former the call ends. */
+struct outgoing_call {
+    struct host_node node;
+    struct host_closer closer;
+    struct host *host;
+    struct outbound_call *call; /* NULL: ended */
+    uint32_t readers, writers;
+    bool secure;
+    struct str name; /* of the host that is called */
+};
+
+/* --- http_outgoing.c --- */
+/* One reader or writer less. */
+void outgoing_leave(struct outgoing_call *call, bool reader);
 struct wasi_http_incoming_body {
     struct host_node node;
     bool streamed;
+    struct outgoing_call *call; /* of a response; NULL: of the request */
 };
 
 struct wasi_http_future_trailers {
     struct host_node node;
     bool taken;
+    struct outgoing_call *call; /* of a response; NULL: of the request */
 };
 
 /* Responses and bodies outlive their handles: they are kept until the activity ends. */
@@ -246,6 +289,16 @@ struct wasi_http_outgoing_response {
 
 enum body_state { BODY_OPEN, BODY_FINISHED, BODY_CORRUPT };
 
+/* An outgoing request, until it is handed over. */
+struct wasi_http_outgoing_request {
+    struct host_node node;
+    struct wasi_http_types_method method; /* `other` is the activity's */
+    struct option_str path, authority;
+    struct option_wasi_http_types_scheme scheme;
+    struct wasi_http_fields *fields;
+    struct wasi_http_outgoing_body *body; /* NULL until asked for */
+};
+
 struct wasi_http_outgoing_body {
     struct host_node node;
     enum body_state state;
@@ -255,6 +308,8 @@ struct wasi_http_outgoing_body {
     char *bytes; /* not sent yet */
     size_t size, capacity;
     struct wasi_http_fields *trailers;
+    bool of_request;
+    struct outgoing_call *call; /* of a request on its way */
 };
 extern const struct output_kind output_body;
 /* The number in a content-length field; false when there is none. */

@@ -4,7 +4,9 @@
 static const struct wasi_group arguments = {"arguments", NULL}, environment = {"environment", "--env"},
                                clocks = {"clocks", NULL}, randomness = {"randomness", NULL}, files = {"files", "--dir"},
                                streams = {"streams and open files", NULL}, sockets = {"sockets", NULL},
-                               process = {"process", NULL};
+                               process = {"process", NULL}, network = {"network", "--allow-net"},
+                               listening = {"listening", "--allow-listen"},
+                               requests = {"HTTP requests", "--allow-outbound"};
 
 /* The first row whose prefixes fit decides. */
 static const struct {
@@ -20,7 +22,9 @@ static const struct {
     {STR("wasi:io/poll"), STR(""), &clocks},
     {STR("wasi:io/"), STR(""), &streams},
     {STR("wasi:random/"), STR(""), &randomness},
-    {STR("wasi:sockets/"), STR(""), &sockets},
+    {STR("wasi:http/outgoing-handler"), STR(""), &requests},
+    {STR("wasi:sockets/tcp"), STR("[method]tcp-socket.start-listen"), &listening},
+    {STR("wasi:sockets/"), STR(""), &network},
     {STR("wasi_"), STR("args_"), &arguments},
     {STR("wasi_"), STR("environ_"), &environment},
     {STR("wasi_"), STR("clock_"), &clocks},

@@ -18,3 +18,10 @@ done
 
 scripts/build.sh "build-$architecture" -DCMAKE_TOOLCHAIN_FILE="cmake/$architecture.cmake" -DCMAKE_BUILD_TYPE=Release
 ctest --test-dir "build-$architecture" --output-on-failure
+
+# The same modules, made by the same generator for both machines, do the same.
+here=$(mktemp -d)
+trap 'rm -rf "$here"' EXIT
+build/tests/digests 1 200 >"$here/native"
+"qemu-$architecture-static" "build-$architecture/tests/digests" 1 200 >"$here/crossed"
+cmp "$here/native" "$here/crossed"

@@ -5,11 +5,14 @@
  * The first byte is the number of calls. A call is the number of its function and CELLS bytes, which stand for its
  * arguments: small numbers, or one of those below. What is left of the input lies at the beginning of memory.
  *
- * Two directories are granted: one to be written, which is emptied after each input, and one to be read. */
+ * Two directories are granted: one to be written, which is emptied after each input, and one to be read. Of the network
+ * the guest may bind to the loopback, and reach port 1 there, where nobody is. */
 #include "fuzz/fuzz.h"
 
 #include "base/log.h"
 #include "component/handles.h"
+#include "http/client.h"
+#include "runtime/call.h"
 #include "support/alone.h"
 #include "runtime/trap.h"
 #include "wasi/gen/interfaces.h"
@@ -146,6 +149,31 @@ static const struct host_directory *directories(void)
     return rows;
 }
 
+/* ---- the network ---- */
+
+static const struct grants *grants(void)
+{
+    static struct grants rules;
+    struct err err = {0};
+    if (!grants_any(&rules, GRANT_NET))
+        FUZZ_CHECK(grants_add(&rules, GRANT_NET, STR("127.0.0.0/8:1"), &err) &&
+                   grants_add(&rules, GRANT_LISTEN, STR("127.0.0.0/8:0"), &err) &&
+                   grants_add(&rules, GRANT_OUTBOUND, STR("http://127.0.0.1:1"), &err));
+    return &rules;
+}
+
+static struct host_pool *new_pool(void)
+{
+    struct err err = {0};
+    struct io_loop *loop = io_loop_new(&err);
+    struct host_services services = {.outbound = &http_client_face};
+    struct host_pool *pool = loop ? host_pool_new(loop, NULL, &err) : NULL;
+    services.outbound_client = pool ? http_client_new(loop, &err) : NULL;
+    FUZZ_CHECK(services.outbound_client);
+    host_pool_serve(pool, &services);
+    return pool;
+}
+
 /* ---- calls ---- */
 
 static uint64_t number(uint8_t byte)
@@ -223,13 +251,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct host_config config = {.name = "fuzz", .directory_count = 2};
     struct err err = {0};
     uint32_t handles[2];
+    config.grants = grants();
     if (size == 0)
         return 0;
     size_t count = data[0] % 32 < (size - 1) / CALL_BYTES ? data[0] % 32 : (size - 1) / CALL_BYTES;
     begin(data + 1 + count * CALL_BYTES, size - 1 - count * CALL_BYTES);
     config.directories = directories();
     if (!pool)
-        pool = host_pool_new(NULL, NULL, &err);
+        pool = new_pool();
     struct host *h = pool ? host_begin(pool, &config, &world->store, NULL) : NULL;
     FUZZ_CHECK(h);
     world->store.host = h;

@@ -6,6 +6,7 @@ body        function bodies of the same modules, of at most 300 bytes, and one o
 component   the fixtures of tests/component
 host        calls with small arguments, from a fixed generator, and sessions with files, written below
 http_parse  requests, written below
+http_response  responses, written below
 image       lists of edits (fuzz_image.c), from a fixed generator
 levels      bytes from a fixed generator
 """
@@ -83,6 +84,17 @@ def read(path):
     with open(path, "rb") as file:
         return file.read()
 
+RESPONSES = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Peer: yes\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nup to the end",
+    b"HTTP/1.1 204 No Content\r\nEmpty:\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+)
+
 
 def tree(*patterns):
     return [path for pattern in patterns for path in sorted(glob.glob(os.path.join(ROOT, pattern), recursive=True))]
@@ -93,13 +105,14 @@ def noise(seed, size):
     return b"".join(blocks)[:size]
 
 
-def host_calls(*calls):
+def host_calls(*calls, more=b""):
     """An input of fuzz_host: (name, arguments...) each, in front of a memory that begins with two names and a text."""
     table = open(os.path.join(ROOT, "src/wasi/gen/interfaces.c")).read()
     functions = re.findall(r'^ +\{"(wasi:[\w/-]+)", "[\d.]+", "([^"]+)"', table, re.M)
     names = [function.rsplit("]", 1)[-1] for _, function in functions]
+    names = [interface + "." + name if name == "handle" else name for (interface, _), name in zip(functions, names)]
     rows = b"".join(bytes([names.index(name), *arguments, *([0] * (10 - len(arguments)))]) for name, *arguments in calls)
-    return bytes([len(calls)]) + rows + b"a\0\0\0b\0\0\0a/../b\0\0some text"
+    return bytes([len(calls)]) + rows + b"a\0\0\0b\0\0\0a/../b\0\0some text" + more
 
 
 # Handles 1 and 2 are the request's; the granted directories become 3 and 4, what is opened first becomes 5.
@@ -120,11 +133,35 @@ FILES = [
      ("descriptor.is-same-object", 3, 4), ("descriptor.set-times", 3, 2, 9, 9, 1, 0, 0, 96), ("descriptor.sync", 3, 96),
      ("descriptor.get-flags", 4, 96), ("descriptor.append-via-stream", 4, 96)],
 ]
+# Handle 3 is the network, 4 a socket; a socket address is a case, a port and four bytes.
+NETWORK = ("instance-network",)
+TCP, UDP = ("create-tcp-socket", 0, 96), ("create-udp-socket", 0, 96)
+SOCKETS = [
+    [NETWORK, TCP, ("tcp-socket.start-bind", 4, 3, 0, 0, 127, 0, 0, 1), ("tcp-socket.finish-bind", 4, 96),
+     ("tcp-socket.start-listen", 4, 96), ("tcp-socket.finish-listen", 4, 96), ("tcp-socket.accept", 4, 96),
+     ("tcp-socket.local-address", 4, 96), ("tcp-socket.subscribe", 4), ("pollable.ready", 5)],
+    [NETWORK, TCP, ("tcp-socket.set-send-buffer-size", 4, 0xf5, 96), ("tcp-socket.start-connect", 4, 3, 0, 1, 127, 0, 0, 1),
+     ("tcp-socket.finish-connect", 4, 96), ("tcp-socket.shutdown", 4, 2, 96), ("tcp-socket.remote-address", 4, 96)],
+    [NETWORK, UDP, ("udp-socket.start-bind", 4, 3, 0, 0, 127, 0, 0, 1), ("udp-socket.finish-bind", 4, 96),
+     ("udp-socket.stream", 4, 1, 0, 1, 127, 0, 0, 1), ("outgoing-datagram-stream.check-send", 6, 96),
+     ("outgoing-datagram-stream.send", 6, 200, 1, 96), ("incoming-datagram-stream.receive", 5, 3, 96),
+     ("incoming-datagram-stream.subscribe", 5), ("pollable.ready", 7)],
+    [NETWORK, ("resolve-addresses", 3, 0, 1, 96), ("resolve-addresses", 3, 25, 9, 96),
+     ("resolve-address-stream.resolve-next-address", 4, 96)],
+    [("fields",), ("outgoing-request", 3), ("outgoing-request.set-authority", 3, 1, 25, 11), ("outgoing-request.body", 3, 96),
+     ("outgoing-request.set-scheme", 3, 1, 0), ("outgoing-body.write", 4, 96),
+     ("wasi:http/outgoing-handler.handle", 3, 0, 0, 96), ("output-stream.check-write", 5, 96),
+     ("output-stream.write", 5, 16, 9, 96), ("future-incoming-response.get", 3, 96),
+     ("future-incoming-response.subscribe", 3)],
+    [("request-options",), ("request-options.set-connect-timeout", 3, 1, 9), ("request-options.connect-timeout", 3, 96),
+     ("request-options.between-bytes-timeout", 3, 96)],
+]
 
 
 def seeds():
     """(target, contents)"""
     yield from (("host", host_calls(*calls)) for calls in FILES)
+    yield from (("host", host_calls(*calls, more=b"127.0.0.1:1")) for calls in SOCKETS)
     for path in tree("tests/*/fixtures/*.wasm", "tests/wast/**/*.wasm", "tests/e2e/guests/*.wasm",
                      "examples/*/*.wasm"):
         yield from (("decode", module) for module in modules(read(path)) if len(module) < MODULE_MAX)
@@ -135,6 +172,9 @@ def seeds():
         yield "component", read(path)
     for i, request in enumerate(REQUESTS):
         yield "http_parse", bytes([i * 31 & 255]) + request
+    for i, response in enumerate(RESPONSES):
+        yield "http_response", bytes([i * 31 & 255]) + response
+        yield "http_response", bytes([i * 31 + 1 & 255]) + response
     for i in range(24):
         where = noise(i, 96)
         edits = b"".join(struct.pack("<BHBQ", where[k], where[k + 1], where[k + 2], where[k + 3])

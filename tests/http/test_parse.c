@@ -354,9 +354,80 @@ static void test_chunk_line_limit(void **state)
     buf_free(&body);
 }
 
+/* ---- responses ---- */
+
+static int parse_response(const char *text, size_t cut)
+{
+    size_t size = strlen(text);
+    char *copy = malloc(size + 1);
+    memcpy(copy, text, size);
+    http_parse_begin_response(&parser, 0);
+    int status = http_parse_head(&parser, copy, cut < size ? cut : size);
+    if (status == HTTP_PARSE_MORE)
+        status = http_parse_head(&parser, copy, size);
+    free(copy);
+    return status;
+}
+
+static void test_responses(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned status;
+        enum http_body_kind body;
+        uint64_t length;
+    } rows[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 200, HTTP_BODY_LENGTH, 5},
+        {"HTTP/1.1 404 \r\n\r\n", 404, HTTP_BODY_NONE, 0},
+        {"HTTP/1.1 599\r\n\r\n", 599, HTTP_BODY_NONE, 0},
+        {"HTTP/1.0 200 It's \x80 fine\r\nConnection: keep-alive\r\n\r\n", 200, HTTP_BODY_NONE, 0},
+        {"HTTP/1.1 100 Continue\r\n\r\n", 100, HTTP_BODY_NONE, 0},
+        {"HTTP/1.1 200 OK\r\nHost: a b\r\nExpect: x\r\nTransfer-Encoding: chunked\r\n\r\n", 200, HTTP_BODY_CHUNKED, 0},
+        {"HTTP/1.9 200 OK\r\n\r\n", 200, HTTP_BODY_NONE, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t cut = 0; cut <= strlen(rows[i].text); cut++) {
+            assert_int_equal(parse_response(rows[i].text, cut), HTTP_PARSE_DONE);
+            assert_int_equal(parser.status, rows[i].status);
+            assert_int_equal(parser.body, rows[i].body);
+            assert_int_equal(parser.length, rows[i].length);
+            assert_int_equal(parser.at, strlen(rows[i].text));
+        }
+}
+
+static void test_responses_refused(void **state)
+{
+    static const char *const texts[] = {
+        "HTTP/1.1 20 OK\r\n\r\n",
+        "HTTP/1.1 2000 OK\r\n\r\n",
+        "HTTP/1.1 099 OK\r\n\r\n",
+        "HTTP/1.1 2x0 OK\r\n\r\n",
+        "HTTP/1.1  200 OK\r\n\r\n",
+        "HTTP/1.1200 OK\r\n\r\n",
+        "HTTP/1.1\t200 OK\r\n\r\n",
+        "http/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 O\nK\r\n\r\n",
+        "HTTP/1.1 200 O\1K\r\n\r\n",
+        "HTTP/1.1 200 OK\n\n",
+        "\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA b\r\n\r\n",
+        "\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (parse_response(texts[i], SIZE_MAX) != 400)
+            fail_msg("%s is taken", texts[i]);
+    assert_int_equal(parse_response("HTTP/2.0 200 OK\r\n\r\n", SIZE_MAX), 505);
+    assert_int_equal(parse_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: br\r\n\r\n", SIZE_MAX), 501);
+    assert_int_equal(parse_response("HTTP/1.1 200 OK\r\nContent-Length: 1", SIZE_MAX), HTTP_PARSE_MORE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_responses),        cmocka_unit_test(test_responses_refused),
         cmocka_unit_test(test_simple),           cmocka_unit_test(test_target_forms),
         cmocka_unit_test(test_keep_alive),       cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_refused),          cmocka_unit_test(test_null_bytes),

@@ -41,11 +41,13 @@ static struct program *load(const struct buf *image, struct err *err)
     return program;
 }
 
+/* Calls from the one that `history` lacks on. */
 struct activity {
     const struct generated *generated;
     const struct image *image;
     const struct program *program;
-    struct differ_outcome *outcome;
+    struct differ_history *history;
+    bool stops; /* behind a trap */
 };
 
 static bool call(struct task *task, const struct activity *activity, const char *name, union cell *cells,
@@ -62,7 +64,7 @@ static bool call(struct task *task, const struct activity *activity, const char 
 static void record_call(struct task *task, const struct activity *activity, const char *name, const union cell *args,
                         uint32_t arg_count)
 {
-    struct differ_call *made = &activity->outcome->calls[activity->outcome->call_count++];
+    struct differ_call *made = &activity->history->calls[activity->history->call_count++];
     const struct image_export *row;
     union cell cells[DIFFER_RESULTS_MAX] = {0};
     if (arg_count)
@@ -80,27 +82,41 @@ static void record_call(struct task *task, const struct activity *activity, cons
 static void run_calls(struct task *task)
 {
     const struct activity *activity = task->arg;
+    struct differ_history *history = activity->history;
     const struct image_export *row;
-    for (uint32_t i = 0; i < activity->generated->call_count; i++) {
+    bool goes_on = true;
+    for (uint32_t i = history->call_count / 2; goes_on && i < activity->generated->call_count; i++) {
         const struct generated_call *generated = &activity->generated->calls[i];
         call(task, activity, "fuel", NULL, &row);
         record_call(task, activity, generated->name, generated->args, GENERATE_PARAMS_MAX);
+        goes_on = !activity->stops || history->calls[2 * i].trap == 0;
+        if (goes_on)
+            record_call(task, activity, "sum", NULL, 0);
+        else
+            history->calls[history->call_count++] = (struct differ_call){0};
     }
-    record_call(task, activity, "sum", NULL, 0);
 }
 
-static bool run(struct program *program, const struct generated *generated, struct differ_outcome *ret_outcome,
-                struct err *err)
+static bool run_instance(struct program *program, struct activity *activity, struct err *err)
 {
     static struct task task;
-    struct activity activity = {generated, &program->image, program, ret_outcome};
     struct slot *slot = slot_acquire(program, err);
     if (!slot)
         return false;
-    ret_outcome->call_count = 0;
     memset(&task, 0, sizeof task);
-    bool ran = task_start(&task, slot, run_calls, &activity, NULL, err);
-    slot_destroy(slot);
+    bool ran = task_start(&task, slot, run_calls, activity, NULL, err);
+    slot_release(slot);
+    return ran;
+}
+
+static bool run(struct program *program, const struct generated *generated, bool stops,
+                struct differ_history *ret_history, struct err *err)
+{
+    struct activity activity = {generated, &program->image, program, ret_history, stops};
+    bool ran = true;
+    ret_history->call_count = 0;
+    while (ran && ret_history->call_count < 2 * generated->call_count)
+        ran = run_instance(program, &activity, err);
     return ran;
 }
 
@@ -114,7 +130,9 @@ bool differ_run(const struct generated *generated, const struct differ_side *sid
     if (compile_build(generated->module.data, generated->module.size, &options, side->generate, &image, err))
         program = load(&image, err);
     buf_free(&image);
-    bool ran = program && run(program, generated, ret_outcome, err);
+    ret_outcome->exact = side->opt_level == 0;
+    bool ran = program && run(program, generated, true, &ret_outcome->fresh, err) &&
+               (!ret_outcome->exact || run(program, generated, false, &ret_outcome->one, err));
     if (program)
         program_unload(program);
     return ran;
@@ -122,17 +140,22 @@ bool differ_run(const struct generated *generated, const struct differ_side *sid
 
 /* ---- comparing ---- */
 
-/* Bytes of a result that mean something, by its type's code; of references only whether they are null. */
-static bool same_value(uint8_t type, const union cell *a, const union cell *b)
+size_t differ_size(uint8_t type)
 {
     switch (type) {
     case 0x7f:
-    case 0x7d: return a->u32 == b->u32;
+    case 0x7d: return 4;
     case 0x7e:
-    case 0x7c: return a->u64 == b->u64;
-    case 0x7b: return memcmp(a, b, sizeof *a) == 0;
-    default: return (a->u64 == 0) == (b->u64 == 0);
+    case 0x7c: return 8;
+    case 0x7b: return 16;
+    default: return 0;
     }
+}
+
+static bool same_value(uint8_t type, const union cell *a, const union cell *b)
+{
+    size_t size = differ_size(type);
+    return size ? memcmp(a, b, size) == 0 : (a->u64 == 0) == (b->u64 == 0);
 }
 
 static bool same_call(const struct differ_call *a, const struct differ_call *b, char *ret_words, size_t size)
@@ -152,16 +175,22 @@ static bool same_call(const struct differ_call *a, const struct differ_call *b, 
     return true;
 }
 
-bool differ_same(const struct differ_outcome *a, const struct differ_outcome *b, char *ret_words, size_t size)
+static bool same_history(const struct differ_history *a, const struct differ_history *b, char *ret_words, size_t size)
 {
     for (uint32_t i = 0; i < a->call_count; i++) {
         char words[200];
         if (a->calls[i].trap == TRAP_STACK_OVERFLOW || b->calls[i].trap == TRAP_STACK_OVERFLOW)
             return true;
         if (!same_call(&a->calls[i], &b->calls[i], words, sizeof words)) {
-            snprintf(ret_words, size, "call %u%s: %s", i, i + 1 == a->call_count ? " (sum)" : "", words);
+            snprintf(ret_words, size, "call %u%s: %s", i / 2, i % 2 ? ", sum" : "", words);
             return false;
         }
     }
     return true;
+}
+
+bool differ_same(const struct differ_outcome *a, const struct differ_outcome *b, char *ret_words, size_t size)
+{
+    return same_history(&a->fresh, &b->fresh, ret_words, size) &&
+           (!a->exact || !b->exact || same_history(&a->one, &b->one, ret_words, size));
 }

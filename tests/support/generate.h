@@ -6,7 +6,7 @@
  *
  * The instructions come from wasm/opcodes.def: those with a plain signature by table, the others (control,
  * calls, references, objects, bulk operations, exceptions) each from a function of its own. Relaxed instructions get
- * operands for which they have one right answer.
+ * operands for which they have one right answer. A test counts that none is missing (tests/codegen/test_produced.c).
  */
 #ifndef MAYFLY_TESTS_SUPPORT_GENERATE_H
 #define MAYFLY_TESTS_SUPPORT_GENERATE_H
@@ -15,18 +15,19 @@
 #include "image/context.h"
 
 #define GENERATE_FUNCS_MAX 8u
-#define GENERATE_PARAMS_MAX 12u
+#define GENERATE_PARAMS_MAX 40u /* and results */
 
 struct generated_call {
     char name[4]; /* of the export */
     union cell args[GENERATE_PARAMS_MAX];
 };
 
-/* Call, in order, the functions in `calls`; before each one "fuel" ([] -> []), which fills the tank; after the last one
- * "sum" ([] -> [i64]), which digests memories and globals. */
+/* Call, in order, the functions in `calls`; before each one "fuel" ([] -> []), which fills the tank; after each one
+ * "sum"
+ * ([] -> [i64]), which digests memories, tables and globals. */
 struct generated {
     struct buf module;
-    struct generated_call calls[GENERATE_FUNCS_MAX];
+    struct generated_call calls[2 * GENERATE_FUNCS_MAX];
     uint32_t call_count;
 };
 

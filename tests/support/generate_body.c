@@ -8,7 +8,7 @@
 #include "wasm/body.h"
 
 #define DEPTH_MAX 10
-#define RARELY 24
+#define LOCALS_SEEN 12 /* at the end of a function */
 
 /* ---- instructions with a plain signature, from opcodes.def ---- */
 
@@ -70,42 +70,43 @@ static const struct plain_list *plains_with(char result)
     return list;
 }
 
-static void statement(struct generator *g);
-
 /* ---- small pieces ---- */
-
-void put_code(struct generator *g, uint8_t prefix, uint32_t code)
-{
-    if (prefix)
-        put_byte(g, prefix), put_u(g, code);
-    else
-        put_byte(g, (uint8_t)code);
-}
-
-static void put_index(struct generator *g, uint8_t code, uint32_t index)
-{
-    put_byte(g, code), put_u(g, index);
-}
-
-static void put_i32(struct generator *g, int32_t value)
-{
-    put_byte(g, 0x41), put_s(g, value);
-}
 
 /* An i32 or i64 expression, almost always below a power of two. */
 void generate_masked(struct generator *g, char type, uint64_t mask)
 {
     generate_expr(g, type);
-    if (choose(g, RARELY) == RARELY - 1)
+    if (rarely(g))
         return;
-    put_byte(g, type == 'i' ? 0x41 : 0x42), put_s(g, (int64_t)mask);
+    put_int(g, type == 'l', mask);
     put_byte(g, type == 'i' ? 0x71 : 0x83);
 }
 
-/* The temporary for NaNs of this type, behind all other locals. */
+void generate_pointer(struct generator *g, uint32_t memory, uint64_t mask, uint64_t clear)
+{
+    const struct memory_plan *plan = &g->memories[memory];
+    uint64_t end = (uint64_t)(choose(g, 2) ? plan->pages : plan->max) << 16;
+    bool near = choose(g, g->rare < 50 ? 12 : 50) == 1;
+    if (near)
+        put_int(g, plan->wide, (end - choose(g, 40)) & ~(rarely(g) ? 0 : clear));
+    else
+        generate_masked(g, plan->wide ? 'l' : 'i', mask & ~clear);
+}
+
+void generate_memarg(struct generator *g, uint32_t memory, unsigned log2, bool exact)
+{
+    uint64_t far = g->memories[memory].wide ? (uint64_t)1 << choose(g, 64) : (uint32_t)1 << choose(g, 32);
+    uint32_t align = exact ? log2 : choose(g, log2 + 1);
+    put_u(g, (memory ? 0x40 : 0) | align);
+    if (memory)
+        put_u(g, memory);
+    put_u(g, rarely(g) ? far : (uint64_t)choose(g, 16) << (exact && !rarely(g) ? log2 : 0));
+}
+
+/* One of TEMPORARIES. */
 static uint32_t temporary(const struct generator *g, char type)
 {
-    return (uint32_t)(strlen(g->locals) - 3 + (size_t)(strchr("fdv", type) - "fdv"));
+    return (uint32_t)(strlen(g->locals) - strlen(TEMPORARIES) + (size_t)(strchr(TEMPORARIES, type) - TEMPORARIES));
 }
 
 static void put_nan(struct generator *g, char type, bool wide)
@@ -162,20 +163,10 @@ static bool is_access(uint8_t shape)
     return shape >= SHAPE_MEM_0 && shape <= SHAPE_ATOMIC_3;
 }
 
-static void put_memarg(struct generator *g, const struct plain *plain, uint32_t memory)
-{
-    unsigned log2 = access_log2(plain->shape);
-    bool exact = plain->shape >= SHAPE_ATOMIC_0;
-    uint64_t far = memory == MEMORY_64 ? (uint64_t)1 << choose(g, 64) : (uint32_t)1 << choose(g, 32);
-    put_u(g, 0x40 | (exact ? log2 : choose(g, log2 + 1)));
-    put_u(g, memory);
-    put_u(g, choose(g, RARELY) == RARELY - 1 ? far : (uint64_t)choose(g, 16) << (exact ? log2 : 0));
-}
-
 static void put_immediates(struct generator *g, const struct plain *plain, uint32_t memory)
 {
     if (is_access(plain->shape))
-        put_memarg(g, plain, memory);
+        generate_memarg(g, memory, access_log2(plain->shape), plain->shape >= SHAPE_ATOMIC_0);
     if (plain->shape == SHAPE_FENCE)
         put_byte(g, 0);
     if (plain->shape >= SHAPE_MEMLANE_0 && plain->shape <= SHAPE_MEMLANE_3)
@@ -189,10 +180,10 @@ static void put_immediates(struct generator *g, const struct plain *plain, uint3
 /* Divisors are odd, most of the time: a trap ends the function. */
 static void tame(struct generator *g, const struct plain *plain, char type)
 {
-    if (choose(g, RARELY) == RARELY - 1)
+    if (rarely(g))
         return;
     if ((strstr(plain->text, ".div_") || strstr(plain->text, ".rem_")) && (type == 'i' || type == 'l')) {
-        put_byte(g, type == 'i' ? 0x41 : 0x42), put_s(g, 1);
+        put_int(g, type == 'l', 1);
         put_byte(g, type == 'i' ? 0x72 : 0x84);
     }
 }
@@ -200,11 +191,10 @@ static void tame(struct generator *g, const struct plain *plain, char type)
 /* Addresses are within the first pages and what is converted to an integer is small, most of the time. */
 static void operand(struct generator *g, const struct plain *plain, char type, uint32_t memory)
 {
-    static const uint64_t masks[MEMORY_COUNT] = {0x7ff, 0x7ff};
-    bool converts = strstr(plain->text, ".trunc_f") && plain->prefix == 0 && choose(g, RARELY) != RARELY - 1;
+    bool converts = strstr(plain->text, ".trunc_f") && plain->prefix == 0 && !rarely(g);
     if (type == 'p') {
         bool atomic = plain->shape >= SHAPE_ATOMIC_0;
-        generate_masked(g, memory == MEMORY_64 ? 'l' : 'i', masks[memory] & ~(uint64_t)(atomic ? 7 : 0));
+        generate_pointer(g, memory, 0x7ff, atomic && !rarely(g) ? 7 : 0);
     } else if (converts) {
         generate_masked(g, 'i', 0xffff);
         put_byte(g, type == 'f' ? 0xb2 : 0xb7);
@@ -216,7 +206,7 @@ static void operand(struct generator *g, const struct plain *plain, char type, u
 
 static void put_plain(struct generator *g, const struct plain *plain)
 {
-    uint32_t memory = is_access(plain->shape) && choose(g, 4) == 3 ? MEMORY_64 : MEMORY_32;
+    uint32_t memory = is_access(plain->shape) && choose(g, 2) ? choose_memory(g) : 0;
     for (const char *type = plain->signature; *type != ':'; type++)
         operand(g, plain, *type, memory);
     put_code(g, plain->prefix, plain->code);
@@ -241,6 +231,37 @@ static bool plain_statement(struct generator *g)
     return true;
 }
 
+/* Whether the instruction takes exactly this from the stack, and neither traps nor has an address. */
+static bool applies(const struct plain *plain, const char *stack, size_t depth, uint32_t *ret_operands)
+{
+    const char *colon = strchr(plain->signature, ':');
+    size_t count = colon ? (size_t)(colon - plain->signature) : 0;
+    bool traps = strstr(plain->text, ".div_") || strstr(plain->text, ".rem_") ||
+                 (strstr(plain->text, ".trunc_f") && plain->prefix == 0);
+    if (!is_offered(plain) || is_access(plain->shape) || count == 0 || count > depth || traps)
+        return false;
+    *ret_operands = (uint32_t)count;
+    return strncmp(stack + depth - count, plain->signature, count) == 0;
+}
+
+bool generate_apply(struct generator *g, const char *stack, uint32_t *ret_operands, char *ret_result)
+{
+    size_t depth = strlen(stack);
+    uint32_t start = choose(g, PLAIN_COUNT);
+    for (uint32_t i = 0; i < PLAIN_COUNT; i++) {
+        const struct plain *plain = &plains[(start + i) % PLAIN_COUNT];
+        if (!applies(plain, stack, depth, ret_operands))
+            continue;
+        put_code(g, plain->prefix, plain->code);
+        put_immediates(g, plain, 0);
+        if (makes_nan(plain))
+            canonical(g, result_of(plain), strncmp(plain->text, "f64", 3) == 0);
+        *ret_result = result_of(plain);
+        return true;
+    }
+    return false;
+}
+
 /* ---- variables ---- */
 
 /* A place of this type in `types` from `first` on, or -1. */
@@ -255,14 +276,14 @@ static int find_type(struct generator *g, const char *types, uint32_t first, uin
     return -1;
 }
 
-static int find_local(struct generator *g, char type)
+int generate_local(struct generator *g, char type)
 {
-    return find_type(g, g->locals, 0, (uint32_t)strlen(g->locals) - 3, type);
+    return find_type(g, g->locals, 0, (uint32_t)(strlen(g->locals) - strlen(TEMPORARIES)), type);
 }
 
 static bool local_expr(struct generator *g, char type)
 {
-    int local = find_local(g, type);
+    int local = generate_local(g, type);
     if (local < 0)
         return false;
     if (choose(g, 8) == 7) {
@@ -286,8 +307,8 @@ static bool global_expr(struct generator *g, char type)
 /* What is on the stack goes to a variable of its type, or away. */
 void generate_consume(struct generator *g, char type)
 {
-    int local = find_local(g, type);
-    int global = find_type(g, GLOBAL_TYPES, GLOBAL_FIXED, strlen(GLOBAL_TYPES), type);
+    int local = generate_local(g, type);
+    int global = find_type(g, GLOBAL_TYPES, GLOBAL_FIXED, GLOBAL_MUTABLE, type);
     if (local >= 0 && choose(g, 4) != 3)
         put_index(g, 0x21, (uint32_t)local);
     else if (global >= 0 && choose(g, 2))
@@ -296,13 +317,58 @@ void generate_consume(struct generator *g, char type)
         put_byte(g, 0x1a);
 }
 
-static void consume_all(struct generator *g, const char *types)
+/* sum = value ^ rotl(sum, 5) */
+static void fold_number(struct generator *g, char type)
 {
-    for (size_t i = strlen(types); i-- > 0;)
-        generate_consume(g, types[i]);
+    bool wide = type == 'l';
+    put_index(g, 0x20, temporary(g, type)), put_int(g, wide, 5), put_byte(g, wide ? 0x89 : 0x77);
+    put_byte(g, wide ? 0x85 : 0x73), put_index(g, 0x21, temporary(g, type));
 }
 
-static void exprs(struct generator *g, const char *types)
+void generate_fold(struct generator *g, char type)
+{
+    if (type == 'v') {
+        put_index(g, 0x22, temporary(g, 'v')), put_code(g, 0xfd, 29), put_byte(g, 0);
+        fold_number(g, 'l');
+        put_index(g, 0x20, temporary(g, 'v')), put_code(g, 0xfd, 29), put_byte(g, 1);
+    } else if (type == 'f' || type == 'd') {
+        put_byte(g, type == 'f' ? 0xbc : 0xbd);
+    } else if (is_reference(type)) {
+        put_byte(g, 0xd1);
+    }
+    fold_number(g, type == 'l' || type == 'd' || type == 'v' ? 'l' : 'i');
+}
+
+char generate_flush(struct generator *g)
+{
+    uint32_t memory = choose(g, g->memory_count);
+    bool wide = g->memories[memory].wide;
+    put_int(g, wide, 0), put_index(g, 0x40, memory);
+    return wide ? 'l' : 'i';
+}
+
+void generate_fold_locals(struct generator *g, uint32_t count)
+{
+    uint32_t most = (uint32_t)(strlen(g->locals) - strlen(TEMPORARIES));
+    generate_fold(g, generate_flush(g));
+    for (uint32_t i = 0; i < count && i < most; i++) {
+        put_index(g, 0x20, i);
+        generate_fold(g, g->locals[i]);
+    }
+}
+
+/* Long lists take few bytes of the input. */
+void generate_consume_all(struct generator *g, const char *types)
+{
+    size_t count = strlen(types);
+    for (size_t i = count; i-- > 0;)
+        if (count > 8 && i % 4)
+            generate_fold(g, types[i]);
+        else
+            generate_consume(g, types[i]);
+}
+
+void generate_exprs(struct generator *g, const char *types)
 {
     for (; *types; types++)
         generate_expr(g, *types);
@@ -310,25 +376,46 @@ static void exprs(struct generator *g, const char *types)
 
 static bool set_statement(struct generator *g)
 {
-    char type = VALUE_TYPES[choose(g, PARAM_TYPES)];
+    char type = VALUE_TYPES[choose(g, VALUE_COUNT)];
     generate_expr(g, type);
     generate_consume(g, type);
     return true;
 }
 
-/* ---- control ---- */
-
-static void statements(struct generator *g, uint32_t count)
+static bool select_expr(struct generator *g, char type)
 {
-    for (uint32_t i = 0; i < count; i++)
-        statement(g);
+    generate_expr(g, type), generate_expr(g, type), generate_expr(g, 'i');
+    put_byte(g, is_reference(type) ? 0x1c : 0x1b);
+    if (is_reference(type))
+        put_byte(g, 1), put_type(g, type);
+    return true;
+}
+
+static bool reference_expr(struct generator *g, char type)
+{
+    uint32_t func;
+    if (type == 'i') {
+        generate_expr(g, REFERENCE_TYPES[choose(g, REFERENCE_COUNT)]), put_byte(g, 0xd1);
+    } else if (is_reference(type) && rarely(g)) {
+        generate_expr(g, type), put_byte(g, 0xd4);
+    } else if (type == 'F' || type == 'P') {
+        func = choose_func(g);
+        if (type == 'P' && !choose_fixed_func(g, &func))
+            return false;
+        put_index(g, 0xd2, func);
+    } else if (type == 'A') {
+        generate_expr(g, 'Q');
+    } else {
+        return false;
+    }
+    return true;
 }
 
 bool generate_label_push(struct generator *g, const char *types)
 {
     if (g->label_count == LABELS_MAX)
         return false;
-    strcpy(g->labels[g->label_count++].types, types);
+    memcpy(g->labels[g->label_count++].types, types, strlen(types) + 1);
     return true;
 }
 
@@ -336,395 +423,6 @@ void generate_label_end(struct generator *g)
 {
     g->label_count--;
     put_byte(g, 0x0b);
-}
-
-static void burn_fuel(struct generator *g)
-{
-    put_index(g, 0x23, GLOBAL_FUEL), put_byte(g, 0x45);
-    put_byte(g, 0x04), put_byte(g, 0x40), put_byte(g, 0x00), put_byte(g, 0x0b);
-    put_index(g, 0x23, GLOBAL_FUEL), put_i32(g, 1), put_byte(g, 0x6b), put_index(g, 0x24, GLOBAL_FUEL);
-}
-
-static bool block_expr(struct generator *g, char type)
-{
-    const char types[2] = {type, '\0'};
-    if (!generate_label_push(g, types))
-        return false;
-    put_byte(g, 0x02), put_byte(g, type_byte(type));
-    statements(g, choose(g, 3));
-    generate_expr(g, type);
-    generate_label_end(g);
-    return true;
-}
-
-static bool if_expr(struct generator *g, char type)
-{
-    const char types[2] = {type, '\0'};
-    generate_expr(g, 'i');
-    if (!generate_label_push(g, types)) {
-        put_byte(g, 0x1a);
-        put_const(g, type);
-        return true;
-    }
-    put_byte(g, 0x04), put_byte(g, type_byte(type));
-    statements(g, choose(g, 2));
-    generate_expr(g, type);
-    put_byte(g, 0x05);
-    generate_expr(g, type);
-    generate_label_end(g);
-    return true;
-}
-
-static bool loop_expr(struct generator *g, char type)
-{
-    if (!generate_label_push(g, ""))
-        return false;
-    put_byte(g, 0x03), put_byte(g, type_byte(type));
-    burn_fuel(g);
-    statements(g, choose(g, 3));
-    generate_expr(g, type);
-    generate_label_end(g);
-    return true;
-}
-
-static bool select_expr(struct generator *g, char type)
-{
-    bool reference = strchr("FXAE", type) != NULL;
-    generate_expr(g, type), generate_expr(g, type), generate_expr(g, 'i');
-    put_byte(g, reference ? 0x1c : 0x1b);
-    if (reference)
-        put_byte(g, 1), put_byte(g, type_byte(type));
-    return true;
-}
-
-static bool if_statement(struct generator *g)
-{
-    generate_expr(g, 'i');
-    if (!generate_label_push(g, "")) {
-        put_byte(g, 0x1a);
-        return true;
-    }
-    put_byte(g, 0x04), put_byte(g, 0x40);
-    statements(g, choose(g, 3));
-    if (choose(g, 2)) {
-        put_byte(g, 0x05);
-        statements(g, choose(g, 3));
-    }
-    generate_label_end(g);
-    return true;
-}
-
-/* Both arms of an if take the parameters and leave the results. */
-static void arm(struct generator *g, const struct signature *signature)
-{
-    consume_all(g, signature->params);
-    statements(g, choose(g, 4));
-    exprs(g, signature->results);
-}
-
-/* A block, loop or if with parameters and results of a random function type. */
-static bool block_statement(struct generator *g)
-{
-    static const uint8_t codes[] = {0x02, 0x02, 0x03, 0x04};
-    uint32_t type = choose(g, g->type_count);
-    const struct signature *signature = &g->types[type];
-    uint8_t code = codes[choose(g, sizeof codes)];
-    if (g->label_count == LABELS_MAX)
-        return false;
-    exprs(g, signature->params);
-    if (code == 0x04)
-        generate_expr(g, 'i');
-    generate_label_push(g, code == 0x03 ? signature->params : signature->results);
-    put_byte(g, code), put_s(g, type);
-    if (code == 0x03)
-        burn_fuel(g);
-    arm(g, signature);
-    if (code == 0x04) {
-        put_byte(g, 0x05);
-        arm(g, signature);
-    }
-    generate_label_end(g);
-    consume_all(g, signature->results);
-    return true;
-}
-
-/* loop: statements, local += step, again while local < bound. */
-static bool count_statement(struct generator *g)
-{
-    int local = find_local(g, 'i');
-    if (local < 0 || !generate_label_push(g, ""))
-        return false;
-    put_byte(g, 0x03), put_byte(g, 0x40);
-    burn_fuel(g);
-    statements(g, 1 + choose(g, 3));
-    put_index(g, 0x20, (uint32_t)local), put_i32(g, 1 + (int32_t)choose(g, 4)), put_byte(g, 0x6a);
-    put_index(g, 0x22, (uint32_t)local), put_i32(g, (int32_t)choose(g, 100)), put_byte(g, choose(g, 2) ? 0x48 : 0x49);
-    put_index(g, 0x0d, 0);
-    generate_label_end(g);
-    return true;
-}
-
-static const char *label_types(const struct generator *g, uint32_t depth)
-{
-    return depth < g->label_count ? g->labels[g->label_count - 1 - depth].types : g->results;
-}
-
-static bool branch_statement(struct generator *g)
-{
-    uint32_t depth = choose(g, g->label_count + 1);
-    const char *types = label_types(g, depth);
-    bool conditional = choose(g, 4) != 3;
-    exprs(g, types);
-    if (conditional)
-        generate_expr(g, 'i');
-    put_index(g, conditional ? 0x0d : 0x0c, depth);
-    if (conditional)
-        consume_all(g, types);
-    return true;
-}
-
-/* A br_table in a block of its own, so that what follows is not dead. */
-static bool table_branch_statement(struct generator *g)
-{
-    uint32_t depths[8], count = choose(g, 8);
-    if (!generate_label_push(g, ""))
-        return false;
-    put_byte(g, 0x02), put_byte(g, 0x40);
-    uint32_t otherwise = choose(g, g->label_count + 1);
-    const char *types = label_types(g, otherwise);
-    for (uint32_t i = 0; i < count; i++) {
-        depths[i] = choose(g, g->label_count + 1);
-        if (strcmp(label_types(g, depths[i]), types) != 0)
-            depths[i] = otherwise;
-    }
-    exprs(g, types);
-    generate_masked(g, 'i', 15);
-    put_index(g, 0x0e, count);
-    for (uint32_t i = 0; i < count; i++)
-        put_u(g, depths[i]);
-    put_u(g, otherwise);
-    generate_label_end(g);
-    return true;
-}
-
-static bool return_statement(struct generator *g)
-{
-    if (choose(g, 3))
-        return false;
-    exprs(g, g->results);
-    put_byte(g, 0x0f);
-    return true;
-}
-
-/* ---- calls ---- */
-
-/* The callee's reference or index is pushed and the call is made; `tail`: as the function's end. */
-static void put_call(struct generator *g, uint32_t func, bool tail)
-{
-    uint32_t type = g->funcs[func];
-    switch (choose(g, 4)) {
-    case 0:
-    case 1: put_index(g, tail ? 0x12 : 0x10, func); break;
-    case 2:
-        if (choose(g, 8) == 7)
-            generate_masked(g, 'i', 15);
-        else
-            put_i32(g, (int32_t)func);
-        if (g->has_subtype && type + 1 == g->type_count && choose(g, 2))
-            type = TYPE_FIXED;
-        put_index(g, tail ? 0x13 : 0x11, type), put_u(g, TABLE_FUNCS);
-        break;
-    default: put_index(g, 0xd2, func), put_index(g, tail ? 0x15 : 0x14, type); break;
-    }
-}
-
-/* A function with these results (NULL: any), or -1. */
-static int find_func(struct generator *g, const char *results)
-{
-    uint32_t start = choose(g, g->func_count);
-    for (uint32_t i = 0; i < g->func_count; i++) {
-        uint32_t func = (start + i) % g->func_count;
-        if (func >= FUNC_FIXED && (!results || strcmp(g->types[g->funcs[func]].results, results) == 0))
-            return (int)func;
-    }
-    return -1;
-}
-
-static bool call_expr(struct generator *g, char type)
-{
-    const char results[2] = {type, '\0'};
-    int func = find_func(g, results);
-    if (func < 0)
-        return false;
-    exprs(g, g->types[g->funcs[func]].params);
-    put_call(g, (uint32_t)func, false);
-    return true;
-}
-
-static bool call_statement(struct generator *g)
-{
-    int func = find_func(g, NULL);
-    exprs(g, g->types[g->funcs[func]].params);
-    put_call(g, (uint32_t)func, false);
-    consume_all(g, g->types[g->funcs[func]].results);
-    return true;
-}
-
-/* Under a condition, so that what follows is not dead. */
-static bool tail_call_statement(struct generator *g)
-{
-    int func = find_func(g, g->results);
-    if (func < 0 || g->label_count == LABELS_MAX)
-        return false;
-    generate_expr(g, 'i');
-    put_byte(g, 0x04), put_byte(g, 0x40);
-    generate_label_push(g, "");
-    exprs(g, g->types[g->funcs[func]].params);
-    put_call(g, (uint32_t)func, true);
-    generate_label_end(g);
-    return true;
-}
-
-/* ---- memories, tables, references ---- */
-
-static bool bulk_statement(struct generator *g)
-{
-    uint32_t to = choose(g, MEMORY_COUNT), from = choose(g, MEMORY_COUNT);
-    char to_type = to == MEMORY_64 ? 'l' : 'i', from_type = from == MEMORY_64 ? 'l' : 'i';
-    generate_masked(g, to_type, 0x3fff);
-    switch (choose(g, 4)) {
-    case 0:
-        generate_expr(g, 'i'), generate_masked(g, to_type, 0xff);
-        put_code(g, 0xfc, 0x0b), put_u(g, to);
-        break;
-    case 1:
-        generate_masked(g, 'i', 31), generate_masked(g, 'i', 15);
-        put_code(g, 0xfc, 0x08), put_u(g, choose(g, DATA_COUNT)), put_u(g, to);
-        break;
-    case 2:
-        put_byte(g, to_type == 'l' ? 0xa7 : 0x01), put_byte(g, 0x1a);
-        put_code(g, 0xfc, 0x09), put_u(g, choose(g, RARELY) == RARELY - 1 ? DATA_PASSIVE : DATA_ACTIVE);
-        break;
-    default:
-        generate_masked(g, from_type, 0x3fff), generate_masked(g, to_type == 'l' && from_type == 'l' ? 'l' : 'i', 0xff);
-        put_code(g, 0xfc, 0x0a), put_u(g, to), put_u(g, from);
-        break;
-    }
-    return true;
-}
-
-static bool size_expr(struct generator *g, char type)
-{
-    uint32_t memory = type == 'l' ? MEMORY_64 : MEMORY_32;
-    if (type != 'i' && type != 'l')
-        return false;
-    if (choose(g, 4) == 3) {
-        generate_masked(g, type, 1);
-        put_index(g, 0x40, memory);
-    } else if (type == 'l' || choose(g, 2)) {
-        put_index(g, 0x3f, memory);
-    } else {
-        put_code(g, 0xfc, 0x10), put_u(g, choose(g, TABLE_COUNT));
-    }
-    return true;
-}
-
-static bool table_expr(struct generator *g, char type)
-{
-    if (type == 'F' || type == 'X') {
-        generate_masked(g, 'i', 7);
-        put_index(g, 0x25, type == 'F' ? TABLE_FUNCS : TABLE_EXTERNS);
-        return true;
-    }
-    if (type != 'i')
-        return false;
-    uint32_t table = choose(g, TABLE_COUNT);
-    generate_expr(g, table == TABLE_FUNCS ? 'F' : 'X'), generate_masked(g, 'i', 1);
-    put_code(g, 0xfc, 0x0f), put_u(g, table);
-    return true;
-}
-
-static bool table_statement(struct generator *g)
-{
-    uint32_t table = choose(g, TABLE_COUNT);
-    char type = table == TABLE_FUNCS ? 'F' : 'X';
-    generate_masked(g, 'i', 15);
-    switch (choose(g, 5)) {
-    case 0: generate_expr(g, type), put_index(g, 0x26, table); break;
-    case 1: generate_expr(g, type), generate_masked(g, 'i', 3), put_code(g, 0xfc, 0x11), put_u(g, table); break;
-    case 2:
-        generate_masked(g, 'i', 7), generate_masked(g, 'i', 3);
-        put_code(g, 0xfc, 0x0e), put_u(g, table), put_u(g, table);
-        break;
-    case 3:
-        generate_masked(g, 'i', 1), generate_masked(g, 'i', 1);
-        put_code(g, 0xfc, 0x0c), put_u(g, choose(g, ELEM_COUNT)), put_u(g, TABLE_FUNCS);
-        break;
-    default: put_byte(g, 0x1a), put_code(g, 0xfc, 0x0d), put_u(g, ELEM_ACTIVE); break;
-    }
-    return true;
-}
-
-static bool reference_expr(struct generator *g, char type)
-{
-    if (type == 'F')
-        put_index(g, 0xd2, choose_func(g));
-    else if (type == 'i')
-        generate_expr(g, VALUE_TYPES[5 + choose(g, 4)]), put_byte(g, 0xd1);
-    return type == 'F' || type == 'i';
-}
-
-/* ---- exceptions ---- */
-
-static bool throw_statement(struct generator *g)
-{
-    int kept = find_local(g, 'E');
-    if (choose(g, 3) == 0 || g->label_count == LABELS_MAX)
-        return false;
-    generate_expr(g, 'i');
-    put_byte(g, 0x04), put_byte(g, 0x40);
-    generate_label_push(g, "");
-    if (kept >= 0 && choose(g, 4) == 3) {
-        put_index(g, 0x20, (uint32_t)kept), put_byte(g, 0x0a);
-    } else if (choose(g, 2)) {
-        exprs(g, PAYLOAD), put_index(g, 0x08, TAG_PAYLOAD);
-    } else {
-        put_index(g, 0x08, TAG_PLAIN);
-    }
-    generate_label_end(g);
-    return true;
-}
-
-/* What a handler with its label ends up with on the stack, and the value it has when nothing was thrown. */
-struct handler {
-    const char *types;
-    uint8_t block[2], kind;
-    int tag;
-};
-
-static bool try_statement(struct generator *g)
-{
-    static const struct handler handlers[] = {{"", {0x40}, 0, TAG_PLAIN},
-                                              {PAYLOAD, {TYPE_MAKE_PAYLOAD}, 0, TAG_PAYLOAD},
-                                              {"E", {0x69}, 1, TAG_PLAIN},
-                                              {"", {0x40}, 2, -1},
-                                              {"E", {0x69}, 3, -1}};
-    const struct handler *handler = &handlers[choose(g, 5)];
-    if (g->label_count + 2 > LABELS_MAX)
-        return false;
-    generate_label_push(g, handler->types), generate_label_push(g, "");
-    put_byte(g, 0x02), put_byte(g, handler->block[0]);
-    put_byte(g, 0x1f), put_byte(g, 0x40), put_byte(g, 1), put_byte(g, handler->kind);
-    if (handler->tag >= 0)
-        put_u(g, (uint32_t)handler->tag);
-    put_u(g, 0);
-    statements(g, 1 + choose(g, 4));
-    generate_label_end(g);
-    for (const char *type = handler->types; *type; type++)
-        put_const(g, *type);
-    generate_label_end(g);
-    consume_all(g, handler->types);
-    return true;
 }
 
 /* ---- choosing ---- */
@@ -743,34 +441,26 @@ static bool trap_statement(struct generator *g)
     return true;
 }
 
-/* The first choice is what is left when the bytes are used up: the shortest. */
 static const struct {
     uint32_t weight;
     bool (*write)(struct generator *g, char type);
-} expr_table[] = {{5, const_expr},       {8, local_expr},           {12, plain_expr},
-                  {2, global_expr},      {1, block_expr},           {1, if_expr},
-                  {1, loop_expr},        {2, select_expr},          {2, call_expr},
-                  {1, size_expr},        {1, table_expr},           {1, reference_expr},
-                  {2, generate_gc_expr}, {1, generate_relaxed_expr}};
+} expr_table[] = {
+    {5, const_expr},          {8, local_expr},          {12, plain_expr},         {2, global_expr},
+    {1, generate_block_expr}, {1, generate_if_expr},    {1, generate_loop_expr},  {2, select_expr},
+    {2, generate_call_expr},  {1, generate_size_expr},  {1, generate_table_expr}, {1, reference_expr},
+    {2, generate_gc_expr},    {1, generate_test_expr},  {1, generate_cast_expr},  {1, generate_relaxed_expr},
+    {1, generate_wait_expr},  {1, generate_caught_expr}};
 
 static const struct {
     uint32_t weight;
     bool (*write)(struct generator *g);
 } statement_table[] = {
-    {6, set_statement},   {4, plain_statement},     {2, if_statement},     {2, block_statement},
-    {2, count_statement}, {2, branch_statement},    {1, return_statement}, {1, table_branch_statement},
-    {2, call_statement},  {1, tail_call_statement}, {2, bulk_statement},   {2, table_statement},
-    {1, throw_statement}, {2, try_statement},       {1, trap_statement},   {2, generate_gc_statement}};
-
-#define CHOOSE_ROW(g, table, ret_row)                                                                                  \
-    do {                                                                                                               \
-        uint32_t sum_ = 0, pick_;                                                                                      \
-        for (unsigned i_ = 0; i_ < sizeof(table) / sizeof *(table); i_++)                                              \
-            sum_ += (table)[i_].weight;                                                                                \
-        pick_ = choose((g), sum_);                                                                                     \
-        for ((ret_row) = 0; pick_ >= (table)[ret_row].weight; (ret_row)++)                                             \
-            pick_ -= (table)[ret_row].weight;                                                                          \
-    } while (0)
+    {6, set_statement},  {4, plain_statement},      {2, generate_if},          {2, generate_block},
+    {2, generate_count}, {2, generate_branch},      {1, generate_return},      {1, generate_table_branch},
+    {2, generate_call},  {1, generate_tail_call},   {1, generate_tested_call}, {3, generate_bulk},
+    {2, generate_table}, {1, generate_throw},       {2, generate_try},         {1, trap_statement},
+    {2, generate_gc},    {1, generate_cast_branch}, {1, generate_null_branch}, {3, generate_soup},
+    {1, generate_nest},  {1, generate_deep}};
 
 void generate_expr(struct generator *g, char type)
 {
@@ -795,21 +485,62 @@ static void statement(struct generator *g)
     g->depth--;
 }
 
+void generate_statements(struct generator *g, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        statement(g);
+}
+
+/* ---- bodies ---- */
+
+/* A few locals of any type, or hundreds in a pattern. */
+static void choose_locals(struct generator *g, const char *params)
+{
+    char types[TYPE_LIST_MAX + 1], *end = g->locals + strlen(params);
+    uint32_t kind = choose(g, 10), extra = 2 + (kind < 9 ? choose(g, 12) : choose(g, 800)), period = extra, run = 1;
+    memcpy(g->locals, params, strlen(params) + 1);
+    if (extra > 14)
+        period = 1 + choose(g, TYPE_LIST_MAX), run = 1 + choose(g, 5);
+    choose_types(g, types, period);
+    for (uint32_t i = 0; i < extra; i++)
+        *end++ = types[i / run % period];
+    memcpy(end, TEMPORARIES, sizeof TEMPORARIES);
+}
+
+static void put_locals(struct generator *g, const char *locals)
+{
+    uint32_t groups = 0, count;
+    for (const char *type = locals; *type; type++)
+        groups += type[0] != type[1];
+    put_u(g, groups);
+    for (; *locals; locals += count) {
+        for (count = 1; locals[count] == *locals;)
+            count++;
+        put_u(g, count), put_type(g, *locals);
+    }
+}
+
+/* The function's sums go where "sum" sees them. */
+static void put_sums(struct generator *g)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        put_index(g, 0x23, GLOBAL_FIXED + i), put_index(g, 0x20, temporary(g, VALUE_TYPES[i]));
+        put_byte(g, i ? 0x85 : 0x73), put_index(g, 0x24, GLOBAL_FIXED + i);
+    }
+}
+
 void generate_body(struct generator *g, const struct signature *signature)
 {
-    uint32_t params = (uint32_t)strlen(signature->params), extra = 2 + choose(g, 12);
-    strcpy(g->locals, signature->params);
-    for (uint32_t i = 0; i < extra; i++)
-        g->locals[params + i] = VALUE_TYPES[choose(g, PARAM_TYPES + 1)];
-    strcpy(g->locals + params + extra, "fdv");
-    put_u(g, extra + 3);
-    for (const char *type = g->locals + params; *type; type++)
-        put_byte(g, 1), put_byte(g, type_byte(*type));
+    choose_locals(g, signature->params);
+    put_locals(g, g->locals + strlen(signature->params));
     g->results = signature->results;
     g->label_count = 0, g->depth = 0;
-    g->budget = 20 + (int)choose(g, 200);
-    burn_fuel(g);
-    statements(g, 2 + choose(g, 10));
-    exprs(g, g->results);
+    g->budget = 20 + (int)choose(g, 180);
+    generate_burn_fuel(g);
+    generate_statements(g, 2 + choose(g, 10));
+    generate_fold_locals(g, LOCALS_SEEN);
+    put_sums(g);
+    if (choose(g, 8) != 7 || !generate_last_call(g))
+        generate_exprs(g, g->results);
     put_byte(g, 0x0b);
 }

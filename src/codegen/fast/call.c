@@ -428,9 +428,11 @@ static void load_back(struct gen *g)
     for (uint32_t left = g->regs.used; left; left &= left - 1) {
         reg r = (reg)__builtin_ctz(left);
         uint32_t owner = g->regs.owner[r];
+        if (owner == OWNER_NOBODY) /* popped: it may still count as an operand's */
+            continue;
         if (g->regs.operands >> r & 1)
             load_cell(g, g->stack[owner].type, r, g->stack[owner].cell);
-        else if (owner != OWNER_NOBODY)
+        else
             load_cell(g, g->locals[owner].type, r, g->locals[owner].cell);
     }
 }

@@ -252,7 +252,8 @@ static void exchange(struct gen *g, const struct wasm_op *op, const struct row *
 {
     reg c = value_reg(g, first), d = second ? value_reg(g, second) : 0;
     struct address address = pop_aligned(g, op, ROW_SIZE(row));
-    reg to = result_fresh(g, false, &address.index, first);
+    /* Of one register for what is there and what replaces it only some processors make sense. */
+    reg to = second ? reg_alloc(g, false) : result_fresh(g, false, &address.index, first);
     put(g, row->forms[0], &(struct holes){.a = to, .b = address.base, .c = c, .d = d});
     value_free(g, &address.index);
     value_free(g, first);

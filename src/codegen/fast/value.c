@@ -40,11 +40,12 @@ void stack_grow(struct gen *g)
     }
 }
 
-/* An alias becomes a value of its own. If `keeps`, the local needs its register no more. */
+/* An alias becomes a value of its own, which may be given up again; if `keeps`, in the local's register. */
 static void make_real(struct gen *g, uint32_t position, bool keeps)
 {
     struct value *value = &g->stack[position];
     struct local *local = &g->locals[value->local];
+    uint32_t pinned = g->pinned;
     reg r = local->reg;
     if (keeps && r != NO_REG) {
         local->reg = NO_REG;
@@ -58,6 +59,7 @@ static void make_real(struct gen *g, uint32_t position, bool keeps)
     value->kind = VALUE_REG;
     value->reg = r;
     own(g, r, position);
+    g->pinned = pinned;
 }
 
 void alias_spare(struct gen *g)
@@ -145,11 +147,13 @@ static bool is_aliased(const struct gen *g, uint32_t local)
 
 void unalias(struct gen *g, uint32_t local)
 {
-    uint32_t kept = 0;
+    uint32_t kept = 0, last = 0;
+    for (uint32_t i = 0; i < g->alias_count; i++)
+        last = g->stack[g->aliases[i]].local == local ? i : last;
     for (uint32_t i = 0; i < g->alias_count; i++) {
         uint32_t position = g->aliases[i];
         if (g->stack[position].local == local)
-            make_real(g, position, true);
+            make_real(g, position, i == last); /* the others copy from the local's register before */
         else
             g->aliases[kept++] = position;
     }

@@ -3,6 +3,25 @@
 
 #include "wasi/gen/interfaces.h"
 
+static bool lift_option_wasi_http_request_options(struct canon *c, const union cell *v, struct option_wasi_http_request_options *ret)
+{
+    uint32_t tag = v[0].u32;
+    if (!canon_case(c, tag, 2))
+        return false;
+    ret->some = tag == 1;
+    switch (tag) {
+    case 1:
+        {
+            void *rep;
+            if (!canon_own(c, v[1].u32, RESOURCE_WASI_HTTP_REQUEST_OPTIONS, &rep))
+                return false;
+            ret->value = rep;
+        }
+        break;
+    }
+    return true;
+}
+
 static bool store_option_str(struct canon *c, uint8_t *at, const struct option_str *value)
 {
     uint32_t tag = value->some;
@@ -167,6 +186,27 @@ static bool store_wasi_http_types_error_code(struct canon *c, uint8_t *at, const
         break;
     case 38:
         if (!store_option_str(c, at + 8, &value->internal_error))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_result_wasi_http_future_incoming_response_wasi_http_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_http_future_incoming_response_wasi_http_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_HTTP_FUTURE_INCOMING_RESPONSE, value->ok, &index))
+                return false;
+            canon_store_u32(at + 8, index);
+        }
+        break;
+    case 1:
+        if (!store_wasi_http_types_error_code(c, at + 8, &value->error))
             return false;
         break;
     }
@@ -378,6 +418,38 @@ static bool store_result_wasi_http_incoming_body_void(struct canon *c, uint8_t *
     return true;
 }
 
+static bool store_result_wasi_http_outgoing_body_void(struct canon *c, uint8_t *at, const struct result_wasi_http_outgoing_body_void *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_HTTP_OUTGOING_BODY, value->ok, &index))
+                return false;
+            canon_store_u32(at + 4, index);
+        }
+        break;
+    }
+    return true;
+}
+
+static bool lift_wasi_http_types_method(struct canon *c, const union cell *v, struct wasi_http_types_method *ret)
+{
+    uint32_t tag = v[0].u32;
+    if (!canon_case(c, tag, 10))
+        return false;
+    ret->tag = tag;
+    switch (tag) {
+    case 9:
+        if (!canon_string(c, v[1].u32, v[2].u32, &ret->other))
+            return false;
+        break;
+    }
+    return true;
+}
+
 static bool lift_option_str(struct canon *c, const union cell *v, struct option_str *ret)
 {
     uint32_t tag = v[0].u32;
@@ -388,6 +460,50 @@ static bool lift_option_str(struct canon *c, const union cell *v, struct option_
     case 1:
         if (!canon_string(c, v[1].u32, v[2].u32, &ret->value))
             return false;
+        break;
+    }
+    return true;
+}
+
+static bool lift_wasi_http_types_scheme(struct canon *c, const union cell *v, struct wasi_http_types_scheme *ret)
+{
+    uint32_t tag = v[0].u32;
+    if (!canon_case(c, tag, 3))
+        return false;
+    ret->tag = tag;
+    switch (tag) {
+    case 2:
+        if (!canon_string(c, v[1].u32, v[2].u32, &ret->other))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool lift_option_wasi_http_types_scheme(struct canon *c, const union cell *v, struct option_wasi_http_types_scheme *ret)
+{
+    uint32_t tag = v[0].u32;
+    if (!canon_case(c, tag, 2))
+        return false;
+    ret->some = tag == 1;
+    switch (tag) {
+    case 1:
+        if (!lift_wasi_http_types_scheme(c, v + 1, &ret->value))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool lift_option_u64(struct canon *c, const union cell *v, struct option_u64 *ret)
+{
+    uint32_t tag = v[0].u32;
+    if (!canon_case(c, tag, 2))
+        return false;
+    ret->some = tag == 1;
+    switch (tag) {
+    case 1:
+        ret->value = (uint64_t)v[1].u64;
         break;
     }
     return true;
@@ -436,20 +552,6 @@ static bool lift_wasi_http_types_tls_alert_received_payload(struct canon *c, con
         return false;
     if (!lift_option_str(c, v + 2, &ret->alert_message))
         return false;
-    return true;
-}
-
-static bool lift_option_u64(struct canon *c, const union cell *v, struct option_u64 *ret)
-{
-    uint32_t tag = v[0].u32;
-    if (!canon_case(c, tag, 2))
-        return false;
-    ret->some = tag == 1;
-    switch (tag) {
-    case 1:
-        ret->value = (uint64_t)v[1].u64;
-        break;
-    }
     return true;
 }
 
@@ -662,23 +764,6 @@ static bool store_option_result_result_option_wasi_http_fields_wasi_http_types_e
     return true;
 }
 
-static bool store_result_wasi_http_outgoing_body_void(struct canon *c, uint8_t *at, const struct result_wasi_http_outgoing_body_void *value)
-{
-    uint32_t tag = value->err;
-    canon_store_u8(at, tag);
-    switch (tag) {
-    case 0:
-        {
-            uint32_t index;
-            if (!canon_give(c, RESOURCE_WASI_HTTP_OUTGOING_BODY, value->ok, &index))
-                return false;
-            canon_store_u32(at + 4, index);
-        }
-        break;
-    }
-    return true;
-}
-
 static bool store_result_wasi_io_output_stream_void(struct canon *c, uint8_t *at, const struct result_wasi_io_output_stream_void *value)
 {
     uint32_t tag = value->err;
@@ -728,6 +813,53 @@ static bool store_result_void_wasi_http_types_error_code(struct canon *c, uint8_
     return true;
 }
 
+static bool store_result_wasi_http_incoming_response_wasi_http_types_error_code(struct canon *c, uint8_t *at, const struct result_wasi_http_incoming_response_wasi_http_types_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_HTTP_INCOMING_RESPONSE, value->ok, &index))
+                return false;
+            canon_store_u32(at + 8, index);
+        }
+        break;
+    case 1:
+        if (!store_wasi_http_types_error_code(c, at + 8, &value->error))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_result_result_wasi_http_incoming_response_wasi_http_types_error_code_void(struct canon *c, uint8_t *at, const struct result_result_wasi_http_incoming_response_wasi_http_types_error_code_void *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_result_wasi_http_incoming_response_wasi_http_types_error_code(c, at + 8, &value->ok))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_option_result_result_wasi_http_incoming_response_wasi_http_types_error_code_void(struct canon *c, uint8_t *at, const struct option_result_result_wasi_http_incoming_response_wasi_http_types_error_code_void *value)
+{
+    uint32_t tag = value->some;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 1:
+        if (!store_result_result_wasi_http_incoming_response_wasi_http_types_error_code_void(c, at + 8, &value->value))
+            return false;
+        break;
+    }
+    return true;
+}
+
 void drop_wasi_http_fields(struct host *host, void *rep)
 {
     wasi_http_fields_drop(host, rep);
@@ -738,9 +870,24 @@ void drop_wasi_http_incoming_request(struct host *host, void *rep)
     wasi_http_incoming_request_drop(host, rep);
 }
 
+void drop_wasi_http_outgoing_request(struct host *host, void *rep)
+{
+    wasi_http_outgoing_request_drop(host, rep);
+}
+
+void drop_wasi_http_request_options(struct host *host, void *rep)
+{
+    wasi_http_request_options_drop(host, rep);
+}
+
 void drop_wasi_http_response_outparam(struct host *host, void *rep)
 {
     wasi_http_response_outparam_drop(host, rep);
+}
+
+void drop_wasi_http_incoming_response(struct host *host, void *rep)
+{
+    wasi_http_incoming_response_drop(host, rep);
 }
 
 void drop_wasi_http_incoming_body(struct host *host, void *rep)
@@ -761,6 +908,40 @@ void drop_wasi_http_outgoing_response(struct host *host, void *rep)
 void drop_wasi_http_outgoing_body(struct host *host, void *rep)
 {
     wasi_http_outgoing_body_drop(host, rep);
+}
+
+void drop_wasi_http_future_incoming_response(struct host *host, void *rep)
+{
+    wasi_http_future_incoming_response_drop(host, rep);
+}
+
+bool glue_wasi_http_outgoing_handler_handle(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_request;
+    {
+        void *rep;
+        if (!canon_own(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &rep))
+            return false;
+        p_request = rep;
+    }
+    struct option_wasi_http_request_options p_options;
+    if (!lift_option_wasi_http_request_options(c, v + 1, &p_options))
+        return false;
+    struct result_wasi_http_future_incoming_response_wasi_http_types_error_code ret = {0};
+    if (!wasi_http_outgoing_handler_handle(c->host, p_request, &p_options, &ret))
+        return false;
+    canon_refresh(c);
+    if (!canon_range(c, v[3].u32, 40, 8))
+        return false;
+    uint8_t *to = c->memory + v[3].u32;
+    if (!store_result_wasi_http_future_incoming_response_wasi_http_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
 }
 
 bool glue_wasi_http_types_http_error_code(struct store *store, const void *env, union cell *v)
@@ -1206,6 +1387,473 @@ bool glue_wasi_http_types_incoming_request_consume(struct store *store, const vo
     return true;
 }
 
+bool glue_wasi_http_types_outgoing_request_constructor(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_http_fields *p_headers;
+    {
+        void *rep;
+        if (!canon_own(c, v[0].u32, RESOURCE_WASI_HTTP_FIELDS, &rep))
+            return false;
+        p_headers = rep;
+    }
+    struct wasi_http_outgoing_request *ret = 0;
+    if (!wasi_http_types_outgoing_request_constructor(c->host, p_headers, &ret))
+        return false;
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_body(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_http_outgoing_body_void ret = {0};
+    if (!wasi_http_types_outgoing_request_body(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_http_outgoing_body_void(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_method(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_http_types_method ret = {0};
+    if (!wasi_http_types_outgoing_request_method(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 12, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_wasi_http_types_method(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_set_method(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_http_types_method p_method;
+    if (!lift_wasi_http_types_method(c, v + 1, &p_method))
+        return false;
+    struct result_void_void ret = {0};
+    if (!wasi_http_types_outgoing_request_set_method(c->host, p_self, &p_method, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret.err;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_path_with_query(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_str ret = {0};
+    if (!wasi_http_types_outgoing_request_path_with_query(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 12, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_option_str(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_set_path_with_query(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_str p_path_with_query;
+    if (!lift_option_str(c, v + 1, &p_path_with_query))
+        return false;
+    struct result_void_void ret = {0};
+    if (!wasi_http_types_outgoing_request_set_path_with_query(c->host, p_self, &p_path_with_query, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret.err;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_scheme(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_wasi_http_types_scheme ret = {0};
+    if (!wasi_http_types_outgoing_request_scheme(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_option_wasi_http_types_scheme(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_set_scheme(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_wasi_http_types_scheme p_scheme;
+    if (!lift_option_wasi_http_types_scheme(c, v + 1, &p_scheme))
+        return false;
+    struct result_void_void ret = {0};
+    if (!wasi_http_types_outgoing_request_set_scheme(c->host, p_self, &p_scheme, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret.err;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_authority(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_str ret = {0};
+    if (!wasi_http_types_outgoing_request_authority(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 12, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_option_str(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_set_authority(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_str p_authority;
+    if (!lift_option_str(c, v + 1, &p_authority))
+        return false;
+    struct result_void_void ret = {0};
+    if (!wasi_http_types_outgoing_request_set_authority(c->host, p_self, &p_authority, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret.err;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_outgoing_request_headers(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_http_outgoing_request *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_OUTGOING_REQUEST, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_http_fields *ret = 0;
+    if (!wasi_http_types_outgoing_request_headers(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_HTTP_FIELDS, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_http_types_request_options_constructor(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_http_request_options *ret = 0;
+    if (!wasi_http_types_request_options_constructor(c->host, &ret))
+        return false;
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_HTTP_REQUEST_OPTIONS, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_http_types_request_options_connect_timeout(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_request_options *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_REQUEST_OPTIONS, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_u64 ret = {0};
+    if (!wasi_http_types_request_options_connect_timeout(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_option_u64(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_request_options_set_connect_timeout(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_http_request_options *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_REQUEST_OPTIONS, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_u64 p_duration;
+    if (!lift_option_u64(c, v + 1, &p_duration))
+        return false;
+    struct result_void_void ret = {0};
+    if (!wasi_http_types_request_options_set_connect_timeout(c->host, p_self, &p_duration, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret.err;
+    return true;
+}
+
+bool glue_wasi_http_types_request_options_first_byte_timeout(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_request_options *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_REQUEST_OPTIONS, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_u64 ret = {0};
+    if (!wasi_http_types_request_options_first_byte_timeout(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_option_u64(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_request_options_set_first_byte_timeout(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_http_request_options *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_REQUEST_OPTIONS, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_u64 p_duration;
+    if (!lift_option_u64(c, v + 1, &p_duration))
+        return false;
+    struct result_void_void ret = {0};
+    if (!wasi_http_types_request_options_set_first_byte_timeout(c->host, p_self, &p_duration, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret.err;
+    return true;
+}
+
+bool glue_wasi_http_types_request_options_between_bytes_timeout(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_request_options *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_REQUEST_OPTIONS, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_u64 ret = {0};
+    if (!wasi_http_types_request_options_between_bytes_timeout(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_option_u64(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_request_options_set_between_bytes_timeout(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_http_request_options *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_REQUEST_OPTIONS, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_u64 p_duration;
+    if (!lift_option_u64(c, v + 1, &p_duration))
+        return false;
+    struct result_void_void ret = {0};
+    if (!wasi_http_types_request_options_set_between_bytes_timeout(c->host, p_self, &p_duration, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret.err;
+    return true;
+}
+
 bool glue_wasi_http_types_response_outparam_set(struct store *store, const void *env, union cell *v)
 {
     struct canon context, *c = &context;
@@ -1223,6 +1871,81 @@ bool glue_wasi_http_types_response_outparam_set(struct store *store, const void 
     if (!lift_result_wasi_http_outgoing_response_wasi_http_types_error_code(c, v + 1, &p_response))
         return false;
     if (!wasi_http_types_response_outparam_set(c->host, p_param, &p_response))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_incoming_response_status(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_http_incoming_response *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_INCOMING_RESPONSE, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint16_t ret = 0;
+    if (!wasi_http_types_incoming_response_status(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret;
+    return true;
+}
+
+bool glue_wasi_http_types_incoming_response_headers(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_http_incoming_response *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_INCOMING_RESPONSE, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_http_fields *ret = 0;
+    if (!wasi_http_types_incoming_response_headers(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_HTTP_FIELDS, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_http_types_incoming_response_consume(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_incoming_response *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_INCOMING_RESPONSE, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_http_incoming_body_void ret = {0};
+    if (!wasi_http_types_incoming_response_consume(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_http_incoming_body_void(c, to, &ret))
         return false;
     canon_leave(c);
     return true;
@@ -1508,6 +2231,60 @@ bool glue_wasi_http_types_outgoing_body_finish(struct store *store, const void *
         return false;
     uint8_t *to = c->memory + v[3].u32;
     if (!store_result_void_wasi_http_types_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_http_types_future_incoming_response_subscribe(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_http_future_incoming_response *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_FUTURE_INCOMING_RESPONSE, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_io_pollable *ret = 0;
+    if (!wasi_http_types_future_incoming_response_subscribe(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_POLLABLE, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_http_types_future_incoming_response_get(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_http_future_incoming_response *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_HTTP_FUTURE_INCOMING_RESPONSE, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_result_result_wasi_http_incoming_response_wasi_http_types_error_code_void ret = {0};
+    if (!wasi_http_types_future_incoming_response_get(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 56, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_option_result_result_wasi_http_incoming_response_wasi_http_types_error_code_void(c, to, &ret))
         return false;
     canon_leave(c);
     return true;

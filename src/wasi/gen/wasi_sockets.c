@@ -2,3 +2,2094 @@
 #include "wasi/gen/wasi_sockets.h"
 
 #include "wasi/gen/interfaces.h"
+
+static bool store_result_wasi_sockets_resolve_address_stream_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_wasi_sockets_resolve_address_stream_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_SOCKETS_RESOLVE_ADDRESS_STREAM, value->ok, &index))
+                return false;
+            canon_store_u32(at + 4, index);
+        }
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_wasi_sockets_network_ipv4_address(struct canon *c, uint8_t *at, const struct wasi_sockets_network_ipv4_address *value)
+{
+    canon_store_u8(at, value->f0);
+    canon_store_u8(at + 1, value->f1);
+    canon_store_u8(at + 2, value->f2);
+    canon_store_u8(at + 3, value->f3);
+    return true;
+}
+
+static bool store_wasi_sockets_network_ipv6_address(struct canon *c, uint8_t *at, const struct wasi_sockets_network_ipv6_address *value)
+{
+    canon_store_u16(at, value->f0);
+    canon_store_u16(at + 2, value->f1);
+    canon_store_u16(at + 4, value->f2);
+    canon_store_u16(at + 6, value->f3);
+    canon_store_u16(at + 8, value->f4);
+    canon_store_u16(at + 10, value->f5);
+    canon_store_u16(at + 12, value->f6);
+    canon_store_u16(at + 14, value->f7);
+    return true;
+}
+
+static bool store_wasi_sockets_network_ip_address(struct canon *c, uint8_t *at, const struct wasi_sockets_network_ip_address *value)
+{
+    uint32_t tag = value->tag;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_wasi_sockets_network_ipv4_address(c, at + 2, &value->ipv4))
+            return false;
+        break;
+    case 1:
+        if (!store_wasi_sockets_network_ipv6_address(c, at + 2, &value->ipv6))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_option_wasi_sockets_network_ip_address(struct canon *c, uint8_t *at, const struct option_wasi_sockets_network_ip_address *value)
+{
+    uint32_t tag = value->some;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 1:
+        if (!store_wasi_sockets_network_ip_address(c, at + 2, &value->value))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_result_option_wasi_sockets_network_ip_address_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_option_wasi_sockets_network_ip_address_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_option_wasi_sockets_network_ip_address(c, at + 2, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 2, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_wasi_sockets_tcp_socket_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_wasi_sockets_tcp_socket_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_SOCKETS_TCP_SOCKET, value->ok, &index))
+                return false;
+            canon_store_u32(at + 4, index);
+        }
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool lift_wasi_sockets_network_ipv4_address(struct canon *c, const union cell *v, struct wasi_sockets_network_ipv4_address *ret)
+{
+    ret->f0 = (uint8_t)v[0].u32;
+    ret->f1 = (uint8_t)v[1].u32;
+    ret->f2 = (uint8_t)v[2].u32;
+    ret->f3 = (uint8_t)v[3].u32;
+    return true;
+}
+
+static bool lift_wasi_sockets_network_ipv4_socket_address(struct canon *c, const union cell *v, struct wasi_sockets_network_ipv4_socket_address *ret)
+{
+    ret->port = (uint16_t)v[0].u32;
+    if (!lift_wasi_sockets_network_ipv4_address(c, v + 1, &ret->address))
+        return false;
+    return true;
+}
+
+static bool lift_wasi_sockets_network_ipv6_address(struct canon *c, const union cell *v, struct wasi_sockets_network_ipv6_address *ret)
+{
+    ret->f0 = (uint16_t)v[0].u32;
+    ret->f1 = (uint16_t)v[1].u32;
+    ret->f2 = (uint16_t)v[2].u32;
+    ret->f3 = (uint16_t)v[3].u32;
+    ret->f4 = (uint16_t)v[4].u32;
+    ret->f5 = (uint16_t)v[5].u32;
+    ret->f6 = (uint16_t)v[6].u32;
+    ret->f7 = (uint16_t)v[7].u32;
+    return true;
+}
+
+static bool lift_wasi_sockets_network_ipv6_socket_address(struct canon *c, const union cell *v, struct wasi_sockets_network_ipv6_socket_address *ret)
+{
+    ret->port = (uint16_t)v[0].u32;
+    ret->flow_info = (uint32_t)v[1].u32;
+    if (!lift_wasi_sockets_network_ipv6_address(c, v + 2, &ret->address))
+        return false;
+    ret->scope_id = (uint32_t)v[10].u32;
+    return true;
+}
+
+static bool lift_wasi_sockets_network_ip_socket_address(struct canon *c, const union cell *v, struct wasi_sockets_network_ip_socket_address *ret)
+{
+    uint32_t tag = v[0].u32;
+    if (!canon_case(c, tag, 2))
+        return false;
+    ret->tag = tag;
+    switch (tag) {
+    case 0:
+        if (!lift_wasi_sockets_network_ipv4_socket_address(c, v + 1, &ret->ipv4))
+            return false;
+        break;
+    case 1:
+        if (!lift_wasi_sockets_network_ipv6_socket_address(c, v + 1, &ret->ipv6))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_result_void_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_void_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 1:
+        canon_store_u8(at + 1, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_tuple_wasi_io_input_stream_wasi_io_output_stream(struct canon *c, uint8_t *at, const struct tuple_wasi_io_input_stream_wasi_io_output_stream *value)
+{
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_INPUT_STREAM, value->f0, &index))
+            return false;
+        canon_store_u32(at, index);
+    }
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_OUTPUT_STREAM, value->f1, &index))
+            return false;
+        canon_store_u32(at + 4, index);
+    }
+    return true;
+}
+
+static bool store_result_tuple_wasi_io_input_stream_wasi_io_output_stream_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_tuple_wasi_io_input_stream_wasi_io_output_stream_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_tuple_wasi_io_input_stream_wasi_io_output_stream(c, at + 4, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_tuple_wasi_sockets_tcp_socket_wasi_io_input_stream_wasi_io_output_stream(struct canon *c, uint8_t *at, const struct tuple_wasi_sockets_tcp_socket_wasi_io_input_stream_wasi_io_output_stream *value)
+{
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_SOCKETS_TCP_SOCKET, value->f0, &index))
+            return false;
+        canon_store_u32(at, index);
+    }
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_INPUT_STREAM, value->f1, &index))
+            return false;
+        canon_store_u32(at + 4, index);
+    }
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_OUTPUT_STREAM, value->f2, &index))
+            return false;
+        canon_store_u32(at + 8, index);
+    }
+    return true;
+}
+
+static bool store_result_tuple_wasi_sockets_tcp_socket_wasi_io_input_stream_wasi_io_output_stream_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_tuple_wasi_sockets_tcp_socket_wasi_io_input_stream_wasi_io_output_stream_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_tuple_wasi_sockets_tcp_socket_wasi_io_input_stream_wasi_io_output_stream(c, at + 4, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_wasi_sockets_network_ipv4_socket_address(struct canon *c, uint8_t *at, const struct wasi_sockets_network_ipv4_socket_address *value)
+{
+    canon_store_u16(at, value->port);
+    if (!store_wasi_sockets_network_ipv4_address(c, at + 2, &value->address))
+        return false;
+    return true;
+}
+
+static bool store_wasi_sockets_network_ipv6_socket_address(struct canon *c, uint8_t *at, const struct wasi_sockets_network_ipv6_socket_address *value)
+{
+    canon_store_u16(at, value->port);
+    canon_store_u32(at + 4, value->flow_info);
+    if (!store_wasi_sockets_network_ipv6_address(c, at + 8, &value->address))
+        return false;
+    canon_store_u32(at + 24, value->scope_id);
+    return true;
+}
+
+static bool store_wasi_sockets_network_ip_socket_address(struct canon *c, uint8_t *at, const struct wasi_sockets_network_ip_socket_address *value)
+{
+    uint32_t tag = value->tag;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_wasi_sockets_network_ipv4_socket_address(c, at + 4, &value->ipv4))
+            return false;
+        break;
+    case 1:
+        if (!store_wasi_sockets_network_ipv6_socket_address(c, at + 4, &value->ipv6))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_wasi_sockets_network_ip_socket_address(c, at + 4, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_bool_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_bool_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        canon_store_u8(at + 1, value->ok);
+        break;
+    case 1:
+        canon_store_u8(at + 1, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_u64_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_u64_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        canon_store_u64(at + 8, value->ok);
+        break;
+    case 1:
+        canon_store_u8(at + 8, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_u32_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_u32_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        canon_store_u32(at + 4, value->ok);
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_u8_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_u8_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        canon_store_u8(at + 1, value->ok);
+        break;
+    case 1:
+        canon_store_u8(at + 1, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_result_wasi_sockets_udp_socket_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_wasi_sockets_udp_socket_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        {
+            uint32_t index;
+            if (!canon_give(c, RESOURCE_WASI_SOCKETS_UDP_SOCKET, value->ok, &index))
+                return false;
+            canon_store_u32(at + 4, index);
+        }
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool lift_option_wasi_sockets_network_ip_socket_address(struct canon *c, const union cell *v, struct option_wasi_sockets_network_ip_socket_address *ret)
+{
+    uint32_t tag = v[0].u32;
+    if (!canon_case(c, tag, 2))
+        return false;
+    ret->some = tag == 1;
+    switch (tag) {
+    case 1:
+        if (!lift_wasi_sockets_network_ip_socket_address(c, v + 1, &ret->value))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool store_tuple_wasi_sockets_incoming_datagram_stream_wasi_sockets_outgoing_datagram_stream(struct canon *c, uint8_t *at, const struct tuple_wasi_sockets_incoming_datagram_stream_wasi_sockets_outgoing_datagram_stream *value)
+{
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_SOCKETS_INCOMING_DATAGRAM_STREAM, value->f0, &index))
+            return false;
+        canon_store_u32(at, index);
+    }
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_SOCKETS_OUTGOING_DATAGRAM_STREAM, value->f1, &index))
+            return false;
+        canon_store_u32(at + 4, index);
+    }
+    return true;
+}
+
+static bool store_result_tuple_wasi_sockets_incoming_datagram_stream_wasi_sockets_outgoing_datagram_stream_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_tuple_wasi_sockets_incoming_datagram_stream_wasi_sockets_outgoing_datagram_stream_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_tuple_wasi_sockets_incoming_datagram_stream_wasi_sockets_outgoing_datagram_stream(c, at + 4, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool store_list_u8(struct canon *c, uint8_t *at, const struct list_u8 *value)
+{
+    return canon_store_bytes(c, at, value->ptr, value->len, 1, 1);
+}
+
+static bool store_wasi_sockets_udp_incoming_datagram(struct canon *c, uint8_t *at, const struct wasi_sockets_udp_incoming_datagram *value)
+{
+    if (!store_list_u8(c, at, &value->data))
+        return false;
+    if (!store_wasi_sockets_network_ip_socket_address(c, at + 8, &value->remote_address))
+        return false;
+    return true;
+}
+
+static bool store_list_wasi_sockets_udp_incoming_datagram(struct canon *c, uint8_t *at, const struct list_wasi_sockets_udp_incoming_datagram *value)
+{
+    uint8_t *element;
+    if (!canon_store_list(c, at, value->len, 40, 4, &element))
+        return false;
+    for (size_t i = 0; i < value->len; i++, element += 40) {
+        if (!store_wasi_sockets_udp_incoming_datagram(c, element, &value->ptr[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool store_result_list_wasi_sockets_udp_incoming_datagram_wasi_sockets_network_error_code(struct canon *c, uint8_t *at, const struct result_list_wasi_sockets_udp_incoming_datagram_wasi_sockets_network_error_code *value)
+{
+    uint32_t tag = value->err;
+    canon_store_u8(at, tag);
+    switch (tag) {
+    case 0:
+        if (!store_list_wasi_sockets_udp_incoming_datagram(c, at + 4, &value->ok))
+            return false;
+        break;
+    case 1:
+        canon_store_u8(at + 4, value->error);
+        break;
+    }
+    return true;
+}
+
+static bool items_list_u8(struct canon *c, uint32_t at, uint32_t count, struct list_u8 *ret)
+{
+    const void *items;
+    if (!canon_list(c, at, count, 1, 1, &items))
+        return false;
+    ret->ptr = items;
+    ret->len = count;
+    return true;
+}
+
+static bool load_wasi_sockets_network_ipv4_address(struct canon *c, const uint8_t *at, struct wasi_sockets_network_ipv4_address *ret)
+{
+    ret->f0 = (uint8_t)canon_load_u8(at);
+    ret->f1 = (uint8_t)canon_load_u8(at + 1);
+    ret->f2 = (uint8_t)canon_load_u8(at + 2);
+    ret->f3 = (uint8_t)canon_load_u8(at + 3);
+    return true;
+}
+
+static bool load_wasi_sockets_network_ipv4_socket_address(struct canon *c, const uint8_t *at, struct wasi_sockets_network_ipv4_socket_address *ret)
+{
+    ret->port = (uint16_t)canon_load_u16(at);
+    if (!load_wasi_sockets_network_ipv4_address(c, at + 2, &ret->address))
+        return false;
+    return true;
+}
+
+static bool load_wasi_sockets_network_ipv6_address(struct canon *c, const uint8_t *at, struct wasi_sockets_network_ipv6_address *ret)
+{
+    ret->f0 = (uint16_t)canon_load_u16(at);
+    ret->f1 = (uint16_t)canon_load_u16(at + 2);
+    ret->f2 = (uint16_t)canon_load_u16(at + 4);
+    ret->f3 = (uint16_t)canon_load_u16(at + 6);
+    ret->f4 = (uint16_t)canon_load_u16(at + 8);
+    ret->f5 = (uint16_t)canon_load_u16(at + 10);
+    ret->f6 = (uint16_t)canon_load_u16(at + 12);
+    ret->f7 = (uint16_t)canon_load_u16(at + 14);
+    return true;
+}
+
+static bool load_wasi_sockets_network_ipv6_socket_address(struct canon *c, const uint8_t *at, struct wasi_sockets_network_ipv6_socket_address *ret)
+{
+    ret->port = (uint16_t)canon_load_u16(at);
+    ret->flow_info = (uint32_t)canon_load_u32(at + 4);
+    if (!load_wasi_sockets_network_ipv6_address(c, at + 8, &ret->address))
+        return false;
+    ret->scope_id = (uint32_t)canon_load_u32(at + 24);
+    return true;
+}
+
+static bool load_wasi_sockets_network_ip_socket_address(struct canon *c, const uint8_t *at, struct wasi_sockets_network_ip_socket_address *ret)
+{
+    uint32_t tag = canon_load_u8(at);
+    if (!canon_case(c, tag, 2))
+        return false;
+    ret->tag = tag;
+    switch (tag) {
+    case 0:
+        if (!load_wasi_sockets_network_ipv4_socket_address(c, at + 4, &ret->ipv4))
+            return false;
+        break;
+    case 1:
+        if (!load_wasi_sockets_network_ipv6_socket_address(c, at + 4, &ret->ipv6))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool load_option_wasi_sockets_network_ip_socket_address(struct canon *c, const uint8_t *at, struct option_wasi_sockets_network_ip_socket_address *ret)
+{
+    uint32_t tag = canon_load_u8(at);
+    if (!canon_case(c, tag, 2))
+        return false;
+    ret->some = tag == 1;
+    switch (tag) {
+    case 1:
+        if (!load_wasi_sockets_network_ip_socket_address(c, at + 4, &ret->value))
+            return false;
+        break;
+    }
+    return true;
+}
+
+static bool load_wasi_sockets_udp_outgoing_datagram(struct canon *c, const uint8_t *at, struct wasi_sockets_udp_outgoing_datagram *ret)
+{
+    if (!items_list_u8(c, canon_load_u32(at), canon_load_u32(at + 4), &ret->data))
+        return false;
+    if (!load_option_wasi_sockets_network_ip_socket_address(c, at + 8, &ret->remote_address))
+        return false;
+    return true;
+}
+
+static bool items_list_wasi_sockets_udp_outgoing_datagram(struct canon *c, uint32_t at, uint32_t count, struct list_wasi_sockets_udp_outgoing_datagram *ret)
+{
+    const void *from;
+    void *room;
+    if (!canon_list(c, at, count, 44, 4, &from))
+        return false;
+    if (!canon_array(c, count, sizeof *ret->ptr, &room))
+        return false;
+    struct wasi_sockets_udp_outgoing_datagram *items = room;
+    const uint8_t *element = from;
+    for (uint32_t i = 0; i < count; i++, element += 44) {
+        if (!load_wasi_sockets_udp_outgoing_datagram(c, element, &items[i]))
+            return false;
+    }
+    ret->ptr = items;
+    ret->len = count;
+    return true;
+}
+
+void drop_wasi_sockets_resolve_address_stream(struct host *host, void *rep)
+{
+    wasi_sockets_resolve_address_stream_drop(host, rep);
+}
+
+void drop_wasi_sockets_network(struct host *host, void *rep)
+{
+    wasi_sockets_network_drop(host, rep);
+}
+
+void drop_wasi_sockets_tcp_socket(struct host *host, void *rep)
+{
+    wasi_sockets_tcp_socket_drop(host, rep);
+}
+
+void drop_wasi_sockets_udp_socket(struct host *host, void *rep)
+{
+    wasi_sockets_udp_socket_drop(host, rep);
+}
+
+void drop_wasi_sockets_incoming_datagram_stream(struct host *host, void *rep)
+{
+    wasi_sockets_incoming_datagram_stream_drop(host, rep);
+}
+
+void drop_wasi_sockets_outgoing_datagram_stream(struct host *host, void *rep)
+{
+    wasi_sockets_outgoing_datagram_stream_drop(host, rep);
+}
+
+bool glue_wasi_sockets_instance_network_instance_network(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_sockets_network *ret = 0;
+    if (!wasi_sockets_instance_network_instance_network(c->host, &ret))
+        return false;
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_SOCKETS_NETWORK, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_sockets_ip_name_lookup_resolve_addresses(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_network *p_network;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_NETWORK, &lender_0, &rep))
+            return false;
+        p_network = rep;
+    }
+    struct str p_name;
+    if (!canon_string(c, v[1].u32, v[2].u32, &p_name))
+        return false;
+    struct result_wasi_sockets_resolve_address_stream_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_ip_name_lookup_resolve_addresses(c->host, p_network, p_name, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[3].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[3].u32;
+    if (!store_result_wasi_sockets_resolve_address_stream_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_ip_name_lookup_resolve_address_stream_resolve_next_address(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_resolve_address_stream *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_RESOLVE_ADDRESS_STREAM, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_option_wasi_sockets_network_ip_address_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_ip_name_lookup_resolve_address_stream_resolve_next_address(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 22, 2))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_option_wasi_sockets_network_ip_address_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_ip_name_lookup_resolve_address_stream_subscribe(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_sockets_resolve_address_stream *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_RESOLVE_ADDRESS_STREAM, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_io_pollable *ret = 0;
+    if (!wasi_sockets_ip_name_lookup_resolve_address_stream_subscribe(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_POLLABLE, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_create_socket_create_tcp_socket(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    enum wasi_sockets_network_ip_address_family p_address_family;
+    if (!canon_case(c, v[0].u32, 2))
+        return false;
+    p_address_family = (enum wasi_sockets_network_ip_address_family)v[0].u32;
+    struct result_wasi_sockets_tcp_socket_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_create_socket_create_tcp_socket(c->host, p_address_family, &ret))
+        return false;
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_sockets_tcp_socket_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_start_bind(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_sockets_network *p_network;
+    struct handle *lender_1;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[1].u32, RESOURCE_WASI_SOCKETS_NETWORK, &lender_1, &rep))
+            return false;
+        p_network = rep;
+    }
+    struct wasi_sockets_network_ip_socket_address p_local_address;
+    if (!lift_wasi_sockets_network_ip_socket_address(c, v + 2, &p_local_address))
+        return false;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_start_bind(c->host, p_self, p_network, &p_local_address, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_return(lender_1);
+    canon_refresh(c);
+    if (!canon_range(c, v[14].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[14].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_finish_bind(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_finish_bind(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_start_connect(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_sockets_network *p_network;
+    struct handle *lender_1;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[1].u32, RESOURCE_WASI_SOCKETS_NETWORK, &lender_1, &rep))
+            return false;
+        p_network = rep;
+    }
+    struct wasi_sockets_network_ip_socket_address p_remote_address;
+    if (!lift_wasi_sockets_network_ip_socket_address(c, v + 2, &p_remote_address))
+        return false;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_start_connect(c->host, p_self, p_network, &p_remote_address, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_return(lender_1);
+    canon_refresh(c);
+    if (!canon_range(c, v[14].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[14].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_finish_connect(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_tuple_wasi_io_input_stream_wasi_io_output_stream_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_finish_connect(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 12, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_tuple_wasi_io_input_stream_wasi_io_output_stream_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_start_listen(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_start_listen(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_finish_listen(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_finish_listen(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_accept(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_tuple_wasi_sockets_tcp_socket_wasi_io_input_stream_wasi_io_output_stream_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_accept(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_tuple_wasi_sockets_tcp_socket_wasi_io_input_stream_wasi_io_output_stream_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_local_address(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_local_address(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 36, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_remote_address(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_remote_address(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 36, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_is_listening(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    bool ret = 0;
+    if (!wasi_sockets_tcp_tcp_socket_is_listening(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret;
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_address_family(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    enum wasi_sockets_network_ip_address_family ret = 0;
+    if (!wasi_sockets_tcp_tcp_socket_address_family(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret;
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_set_listen_backlog_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_value;
+    p_value = (uint64_t)v[1].u64;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_set_listen_backlog_size(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_keep_alive_enabled(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_bool_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_keep_alive_enabled(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_bool_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_set_keep_alive_enabled(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    bool p_value;
+    p_value = v[1].u32 != 0;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_set_keep_alive_enabled(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_keep_alive_idle_time(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u64_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_keep_alive_idle_time(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u64_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_set_keep_alive_idle_time(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_value;
+    p_value = (uint64_t)v[1].u64;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_set_keep_alive_idle_time(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_keep_alive_interval(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u64_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_keep_alive_interval(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u64_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_set_keep_alive_interval(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_value;
+    p_value = (uint64_t)v[1].u64;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_set_keep_alive_interval(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_keep_alive_count(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u32_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_keep_alive_count(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u32_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_set_keep_alive_count(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint32_t p_value;
+    p_value = (uint32_t)v[1].u32;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_set_keep_alive_count(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_hop_limit(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u8_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_hop_limit(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u8_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_set_hop_limit(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint8_t p_value;
+    p_value = (uint8_t)v[1].u32;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_set_hop_limit(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_receive_buffer_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u64_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_receive_buffer_size(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u64_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_set_receive_buffer_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_value;
+    p_value = (uint64_t)v[1].u64;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_set_receive_buffer_size(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_send_buffer_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u64_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_send_buffer_size(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u64_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_set_send_buffer_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_value;
+    p_value = (uint64_t)v[1].u64;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_set_send_buffer_size(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_subscribe(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_io_pollable *ret = 0;
+    if (!wasi_sockets_tcp_tcp_socket_subscribe(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_POLLABLE, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_sockets_tcp_tcp_socket_shutdown(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_tcp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_TCP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    enum wasi_sockets_tcp_shutdown_type p_shutdown_type;
+    if (!canon_case(c, v[1].u32, 3))
+        return false;
+    p_shutdown_type = (enum wasi_sockets_tcp_shutdown_type)v[1].u32;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_tcp_tcp_socket_shutdown(c->host, p_self, p_shutdown_type, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_create_socket_create_udp_socket(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    enum wasi_sockets_network_ip_address_family p_address_family;
+    if (!canon_case(c, v[0].u32, 2))
+        return false;
+    p_address_family = (enum wasi_sockets_network_ip_address_family)v[0].u32;
+    struct result_wasi_sockets_udp_socket_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_create_socket_create_udp_socket(c->host, p_address_family, &ret))
+        return false;
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 8, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_sockets_udp_socket_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_start_bind(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_sockets_network *p_network;
+    struct handle *lender_1;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[1].u32, RESOURCE_WASI_SOCKETS_NETWORK, &lender_1, &rep))
+            return false;
+        p_network = rep;
+    }
+    struct wasi_sockets_network_ip_socket_address p_local_address;
+    if (!lift_wasi_sockets_network_ip_socket_address(c, v + 2, &p_local_address))
+        return false;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_start_bind(c->host, p_self, p_network, &p_local_address, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_return(lender_1);
+    canon_refresh(c);
+    if (!canon_range(c, v[14].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[14].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_finish_bind(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_finish_bind(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_stream(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct option_wasi_sockets_network_ip_socket_address p_remote_address;
+    if (!lift_option_wasi_sockets_network_ip_socket_address(c, v + 1, &p_remote_address))
+        return false;
+    struct result_tuple_wasi_sockets_incoming_datagram_stream_wasi_sockets_outgoing_datagram_stream_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_stream(c->host, p_self, &p_remote_address, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[14].u32, 12, 4))
+        return false;
+    uint8_t *to = c->memory + v[14].u32;
+    if (!store_result_tuple_wasi_sockets_incoming_datagram_stream_wasi_sockets_outgoing_datagram_stream_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_local_address(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_local_address(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 36, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_remote_address(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_remote_address(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 36, 4))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_wasi_sockets_network_ip_socket_address_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_address_family(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    enum wasi_sockets_network_ip_address_family ret = 0;
+    if (!wasi_sockets_udp_udp_socket_address_family(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    v[0].u32 = ret;
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_unicast_hop_limit(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u8_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_unicast_hop_limit(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u8_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_set_unicast_hop_limit(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint8_t p_value;
+    p_value = (uint8_t)v[1].u32;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_set_unicast_hop_limit(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_receive_buffer_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u64_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_receive_buffer_size(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u64_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_set_receive_buffer_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_value;
+    p_value = (uint64_t)v[1].u64;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_set_receive_buffer_size(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_send_buffer_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u64_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_send_buffer_size(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u64_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_set_send_buffer_size(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_value;
+    p_value = (uint64_t)v[1].u64;
+    struct result_void_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_udp_socket_set_send_buffer_size(c->host, p_self, p_value, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 2, 1))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_void_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_udp_socket_subscribe(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_sockets_udp_socket *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_UDP_SOCKET, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_io_pollable *ret = 0;
+    if (!wasi_sockets_udp_udp_socket_subscribe(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_POLLABLE, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_sockets_udp_incoming_datagram_stream_receive(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_incoming_datagram_stream *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_INCOMING_DATAGRAM_STREAM, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    uint64_t p_max_results;
+    p_max_results = (uint64_t)v[1].u64;
+    struct result_list_wasi_sockets_udp_incoming_datagram_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_incoming_datagram_stream_receive(c->host, p_self, p_max_results, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[2].u32, 12, 4))
+        return false;
+    uint8_t *to = c->memory + v[2].u32;
+    if (!store_result_list_wasi_sockets_udp_incoming_datagram_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_incoming_datagram_stream_subscribe(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_sockets_incoming_datagram_stream *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_INCOMING_DATAGRAM_STREAM, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_io_pollable *ret = 0;
+    if (!wasi_sockets_udp_incoming_datagram_stream_subscribe(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_POLLABLE, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}
+
+bool glue_wasi_sockets_udp_outgoing_datagram_stream_check_send(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_outgoing_datagram_stream *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_OUTGOING_DATAGRAM_STREAM, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct result_u64_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_outgoing_datagram_stream_check_send(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[1].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[1].u32;
+    if (!store_result_u64_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_outgoing_datagram_stream_send(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    canon_memory(c);
+    struct wasi_sockets_outgoing_datagram_stream *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_OUTGOING_DATAGRAM_STREAM, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct list_wasi_sockets_udp_outgoing_datagram p_datagrams;
+    if (!items_list_wasi_sockets_udp_outgoing_datagram(c, v[1].u32, v[2].u32, &p_datagrams))
+        return false;
+    struct result_u64_wasi_sockets_network_error_code ret = {0};
+    if (!wasi_sockets_udp_outgoing_datagram_stream_send(c->host, p_self, p_datagrams, &ret))
+        return false;
+    canon_return(lender_0);
+    canon_refresh(c);
+    if (!canon_range(c, v[3].u32, 16, 8))
+        return false;
+    uint8_t *to = c->memory + v[3].u32;
+    if (!store_result_u64_wasi_sockets_network_error_code(c, to, &ret))
+        return false;
+    canon_leave(c);
+    return true;
+}
+
+bool glue_wasi_sockets_udp_outgoing_datagram_stream_subscribe(struct store *store, const void *env, union cell *v)
+{
+    struct canon context, *c = &context;
+    if (!canon_enter(c, store, env))
+        return false;
+    struct wasi_sockets_outgoing_datagram_stream *p_self;
+    struct handle *lender_0;
+    {
+        void *rep;
+        if (!canon_borrow(c, v[0].u32, RESOURCE_WASI_SOCKETS_OUTGOING_DATAGRAM_STREAM, &lender_0, &rep))
+            return false;
+        p_self = rep;
+    }
+    struct wasi_io_pollable *ret = 0;
+    if (!wasi_sockets_udp_outgoing_datagram_stream_subscribe(c->host, p_self, &ret))
+        return false;
+    canon_return(lender_0);
+    {
+        uint32_t index;
+        if (!canon_give(c, RESOURCE_WASI_IO_POLLABLE, ret, &index))
+            return false;
+        v[0].u32 = index;
+    }
+    return true;
+}

@@ -1,0 +1,47 @@
+/* TLS for outgoing connections: OpenSSL, loaded when the first one is made, so that what makes none links and costs
+ * nothing.
+ *
+ * Every connection checks the peer's certificate against the system's store (OpenSSL's default places; SSL_CERT_FILE
+ * and SSL_CERT_DIR name others) and its name or address; there is no way to leave that out. TLS 1.2 at least. */
+#ifndef MAYFLY_HTTP_TLS_H
+#define MAYFLY_HTTP_TLS_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <sys/types.h>
+
+struct tls_context;
+struct tls;
+
+struct tls_context *tls_context_new(struct err *err);
+/* Connections keep it alive. NULL is fine. */
+void tls_context_free(struct tls_context *context);
+
+/* A client on a connected, non-blocking descriptor, which stays the caller's. `host`: the name or numeric address that
+ * the certificate must be for. NULL when out of memory, or when the host cannot be checked. */
+struct tls *tls_open(struct tls_context *context, int fd, struct str host);
+/* Says goodbye if that is possible at once. NULL is fine. */
+void tls_close(struct tls *tls);
+
+/* What a step came to, besides a number of bytes: */
+enum {
+    TLS_AGAIN = -1,  /* wait until the descriptor is ready again */
+    TLS_FAILED = -2, /* see tls_failure */
+    TLS_CUT = -3,    /* the peer ended the connection without saying so */
+};
+
+/* 0 when it is done. */
+int tls_handshake(struct tls *tls);
+/* Bytes, 0 at the peer's end, or a code above. */
+ssize_t tls_read(struct tls *tls, void *ret_bytes, size_t size);
+ssize_t tls_write(struct tls *tls, const void *bytes, size_t size);
+
+struct tls_failure {
+    bool certificate; /* the peer's was not accepted */
+    int alert;        /* that the peer sent, or -1 */
+    char text[120];
+};
+void tls_failure(const struct tls *tls, struct tls_failure *ret);
+
+#endif

@@ -1,0 +1,312 @@
+/* See grants.h. */
+#include "wasi/grants.h"
+
+#include "base/alloc.h"
+#include "base/vec.h"
+#include "io/resolve.h"
+
+static const char *const forms[] = {
+    [GRANT_NET] = "write it as HOST:PORT, for example api.example.com:443, *.example.com:80..90 or '10.0.0.0/8:*'",
+    [GRANT_LISTEN] = "write it as ADDRESS:PORT, for example 127.0.0.1:8080, [::1]:0 or '0.0.0.0:*'",
+    [GRANT_OUTBOUND] = "write it as SCHEME://HOST[:PORT], for example https://api.example.com or 'http://*:8080'",
+};
+
+static char lower_of(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool same_name(struct str a, struct str lower)
+{
+    if (a.len && a.ptr[a.len - 1] == '.') /* the root's dot changes nothing */
+        a.len--;
+    if (a.len != lower.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (lower_of(a.ptr[i]) != lower.ptr[i])
+            return false;
+    return true;
+}
+
+static bool ends_in(struct str name, struct str suffix)
+{
+    if (name.len && name.ptr[name.len - 1] == '.')
+        name.len--;
+    return name.len > suffix.len && same_name(str_slice(name, name.len - suffix.len, name.len), suffix);
+}
+
+/* ---- reading rules ---- */
+
+static bool read_number(struct str text, uint32_t *ret)
+{
+    uint32_t number = 0;
+    if (text.len == 0 || text.len > 5)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        number = number * 10 + (uint32_t)(text.ptr[i] - '0');
+    }
+    *ret = number;
+    return number <= 65536;
+}
+
+/* N, A..B (B is not part of it) or "*". */
+static bool read_ports(struct str text, struct grant_rule *rule)
+{
+    uint32_t low = 0, end = 65536;
+    size_t dot = str_find(text, '.');
+    bool all = str_eq(text, STR("*")), range = dot + 1 < text.len && text.ptr[dot + 1] == '.';
+    if (!all && !read_number(str_slice(text, 0, dot), &low))
+        return false;
+    if (!all && !range)
+        end = low + 1;
+    if (range && !read_number(str_slice(text, dot + 2, text.len), &end))
+        return false;
+    if (low >= end || end > 65536 || (!all && !range && dot < text.len))
+        return false;
+    rule->low = rule->secure_low = (uint16_t)low;
+    rule->high = rule->secure_high = (uint16_t)(end - 1);
+    return true;
+}
+
+static bool copy_lower(struct str text, struct str *ret)
+{
+    char *copy = mem_alloc(text.len ? text.len : 1, 1);
+    if (!copy)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        copy[i] = lower_of(text.ptr[i]);
+    *ret = (struct str){copy, text.len};
+    return true;
+}
+
+static bool read_name(struct str text, struct grant_rule *rule, struct err *err)
+{
+    bool suffix = str_starts(text, STR("*."));
+    if (text.len && text.ptr[text.len - 1] == '.')
+        text.len--;
+    if (!io_name_valid(suffix ? str_slice(text, 2, text.len) : text))
+        return false;
+    if (same_name(text, STR("localhost"))) {
+        rule->host = GRANT_LOCALHOST;
+        return true;
+    }
+    rule->host = suffix ? GRANT_SUFFIX : GRANT_NAME;
+    return copy_lower(suffix ? str_slice(text, 1, text.len) : text, &rule->name) || err_memory(err);
+}
+
+static bool read_host(struct str text, struct grant_rule *rule, struct err *err)
+{
+    if (str_eq(text, STR("*"))) {
+        rule->host = GRANT_ANY;
+        return true;
+    }
+    if (ip_parse_range(text, &rule->range)) {
+        rule->host = GRANT_RANGE;
+        return !rule->range.base.v6 || text.ptr[0] == '[';
+    }
+    return read_name(text, rule, err);
+}
+
+/* The colon before the port: the last one that is not inside brackets; text.len when there is none. */
+static size_t port_colon(struct str text)
+{
+    size_t at = text.len;
+    for (size_t i = text.len; i > 0 && text.ptr[i - 1] != ']'; i--)
+        if (text.ptr[i - 1] == ':')
+            at = i - 1;
+    return at;
+}
+
+static bool read_host_port(struct str text, struct grant_rule *rule, struct err *err)
+{
+    size_t colon = port_colon(text);
+    return colon < text.len && read_ports(str_slice(text, colon + 1, text.len), rule) &&
+           read_host(str_slice(text, 0, colon), rule, err);
+}
+
+static bool read_listen(struct str text, struct grant_rule *rule, struct err *err)
+{
+    return read_host_port(text, rule, err) && (rule->host == GRANT_RANGE || rule->host == GRANT_LOCALHOST);
+}
+
+static const struct {
+    struct str name;
+    unsigned schemes;
+} schemes[] = {
+    {{"http", 4}, GRANT_HTTP},
+    {{"https", 5}, GRANT_HTTPS},
+    {{"*", 1}, GRANT_HTTP | GRANT_HTTPS},
+};
+
+static bool read_outbound(struct str text, struct grant_rule *rule, struct err *err)
+{
+    size_t scheme = str_find(text, ':'), colon;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+        if (same_name(str_slice(text, 0, scheme), schemes[i].name))
+            rule->schemes = schemes[i].schemes;
+    text = str_slice(text, scheme, text.len);
+    if (!rule->schemes || !str_starts(text, STR("://")))
+        return false;
+    text = str_slice(text, 3, text.len);
+    if (text.len && text.ptr[text.len - 1] == '/' && str_find(text, '/') == text.len - 1)
+        text.len--;
+    colon = port_colon(text);
+    rule->low = rule->high = 80;
+    rule->secure_low = rule->secure_high = 443;
+    return (colon == text.len || read_ports(str_slice(text, colon + 1, text.len), rule)) &&
+           read_host(str_slice(text, 0, colon), rule, err);
+}
+
+bool grants_add(struct grants *grants, enum grant_kind kind, struct str text, struct err *err)
+{
+    static bool (*const readers[])(struct str text, struct grant_rule *rule, struct err *err) = {
+        [GRANT_NET] = read_host_port, [GRANT_LISTEN] = read_listen, [GRANT_OUTBOUND] = read_outbound};
+    struct grant_list *list = &grants->lists[kind];
+    struct grant_rule rule = {0};
+    struct err inner = {0};
+    if (!readers[kind](text, &rule, &inner)) {
+        if (inner.kind)
+            return err_memory(err);
+        mem_free((void *)rule.name.ptr);
+        err_set(err, ERR_USAGE, "\"%.*s\" grants nothing that is known", (int)(text.len < 100 ? text.len : 100),
+                text.ptr);
+        return err_remedy(err, "%s", forms[kind]);
+    }
+    struct grant_rule *place = VEC_PUSH(list, GRANT_RULES_MAX);
+    if (place)
+        *place = rule;
+    else
+        mem_free((void *)rule.name.ptr);
+    return place || err_set(err, ERR_LIMIT, "more than %u grants of a kind, or no memory", GRANT_RULES_MAX);
+}
+
+void grants_free(struct grants *grants)
+{
+    for (int kind = 0; kind < GRANT_KINDS; kind++) {
+        struct grant_list *list = &grants->lists[kind];
+        for (size_t i = 0; i < list->count; i++)
+            mem_free((void *)list->items[i].name.ptr);
+        VEC_FREE(list);
+    }
+}
+
+/* ---- questions ---- */
+
+static bool has_port(const struct grant_rule *rule, uint16_t port)
+{
+    return port >= rule->low && port <= rule->high;
+}
+
+static bool names(const struct grant_rule *rule, struct str name)
+{
+    switch (rule->host) {
+    case GRANT_ANY: return true;
+    case GRANT_NAME: return same_name(name, rule->name);
+    case GRANT_SUFFIX: return ends_in(name, rule->name);
+    case GRANT_LOCALHOST: return same_name(name, STR("localhost"));
+    default: return false;
+    }
+}
+
+/* The rule covers the address without any name. */
+static bool covers(const struct grant_rule *rule, const struct ip_address *address)
+{
+    switch (rule->host) {
+    case GRANT_ANY: return !ip_is_private(address);
+    case GRANT_LOCALHOST: return ip_is_loopback(address);
+    case GRANT_RANGE: return ip_in_range(address, &rule->range);
+    default: return false;
+    }
+}
+
+/* The rule covers the address, to which `name` led. */
+static bool covers_named(const struct grant_rule *rule, struct str name, const struct ip_address *address)
+{
+    return covers(rule, address) || (names(rule, name) && !ip_is_private(address));
+}
+
+bool grants_any(const struct grants *grants, enum grant_kind kind)
+{
+    return grants && grants->lists[kind].count;
+}
+
+static const struct grant_list none;
+
+static const struct grant_list *list_of(const struct grants *grants, enum grant_kind kind)
+{
+    return grants ? &grants->lists[kind] : &none;
+}
+
+bool grants_connect(const struct grants *grants, const struct ip_endpoint *to)
+{
+    const struct grant_list *list = list_of(grants, GRANT_NET);
+    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
+        if (has_port(rule, to->port) && covers(rule, &to->address))
+            return true;
+    return false;
+}
+
+bool grants_lookup(const struct grants *grants, struct str name)
+{
+    const struct grant_list *list = list_of(grants, GRANT_NET);
+    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
+        if (names(rule, name))
+            return true;
+    return false;
+}
+
+bool grants_connect_named(const struct grants *grants, struct str name, const struct ip_endpoint *to)
+{
+    const struct grant_list *list = list_of(grants, GRANT_NET);
+    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
+        if (has_port(rule, to->port) && covers_named(rule, name, &to->address))
+            return true;
+    return false;
+}
+
+bool grants_reach(const struct grants *grants, struct str name, const struct ip_address *address)
+{
+    const struct grant_list *list = list_of(grants, GRANT_NET);
+    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
+        if (covers_named(rule, name, address))
+            return true;
+    return false;
+}
+
+bool grants_listen(const struct grants *grants, const struct ip_endpoint *at)
+{
+    const struct grant_list *list = list_of(grants, GRANT_LISTEN);
+    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
+        if (has_port(rule, at->port) && covers(rule, &at->address))
+            return true;
+    return false;
+}
+
+static bool has_origin_port(const struct grant_rule *rule, bool secure, uint16_t port)
+{
+    if (!(rule->schemes & (secure ? GRANT_HTTPS : GRANT_HTTP)))
+        return false;
+    return secure ? port >= rule->secure_low && port <= rule->secure_high : has_port(rule, port);
+}
+
+bool grants_origin(const struct grants *grants, bool secure, struct str host, uint16_t port)
+{
+    const struct grant_list *list = list_of(grants, GRANT_OUTBOUND);
+    struct ip_address address;
+    bool numeric = ip_parse(host, &address);
+    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
+        if (has_origin_port(rule, secure, port) && (numeric ? covers(rule, &address) : names(rule, host)))
+            return true;
+    return false;
+}
+
+bool grants_origin_address(const struct grants *grants, bool secure, struct str host, const struct ip_endpoint *to)
+{
+    const struct grant_list *list = list_of(grants, GRANT_OUTBOUND);
+    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
+        if (has_origin_port(rule, secure, to->port) && covers_named(rule, host, &to->address))
+            return true;
+    return false;
+}

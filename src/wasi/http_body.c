@@ -1,0 +1,165 @@
+/* wasi:http/types, bodies that come in: incoming-body and future-trailers. That of the incoming request is whole when
+ * the guest begins, so it is a view and its trailers are known; that of a response comes while the guest reads, and
+ * when the guest reads no more (finish), what is left of it is skipped. */
+#include "wasi/object.h"
+
+/* ---- of responses ---- */
+
+static const struct outbound_face *face_of(const struct host *h)
+{
+    return h->pool->services.outbound;
+}
+
+static struct wasi_io_error *call_error(struct host *h, const struct outbound_call *call)
+{
+    struct wasi_io_error *error = HOST_NEW(h, struct wasi_io_error, NULL);
+    if (!error)
+        return NULL;
+    error->message = STR("the response's body did not come whole");
+    error->has_code = true;
+    error->code = call->error;
+    return error;
+}
+
+static bool read_call(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
+                      bool *ret_closed, struct wasi_io_error **ret_why)
+{
+    struct outgoing_call *outgoing = s->source;
+    struct outbound_call *call = outgoing->call;
+    size_t n = call->body.len < size ? call->body.len : (size_t)size;
+    if (call->body.len == 0 && call->state == OUTBOUND_FAILED)
+        *ret_why = call_error(h, call);
+    *ret_closed = call->body.len == 0 && call->state >= OUTBOUND_DONE;
+    if (call->body.len == 0 && call->state == OUTBOUND_FAILED && !*ret_why)
+        return false;
+    if (n == 0)
+        return true;
+    char *copy = arena_copy(&h->scratch, call->body.ptr, n);
+    if (!copy)
+        return host_no_memory(h);
+    *ret_bytes = (struct str){copy, n};
+    face_of(h)->take(call, n);
+    return true;
+}
+
+static bool call_readable(struct host *h, struct wasi_io_input_stream *s)
+{
+    const struct outbound_call *call = ((struct outgoing_call *)s->source)->call;
+    return call->body.len || call->state >= OUTBOUND_DONE;
+}
+
+static const struct input_kind input_call = {read_call, call_readable, NULL};
+
+/* ---- incoming-body ---- */
+
+bool wasi_http_types_incoming_body_stream(struct host *h, struct wasi_http_incoming_body *self,
+                                          struct result_wasi_io_input_stream_void *ret)
+{
+    ret->err = self->streamed;
+    if (self->streamed)
+        return true;
+    self->streamed = true;
+    ret->ok = HOST_NEW(h, struct wasi_io_input_stream, &self->node);
+    if (!ret->ok)
+        return false;
+    ret->ok->kind = self->call ? &input_call : &input_memory;
+    ret->ok->source = self->call;
+    if (h->request && !self->call)
+        ret->ok->rest = h->request->body;
+    return true;
+}
+
+bool wasi_http_types_incoming_body_finish(struct host *h, struct wasi_http_incoming_body *this,
+                                          struct wasi_http_future_trailers **ret)
+{
+    struct outgoing_call *call = this->call;
+    if (this->node.children)
+        return host_trap(h, "incoming-body finished before its stream was dropped");
+    struct wasi_http_future_trailers *trailers = HOST_NEW(h, struct wasi_http_future_trailers, NULL);
+    if (!trailers)
+        return false;
+    trailers->call = call; /* which it holds in place of the body */
+    host_drop_node(h, &this->node, "incoming-body");
+    *ret = trailers;
+    return true;
+}
+
+void wasi_http_incoming_body_drop(struct host *h, struct wasi_http_incoming_body *self)
+{
+    struct outgoing_call *call = self->node.children ? NULL : self->call;
+    host_drop_node(h, &self->node, "incoming-body");
+    if (call)
+        outgoing_leave(call, true);
+}
+
+/* ---- future-trailers ---- */
+
+/* What is left of the body is in the way of the trailers. */
+static bool trailers_here(struct host *h, struct outgoing_call *outgoing)
+{
+    struct outbound_call *call = outgoing ? outgoing->call : NULL;
+    while (call && call->body.len && call->state < OUTBOUND_DONE)
+        face_of(h)->take(call, call->body.len);
+    return !call || call->state >= OUTBOUND_DONE;
+}
+
+static bool trailers_ready(struct host *h, const struct wasi_io_pollable *p)
+{
+    return trailers_here(h, ((struct wasi_http_future_trailers *)p->object)->call);
+}
+
+bool wasi_http_types_future_trailers_subscribe(struct host *h, struct wasi_http_future_trailers *self,
+                                               struct wasi_io_pollable **ret)
+{
+    *ret = pollable_new(h, &self->node, trailers_ready, self, HOST_FOREVER);
+    return *ret != NULL;
+}
+
+typedef struct result_option_wasi_http_fields_wasi_http_types_error_code trailers_result;
+
+static bool trailers_of_request(struct host *h, trailers_result *ret)
+{
+    ret->err = false;
+    ret->ok.some = h->request && h->request->trailer_count;
+    if (!ret->ok.some)
+        return true;
+    ret->ok.value = fields_of_message(h, h->request->trailers, h->request->trailer_count, NULL);
+    return ret->ok.value != NULL;
+}
+
+static bool trailers_of_call(struct host *h, const struct outbound_call *call, trailers_result *ret)
+{
+    ret->err = call->state == OUTBOUND_FAILED;
+    if (ret->err) {
+        ret->error = call->error;
+        return true;
+    }
+    ret->ok.some = call->trailer_count > 0;
+    if (!ret->ok.some)
+        return true;
+    ret->ok.value = fields_copied(h, call->trailers, call->trailer_count, NULL);
+    return ret->ok.value != NULL;
+}
+
+/* some(ok(ok(trailers))) the first time that they are known, some(err) after that. */
+bool wasi_http_types_future_trailers_get(
+    struct host *h, struct wasi_http_future_trailers *self,
+    struct option_result_result_option_wasi_http_fields_wasi_http_types_error_code_void *ret)
+{
+    ret->some = trailers_here(h, self->call);
+    if (!ret->some)
+        return true;
+    ret->value.err = self->taken;
+    if (self->taken)
+        return true;
+    self->taken = true;
+    return self->call ? trailers_of_call(h, self->call->call, &ret->value.ok) : trailers_of_request(h, &ret->value.ok);
+}
+
+void wasi_http_future_trailers_drop(struct host *h, struct wasi_http_future_trailers *self)
+{
+    struct outgoing_call *call = self->node.children ? NULL : self->call;
+    host_drop_node(h, &self->node, "future-trailers");
+    if (call)
+        outgoing_leave(call, true);
+}

@@ -104,7 +104,7 @@ static void measure(const uint8_t *source, size_t size, unsigned threads, unsign
 int main(int argc, char **argv)
 {
     struct stat status;
-    unsigned rounds = argc > 2 ? (unsigned)atoi(argv[2]) : 9;
+    unsigned rounds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 9;
     int fd = argc > 1 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0 || fstat(fd, &status) != 0 || rounds == 0 || rounds > ROUNDS_MAX) {
         fprintf(stderr, "usage: bench-generate FILE [ROUNDS]\n");

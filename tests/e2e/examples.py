@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 
+import network
 import outbound
 import run
 from run import FULL, ROOT, Client, Failure, Server, Skipped, ask, check, expect, guest, resident
@@ -297,6 +298,66 @@ def case_mixed_python():
 def case_mixed_go():
     """The same in Go."""
     mixed([built("routes-go", "routes.wasm")], 200, 14)
+
+
+# What a handler does, what its client gets (a status, or None for an answer that breaks off), and what the log says.
+UNFINISHED = "the response's body was not finished, or not as long as it said"
+WRONGS = (("/twice", 500, r"trap: host function failed: handle index \d+ is of another resource type"),
+          ("/twice-whole", 200, r"trap: host function failed: unknown handle index"),
+          ("/exit", 500, r"trap: the guest asked to exit: status 1"),
+          ("/exit-stream", None, r"trap: the guest asked to exit: status 1"),
+          ("/unfinished", 500, UNFINISHED), ("/unfinished-stream", None, UNFINISHED), ("/dropped", 500, UNFINISHED),
+          ("/outparam-dropped", 500, "returned without setting a response"),
+          ("/short", 500, UNFINISHED), ("/long", 500, UNFINISHED), ("/short-stream", None, UNFINISHED),
+          ("/status", 500, "the response cannot be sent: its status, a field, or the connection"))
+
+
+def breaks_off(client):
+    """The head is that of an answer, and the connection ends before the body does."""
+    check(client.line().startswith(b"HTTP/1.1 200 "), "the answer has begun")
+    headers = dict(line.lower().split(b": ", 1) for line in iter(client.line, b""))
+    rest = client.until_end()
+    whole = rest.endswith(b"0\r\n\r\n") if b"transfer-encoding" in headers else len(rest) >= int(headers[b"content-length"])
+    check(rest and not whole, f"an answer that breaks off, not {len(rest)} bytes of {headers}")
+
+
+def case_misbehave():
+    """A handler that does what it should not: a clean 500 or a broken answer, a line that says why, and nobody notices."""
+    with Server(guest("misbehave")) as server, Client(server.port) as other:
+        for path, status, why in WRONGS * 2:
+            before = len(server.log())
+            with Client(server.port) as client:
+                client.send(path)
+                if status is None:
+                    breaks_off(client)
+                else:
+                    expect(client.response(), status, {200: b"first\n", 500: b"500 Internal Server Error\n"}[status])
+                    expect(client.ask("/"), 200, b"fine\n")
+            for _ in range(500):
+                if re.search(why, server.log()[before:]):
+                    break
+                time.sleep(0.02)
+            check(re.search(why, server.log()[before:]), f"{path}: {why!r} in {server.log()[before:]!r:.500}")
+            expect(other.ask("/"), 200, b"fine\n")
+        answer = other.ask("/length")
+        expect(answer, 200, bytes(10)) # a length that is none is none
+        expect(other.ask("/fields"), 200, b"0000011")  # invalid-syntax, forbidden
+
+
+def case_no_answer():
+    """A handler that waits keeps nobody from an answer, and the server can be told to end all the same."""
+    with contextlib.ExitStack() as stack:
+        with Server(guest("misbehave")) as server:
+            waiting = [stack.enter_context(Client(server.port)) for _ in range(20)]
+            for client in waiting:
+                client.send("/wait")
+            for _ in range(50):
+                expect(ask(server.port, "/"), 200, b"fine\n")
+            waiting[0].socket.close()
+            expect(ask(server.port, "/"), 200, b"fine\n")
+            network.stop_now(server)
+        with contextlib.suppress(ConnectionError):
+            check(waiting[1].until_end() == b"", "nothing that looks like an answer")
 
 
 CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}

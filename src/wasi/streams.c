@@ -172,12 +172,15 @@ bool wasi_io_streams_output_stream_write(struct host *h, output_stream *self, st
     return put(h, self, (struct str){(const char *)contents.ptr, contents.len}, ret);
 }
 
-/* Until there is room for `size` bytes. */
+/* Until there is room for `size` bytes. What was kept back goes out first: when the kernel takes all of it there is room
+ * at once, and nothing would wake the guest. */
 static bool wait_for_room(struct host *h, output_stream *self, size_t size)
 {
-    while (!self->closed && self->kind->room(h, self) < size)
-        if (!host_wait(h, HOST_FOREVER))
+    while (!self->closed && self->kind->room(h, self) < size) {
+        host_yielding(h);
+        if (self->kind->room(h, self) < size && !host_wait(h, HOST_FOREVER))
             return false;
+    }
     return true;
 }
 
@@ -211,6 +214,7 @@ static bool write_blocking(struct host *h, output_stream *self, struct str bytes
         bytes.ptr = arena_copy(&h->scratch, bytes.ptr, bytes.len);
         if (!bytes.ptr)
             return host_no_memory(h);
+        mark_flushed(self); /* or what was written before would be kept back, and there never be room */
         if (!wait_for_room(h, self, bytes.len))
             return false;
     }

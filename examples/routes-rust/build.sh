@@ -1,0 +1,7 @@
+#!/bin/sh
+# Makes routes.wasm from src/lib.rs. Needs Rust with the target wasm32-wasip2, and wasm-tools.
+set -eu
+cd "$(dirname "$0")"
+build=${CARGO_TARGET_DIR:-$PWD/target}
+CARGO_TARGET_DIR=$build cargo build --release --target wasm32-wasip2
+wasm-tools strip "$build/wasm32-wasip2/release/routes_rust.wasm" -o routes.wasm

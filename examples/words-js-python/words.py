@@ -17,5 +17,6 @@ class Words(exports.Words):
         if len(times) > WORDS_MAX:
             raise Err("too many different words")
         longest = max(found, key=lambda word: len(word.encode()), default="")
-        most = [words.Word(word, count) for word, count in times.most_common(limit)]
+        # Not most_common(), which imports a module when it is called: there are no files any more then.
+        most = [words.Word(word, count) for word, count in sorted(times.items(), key=lambda item: -item[1])[:limit]]
         return words.Summary(len(found), longest, most)

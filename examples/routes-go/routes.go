@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -19,7 +21,14 @@ const (
 	part     = 4096 // what BlockingWriteAndFlush takes at once
 	orderMax = 1 << 20
 	countMax = 10_000_000
+	collect  = 4 << 20 // how much is read between two collections
 )
+
+// While the host gives bytes to this function it may call nobody (the Component Model's may_leave), and the collector asks
+// for the time: so it runs when it is told to, and not inside of an allocation.
+func init() {
+	debug.SetGCPercent(-1)
+}
 
 type answer = wasi_http_types.ResponseOutparam
 
@@ -86,7 +95,7 @@ func refuse(out *answer, status uint16, why string) {
 
 // parts gives to each what comes, as it comes.
 func parts(from *wasi_io_streams.InputStream, each func(bytes []byte) error) error {
-	for {
+	for sum := 0; ; {
 		read := from.BlockingRead(65536)
 		if read.IsErr() {
 			err := read.Err()
@@ -95,22 +104,33 @@ func parts(from *wasi_io_streams.InputStream, each func(bytes []byte) error) err
 			}
 			return errStream
 		}
-		if err := each(read.Ok()); err != nil {
+		bytes := read.Ok()
+		if err := each(bytes); err != nil {
 			return err
+		}
+		if sum += len(bytes); sum > collect {
+			runtime.GC()
+			sum = 0
 		}
 	}
 }
 
+// What is part of something else is dropped before it, by hand: the collector knows no such order.
 func passOn(out *answer, status uint16, body *wasi_http_types.IncomingBody) {
+	defer body.Drop()
 	from := body.Stream().Ok()
+	defer from.Drop()
 	respond(out, status, "application/octet-stream", func(to *wasi_io_streams.OutputStream) error {
 		return parts(from, func(bytes []byte) error { return writeAll(to, bytes) })
 	})
 }
 
 func takeOrder(out *answer, body *wasi_http_types.IncomingBody) {
+	defer body.Drop()
+	from := body.Stream().Ok()
+	defer from.Drop()
 	var text []byte
-	err := parts(body.Stream().Ok(), func(bytes []byte) error {
+	err := parts(from, func(bytes []byte) error {
 		if text = append(text, bytes...); len(text) > orderMax {
 			return errStream
 		}
@@ -176,6 +196,7 @@ func send(target string) (*wasi_http_types.IncomingResponse, error) {
 		return nil, fmt.Errorf("error-code %d", sent.Err().Tag())
 	}
 	future := sent.Ok()
+	defer future.Drop()
 	for {
 		if got := future.Get(); got.IsSome() {
 			response := got.Some().Ok()
@@ -196,11 +217,13 @@ func fetch(out *answer, target string) {
 		refuse(out, 502, err.Error())
 		return
 	}
+	defer response.Drop()
 	passOn(out, response.Status(), response.Consume().Ok())
 }
 
 // Handle is wasi:http/incoming-handler's.
 func Handle(request *wasi_http_types.IncomingRequest, out *answer) {
+	defer request.Drop()
 	path := request.PathWithQuery().SomeOr("")
 	method := request.Method()
 	get, post := method.Tag() == wasi_http_types.MethodGet, method.Tag() == wasi_http_types.MethodPost

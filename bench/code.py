@@ -14,6 +14,7 @@ import json
 import math
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -174,7 +175,8 @@ def generation(wasm, folder, wasmtime, rounds):
     for name, values in runs.items():
         cpu, taken, memory = (statistics.median(column) for column in zip(*values))
         rows[name] = {"cpu_seconds": cpu, "seconds": taken, "memory_mb": memory, "mb_per_second": size / 1e6 / cpu}
-    return {"code_bytes": size, "file_bytes": os.path.getsize(wasm), "rows": rows}
+    alone = quiet([os.path.join(peers.BUILD, "bench-generate"), wasm]).splitlines()
+    return {"code_bytes": size, "file_bytes": os.path.getsize(wasm), "rows": rows, "fast_alone": alone}
 
 
 def build_small(name, folder):
@@ -219,6 +221,27 @@ def border_calls(folder, rounds):
     command = [os.path.join(peers.BUILD, "bench-run"), image, "5000000", "calls"]
     runs = [[float(v) for v in quiet(command).split()] for _ in range(rounds)]
     return {"host_call_ns": summary([r[0] for r in runs]), "guest_call_ns": summary([r[1] for r in runs])}
+
+
+def processor_seconds(command):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    quiet(command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def component_calls(rounds):
+    """Nanoseconds per call from one component into another, by what is passed and by compiler."""
+    file, count = os.path.join(PROGRAMS, "components.wasm"), 10000000
+    found = {}
+    for tier in ("best", "fast"):
+        for function in ("scalars", "strings", "lists"):
+            command = [os.path.join(peers.BUILD, "mayfly"), "run", "--tier", tier, "--invoke", function, file]
+            processor_seconds(command + ["1"])  # compiles
+            found[f"component_call_{function}_{tier}_ns"] = summary(
+                [(processor_seconds(command + [str(count)]) - processor_seconds(command + ["1"])) / count * 1e9
+                 for _ in range(rounds)])
+    return found
 
 
 def can_run():
@@ -293,6 +316,7 @@ def print_generation(name, result):
     for side, row in result["rows"].items():
         rows.append([side, f"{row['mb_per_second']:.1f}", f"{row['seconds']:.3f}", f"{row['memory_mb']:.0f}"])
     peers.table(rows)
+    print("the fast generator without a process around it:", *result["fast_alone"], sep="\n    ")
 
 
 def print_again(again):
@@ -348,7 +372,7 @@ def main():
         results["geometric_mean"] = {
             side: geometric_mean([row["ratio"][side] for row in results["programs"] if side in row["ratio"]])
             for side in sides}
-        results["calls"] = border_calls(folder, options.rounds)
+        results["calls"] = {**border_calls(folder, options.rounds), **component_calls(options.rounds)}
         largest = max(results["programs"], key=lambda row: row["wasm_bytes"])["name"]
         results["again"] = {"program": largest, **compile_again(os.path.join(folder, largest + ".wasm"), folder)}
         for path in [os.path.join(folder, largest + ".wasm"), *options.module]:

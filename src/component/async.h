@@ -182,6 +182,8 @@ static inline bool call_needs_exclusive(const struct call *call)
 {
     return !(call->flags & CANON_ASYNC_LIFT) || (call->flags & CANON_CALLBACK);
 }
+/* The body of a call's implicit thread. */
+bool call_run(struct thread *thread);
 /* The host calls: begin, and return when the call is resolved. */
 bool call_from_host(struct call *call);
 /* "deliver_resolve" */
@@ -208,9 +210,7 @@ struct event end_take(struct end *end);
 void *pool_new(struct store *store, size_t size); /* zeroed; NULL with the trap raised */
 void pool_free(struct activity *activity, void *object, size_t size);
 
-/* Opens a context of a built-in, which traps where the instance may not leave. */
-bool builtin_enter(struct canon *c, struct store *store, const void *env);
-/* With its memory. */
+/* After canon_enter, for built-ins that use memory. */
 void builtin_memory(struct canon *c);
 
 /* ---- functions of the host ---- */

@@ -217,8 +217,6 @@ static bool run_callee(struct call *call, union cell *cells)
     return guest_call(call->store, env->run_ref, types, params, results, cells);
 }
 
-/* The body of a call's implicit thread. */
-bool call_run(struct thread *thread);
 bool call_run(struct thread *thread)
 {
     struct call *call = thread->call;
@@ -286,7 +284,7 @@ bool async_call(struct store *store, const void *env, union cell *v)
 {
     const struct canon_env *e = env;
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     if (e->flags & CANON_DONUT)
         return canon_trap(&c, "cannot enter component instance");
@@ -392,7 +390,7 @@ bool builtin_task_return(struct store *store, const void *env, union cell *v)
 {
     const struct canon_env *e = env;
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct call *call = current_call(&c);
     if (!call)
@@ -407,7 +405,7 @@ bool builtin_task_return(struct store *store, const void *env, union cell *v)
 bool builtin_task_cancel(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct call *call = current_call(&c);
     return call && resolve_cancelled(call);

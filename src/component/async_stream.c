@@ -11,6 +11,7 @@
 #include "runtime/trap.h"
 
 #define BLOCKED UINT32_MAX
+#define CHUNK 65536u             /* elements, between which the guest's deadline counts */
 #define COPY_MAX ((1u << 28) - 1) /* elements of one copy: "Buffer.MAX_LENGTH" */
 
 enum copy_state { COPY_IDLE, COPY_COPYING, COPY_CANCELLING, COPY_DONE };
@@ -97,6 +98,25 @@ static void open_side(struct canon *c, const struct end *end)
     builtin_memory(c);
 }
 
+/* `count` elements from one place to the other, which are ranges of two memories. */
+static bool copy_range(struct canon *source, struct canon *target, const struct type *type, const uint8_t *from,
+                       uint8_t *to, uint32_t count)
+{
+    bool number = is_number(type);
+    size_t size = type->size;
+    bool overlap = to < from + count * size && from < to + count * size;
+    for (uint32_t i = 0, part; i < count; i += part) {
+        part = !number ? 1 : overlap || count - i < CHUNK ? count - i : CHUNK;
+        if (number)
+            memmove(to + i * size, from + i * size, part * size);
+        else if (!datum_move(source, target, type, from + i * size, to + i * size))
+            return false;
+        if (!guest_goes_on(source->store))
+            return false;
+    }
+    return true;
+}
+
 /* `count` elements, which both buffers have. */
 static bool copy_elements(struct end *from, struct end *to, uint32_t count)
 {
@@ -105,18 +125,12 @@ static bool copy_elements(struct end *from, struct end *to, uint32_t count)
     open_side(&source, from);
     open_side(&target, to);
     bool done = true;
-    if (type && count) {
-        uint32_t size = type->size;
-        const uint8_t *bytes = source.memory + from->at + (size_t)from->progress * size;
-        uint8_t *room = target.memory + to->at + (size_t)to->progress * size;
-        if (is_number(type))
-            memmove(room, bytes, (size_t)count * size);
-        for (uint32_t i = 0; done && !is_number(type) && i < count; i++)
-            done = datum_move(&source, &target, type, bytes + (size_t)i * size, room + (size_t)i * size);
-    }
+    if (type && count)
+        done = copy_range(&source, &target, type, source.memory + from->at + (size_t)from->progress * type->size,
+                          target.memory + to->at + (size_t)to->progress * type->size, count);
     from->progress += count;
     to->progress += count;
-    return done && guest_goes_on(from->store);
+    return done;
 }
 
 static bool same_instance(const struct end *a, const struct end *b)
@@ -204,7 +218,7 @@ static bool end_new(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
     uint32_t reader, writer;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct shared *shared = pool_new(store, sizeof *shared);
     if (!shared)
@@ -272,7 +286,7 @@ static bool finish_copy(struct canon *c, struct end *end, union cell *v)
 static bool copy(struct store *store, const void *env, union cell *v, bool readable)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct end *end = get_end(&c, v[0].u32, readable);
     if (!end)
@@ -300,7 +314,7 @@ static bool copy_write(struct store *store, const void *env, union cell *v)
 static bool cancel(struct store *store, const void *env, union cell *v, bool readable)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct end *end = get_end(&c, v[0].u32, readable);
     if (!end)
@@ -338,7 +352,7 @@ static void free_end(struct activity *activity, struct end *end)
 static bool drop(struct store *store, const void *env, union cell *v, bool readable)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct end *end = get_end(&c, v[0].u32, readable);
     if (!end)
@@ -416,7 +430,7 @@ bool fuse_stream(struct store *store, const void *env, union cell *v)
 static bool error_new(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    struct waitable *error = builtin_enter(&c, store, env) ? pool_new(store, sizeof *error) : NULL;
+    struct waitable *error = canon_enter(&c, store, env) ? pool_new(store, sizeof *error) : NULL;
     if (!error)
         return false;
     error->kind = WAITABLE_ERROR;
@@ -427,7 +441,7 @@ static bool error_message(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
     uint32_t to = v[1].u32;
-    if (!builtin_enter(&c, store, env) || !waitable_get(&c, v[0].u32, "error context"))
+    if (!canon_enter(&c, store, env) || !waitable_get(&c, v[0].u32, "error context"))
         return false;
     builtin_memory(&c);
     uint8_t pair[8];
@@ -440,7 +454,7 @@ static bool error_message(struct store *store, const void *env, union cell *v)
 static bool error_drop(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    struct waitable *error = builtin_enter(&c, store, env) ? waitable_get(&c, v[0].u32, "error context") : NULL;
+    struct waitable *error = canon_enter(&c, store, env) ? waitable_get(&c, v[0].u32, "error context") : NULL;
     if (!error)
         return false;
     waitable_remove(&c, error);

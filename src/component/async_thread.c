@@ -270,8 +270,6 @@ static bool call_thread(struct thread *thread)
     return guest_call(thread->store, thread->funcref, types, 1, 0, &cell) && thread_unregister(thread);
 }
 
-bool call_run(struct thread *thread); /* async_call.c */
-
 static void thread_body(struct task *task)
 {
     struct thread *thread = task->arg;

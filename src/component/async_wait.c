@@ -6,11 +6,6 @@
 
 /* ---- handles of what is no resource ---- */
 
-bool builtin_enter(struct canon *c, struct store *store, const void *env)
-{
-    return canon_enter(c, store, env);
-}
-
 void builtin_memory(struct canon *c)
 {
     if (c->env->canon.memory_off == UINT64_MAX)
@@ -123,7 +118,7 @@ bool waitable_set_wait(struct thread *self, struct waitable_set *set, bool free,
 static bool set_new(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct waitable_set *set = pool_new(store, sizeof *set);
     if (!set)
@@ -148,7 +143,7 @@ static bool set_wait(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
     struct event event;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct waitable *set = waitable_get(&c, v[0].u32, "waitable set");
     struct inst *inst = inst_of(store, c.env);
@@ -162,7 +157,7 @@ static bool set_poll(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
     struct event event = {EVENT_NONE, 0, 0};
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct waitable_set *set = (struct waitable_set *)waitable_get(&c, v[0].u32, "waitable set");
     struct inst *inst = inst_of(store, c.env);
@@ -181,7 +176,7 @@ static bool set_poll(struct store *store, const void *env, union cell *v)
 static bool set_drop(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct waitable_set *set = (struct waitable_set *)waitable_get(&c, v[0].u32, "waitable set");
     if (!set)
@@ -198,7 +193,7 @@ static bool set_drop(struct store *store, const void *env, union cell *v)
 static bool join(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct waitable *waitable = waitable_get(&c, v[0].u32, "waitable"), *set = NULL;
     if (!waitable)
@@ -216,7 +211,7 @@ static bool join(struct store *store, const void *env, union cell *v)
 static bool subtask_cancel(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct call *call = (struct call *)waitable_get(&c, v[0].u32, "subtask");
     struct inst *inst = inst_of(store, c.env);
@@ -249,7 +244,7 @@ static bool subtask_cancel(struct store *store, const void *env, union cell *v)
 static bool subtask_drop(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    if (!builtin_enter(&c, store, env))
+    if (!canon_enter(&c, store, env))
         return false;
     struct call *call = (struct call *)waitable_get(&c, v[0].u32, "subtask");
     if (!call)
@@ -299,7 +294,7 @@ static bool backpressure_dec(struct store *store, const void *env, union cell *v
 /* The running thread, and the other one that the guest names, if it does. */
 static struct thread *enter_thread(struct canon *c, struct store *store, const void *env)
 {
-    struct inst *inst = builtin_enter(c, store, env) ? inst_of(store, env) : NULL;
+    struct inst *inst = canon_enter(c, store, env) ? inst_of(store, env) : NULL;
     return inst ? thread_current(store, inst) : NULL;
 }
 

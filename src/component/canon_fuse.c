@@ -139,6 +139,30 @@ bool canon_env_make(struct arena *arena, const struct image *image, const struct
     return true;
 }
 
+/* Cells that a function of this room reads and writes: parameters, results. A built-in's are those of its signature;
+ * '-' is task.return's. */
+static bool counts_fit(const struct image_import *import)
+{
+    static const uint8_t fuse[HOST_KIND_COUNT][2] = {
+        [HOST_RESOURCE_DROP] = {1, 0}, [HOST_RESOURCE_NEW] = {1, 1}, [HOST_RESOURCE_REP] = {1, 1},
+        [HOST_FUSE_TRAP] = {1, 0},     [HOST_FUSE_STRING] = {2, 2},  [HOST_FUSE_OWN] = {1, 1},
+        [HOST_FUSE_BORROW] = {1, 1},   [HOST_FUSE_REP] = {1, 1},     [HOST_FUSE_STREAM] = {1, 1},
+        [HOST_FUSE_ERROR] = {1, 1},
+    };
+    bool pointer = import->flags & CANON_POINTER;
+    if (import->kind == HOST_CALL)
+        return import->param_count >= pointer && import->param_count < CALL_CELLS && import->result_count <= 1;
+    if (import->kind != HOST_BUILTIN)
+        return import->param_count == fuse[import->kind][0] && import->result_count == fuse[import->kind][1];
+    if (import->builtin >= BUILTIN_COUNT)
+        return false;
+    struct str signature = str_of(builtin_infos[import->builtin].signature);
+    size_t params = str_find(signature, ':');
+    if (params == signature.len)
+        return import->param_count < CALL_CELLS && import->result_count == 0;
+    return import->param_count == params && import->result_count == signature.len - params - 1;
+}
+
 host_fn *canon_link(const struct image_import *import)
 {
     static host_fn *const functions[HOST_KIND_COUNT] = {
@@ -156,7 +180,7 @@ host_fn *canon_link(const struct image_import *import)
         [HOST_FUSE_END] = fuse_end,
         [HOST_CALL] = async_call,
     };
-    if (import->kind == HOST_BUILTIN)
-        return async_builtin(import->builtin);
-    return import->kind < HOST_KIND_COUNT ? functions[import->kind] : NULL;
+    if (import->kind >= HOST_KIND_COUNT || !counts_fit(import))
+        return NULL;
+    return import->kind == HOST_BUILTIN ? async_builtin(import->builtin) : functions[import->kind];
 }

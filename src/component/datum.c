@@ -8,6 +8,7 @@
 #include "runtime/task.h"
 
 #define LIST_MAX (1u << 24) /* elements that become data */
+#define CHUNK 4096u          /* elements, between which the guest's deadline counts */
 
 /* Where a value is put to or taken from: cells in order, or memory. */
 struct place_of {
@@ -83,7 +84,7 @@ static bool lower_list(struct border *b, const struct type *element, const struc
         return false;
     for (uint32_t i = 0; i < datum->count; i++) {
         struct place_of place = {.at = elements + (size_t)i * element->size};
-        if (!lower(b, element, &datum->items[i], &place))
+        if ((i % CHUNK == 0 && !guest_goes_on(b->c.store)) || !lower(b, element, &datum->items[i], &place))
             return false;
     }
     put_pair(to, pair);
@@ -211,7 +212,7 @@ static bool lift_list(struct border *b, const struct type *element, struct place
         return false;
     for (uint32_t i = 0; i < pair[1]; i++) {
         struct place_of place = {.at = (uint8_t *)elements + (size_t)i * element->size};
-        if (!lift(b, element, &place, &ret->items[i]))
+        if ((i % CHUNK == 0 && !guest_goes_on(b->c.store)) || !lift(b, element, &place, &ret->items[i]))
             return false;
     }
     return true;

@@ -240,14 +240,14 @@ static void clear_context(struct call *call)
 }
 
 /* May code of the instance ask which task it is in? */
-static bool asks_for_task(const struct instance *in)
+static bool asks_for_task(struct instance *in)
 {
     const struct component *component = in->component;
-    for (uint32_t i = 0; i < component->count; i++)
-        if (component->definitions[i].kind == DEFINE_CANON &&
-            component->definitions[i].canon->kind >= BUILTIN_TASK_CANCEL)
-            return true;
-    return false;
+    for (uint32_t i = 0; !in->asked && !in->asks && i < component->count; i++)
+        in->asks = component->definitions[i].kind == DEFINE_CANON &&
+                   component->definitions[i].canon->kind >= BUILTIN_TASK_CANCEL;
+    in->asked = true;
+    return in->asks;
 }
 
 /* Parameters, the callee, and of a synchronously lifted one its result; `synchronous`: with what the host does
@@ -274,9 +274,10 @@ static void write_body(struct call *call, bool synchronous)
     if (begins)
         call_host(call, HOST_FUSE_END);
     post_return(call, result);
-    if (has_flat || call->async_lift)
-        for (int i = 0; i < (has_flat || core_result(call)); i++)
-            fuse_op_index(f, OP_LOCAL_GET, has_flat ? flat : result);
+    if (has_flat)
+        fuse_op_index(f, OP_LOCAL_GET, flat);
+    else if (call->async_lift && core_result(call)) /* what the callback's loop goes on with */
+        fuse_op_index(f, OP_LOCAL_GET, result);
     fuse_op(f, OP_END);
 }
 

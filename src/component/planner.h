@@ -85,6 +85,7 @@ struct instance {
     struct value *exports;
     struct remap resources; /* from abstracts, by number; also memory of what was substituted */
     uint32_t handle_table;  /* WASM_NO_INDEX until core code needs one */
+    bool asked, asks;       /* asks: its code may ask which task it is in; known once asked */
 };
 
 struct units {

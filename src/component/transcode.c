@@ -4,12 +4,16 @@
  * The source is read after guest code ran in realloc. If that code can write to it (both sides share a memory), what
  * was found well-formed need not be so any more: readers stop at the end and decode whatever is there, and writers keep
  * to their room by the sizes that they were given, not by what they decode (`struct sink`).
+ *
+ * Strings may have 256 MiB: work is done in chunks, between which the guest's deadline counts.
  */
 #include "component/transcode.h"
 
 #include "component/canon.h"
 #include "component/unicode.h"
 #include "runtime/trap.h"
+
+#define CHUNK 65536u /* units or bytes */
 
 enum units { UNITS_UTF8, UNITS_UTF16, UNITS_LATIN1 };
 
@@ -32,13 +36,42 @@ struct transcoding {
 
 /* ---- the source ---- */
 
-static bool source_is_valid(const struct source *source)
+/* May the work go on at unit `i`? Asked at every character, of up to four units, it looks once or more per chunk. */
+static bool goes_on(const struct transcoding *t, uint32_t i)
 {
-    if (source->units == UNITS_UTF8)
-        return utf8_valid(source->bytes, source->count);
-    for (uint32_t i = 0, point; source->units == UNITS_UTF16 && i < source->count;)
-        if (!next_utf16(source->bytes, source->count, &i, &point))
+    return i % CHUNK >= 4 || guest_goes_on(t->from.store);
+}
+
+static bool not_valid(struct transcoding *t)
+{
+    return canon_trap(&t->from, t->source.units == UNITS_UTF8 ? "string is not UTF-8" : "string is not UTF-16");
+}
+
+/* In chunks that end between characters. */
+static bool check_utf8(struct transcoding *t)
+{
+    const uint8_t *at = t->source.bytes, *end = at + t->source.count;
+    while (at < end) {
+        size_t size = (size_t)(end - at) < CHUNK ? (size_t)(end - at) : CHUNK;
+        for (int back = 0; back < 3 && at + size < end && (at[size] & 0xc0) == 0x80; back++)
+            size--;
+        if (!utf8_valid(at, size))
+            return not_valid(t);
+        at += size;
+        if (!guest_goes_on(t->from.store))
             return false;
+    }
+    return true;
+}
+
+static bool check_utf16(struct transcoding *t)
+{
+    for (uint32_t i = 0, point; i < t->source.count;) {
+        if (!goes_on(t, i))
+            return false;
+        if (!next_utf16(t->source.bytes, t->source.count, &i, &point))
+            return not_valid(t);
+    }
     return true;
 }
 
@@ -57,9 +90,7 @@ static bool open_source(struct transcoding *t, uint32_t at, uint32_t length)
     if (!canon_range(c, at, bytes, encoding == ENCODING_UTF8 ? 1 : 2))
         return false;
     t->source.bytes = c->memory + at;
-    if (source_is_valid(&t->source))
-        return true;
-    return canon_trap(c, t->source.units == UNITS_UTF8 ? "string is not UTF-8" : "string is not UTF-16");
+    return t->source.units == UNITS_UTF8 ? check_utf8(t) : t->source.units == UNITS_UTF16 ? check_utf16(t) : true;
 }
 
 /* The code point at unit *i, which moves on and stays within the source. What is not well-formed any more is some
@@ -88,25 +119,31 @@ static struct sink sink_at(const struct transcoding *t, uint32_t done, uint32_t 
     return (struct sink){t->to.memory + t->at + done, t->to.memory + t->at + size};
 }
 
-/* All of the source from unit `i` on. Stops where the room ends. */
-static void put_all_utf8(struct transcoding *t, uint32_t i, struct sink *sink)
+/* All of the source from unit `i` on. Stops where the room ends. False: the guest must end. */
+static bool put_all_utf8(struct transcoding *t, uint32_t i, struct sink *sink)
 {
     while (i < t->source.count) {
+        if (!goes_on(t, i))
+            return false;
         uint32_t point = next_point(&t->source, &i);
         if ((size_t)(sink->end - sink->at) < utf8_size(point))
-            return;
+            return true;
         sink->at = put_utf8(sink->at, point);
     }
+    return true;
 }
 
-static void put_all_utf16(struct transcoding *t, uint32_t i, struct sink *sink)
+static bool put_all_utf16(struct transcoding *t, uint32_t i, struct sink *sink)
 {
     while (i < t->source.count) {
+        if (!goes_on(t, i))
+            return false;
         uint32_t point = next_point(&t->source, &i);
         if (sink->end - sink->at < (point < 0x10000 ? 2 : 4))
-            return;
+            return true;
         sink->at = put_utf16(sink->at, point);
     }
+    return true;
 }
 
 static bool allocate(struct transcoding *t, uint32_t align, uint32_t size)
@@ -128,8 +165,16 @@ static bool copy_units(struct transcoding *t, uint32_t align)
     uint32_t size = t->source.count * (t->source.units == UNITS_UTF16 ? 2 : 1);
     if (!allocate(t, align, size))
         return false;
-    if (size)
-        memmove(t->to.memory + t->at, t->source.bytes, size);
+    /* Where both sides share a memory the two may overlap: then all at once. */
+    const uint8_t *from = t->source.bytes;
+    uint8_t *to = t->to.memory + t->at;
+    uint32_t chunk = to < from + size && from < to + size ? size : 16 * CHUNK;
+    for (uint32_t done = 0, part; done < size; done += part) {
+        part = size - done < chunk ? size - done : chunk;
+        memmove(to + done, from + done, part);
+        if (!guest_goes_on(t->from.store))
+            return false;
+    }
     t->length = t->source.count;
     return true;
 }
@@ -138,8 +183,11 @@ static bool latin1_to_utf16(struct transcoding *t)
 {
     if (!allocate(t, 2, 2 * t->source.count))
         return false;
-    for (uint32_t i = 0; i < t->source.count; i++)
+    for (uint32_t i = 0; i < t->source.count; i++) {
+        if (!goes_on(t, i))
+            return false;
         put_unit(t->to.memory + t->at + 2 * (size_t)i, t->source.bytes[i]);
+    }
     t->length = t->source.count;
     return true;
 }
@@ -151,12 +199,15 @@ static bool to_utf8(struct transcoding *t)
     if (!allocate(t, 1, count))
         return false;
     for (uint32_t i = 0; i < count;) {
+        if (!goes_on(t, i))
+            return false;
         uint32_t here = i, point = next_point(&t->source, &i);
         if (point >= 0x80) {
             if (!canon_realloc(&t->to, t->at, count, 1, worst, &t->at))
                 return false;
             struct sink sink = sink_at(t, here, worst);
-            put_all_utf8(t, here, &sink);
+            if (!put_all_utf8(t, here, &sink))
+                return false;
             t->length = (uint32_t)(sink.at - (t->to.memory + t->at));
             return shrink(t, worst, 1, t->length);
         }
@@ -172,7 +223,8 @@ static bool utf8_to_utf16(struct transcoding *t)
     if (!allocate(t, 2, worst))
         return false;
     struct sink sink = sink_at(t, 0, worst);
-    put_all_utf16(t, 0, &sink);
+    if (!put_all_utf16(t, 0, &sink))
+        return false;
     uint32_t used = (uint32_t)(sink.at - (t->to.memory + t->at));
     t->length = used / 2;
     return shrink(t, worst, 2, used);
@@ -188,7 +240,8 @@ static bool widen(struct transcoding *t, uint32_t i, uint32_t done)
     for (uint32_t j = done; j-- > 0;)
         put_unit(base + 2 * (size_t)j, base[j]);
     struct sink sink = sink_at(t, 2 * done, worst);
-    put_all_utf16(t, i, &sink);
+    if (!put_all_utf16(t, i, &sink))
+        return false;
     uint32_t used = (uint32_t)(sink.at - base);
     t->length = used / 2 | UTF16_TAG;
     return shrink(t, worst, 2, used);
@@ -200,6 +253,8 @@ static bool to_latin1_or_utf16(struct transcoding *t)
     if (!allocate(t, 2, count))
         return false;
     for (uint32_t i = 0; i < count;) {
+        if (!goes_on(t, i))
+            return false;
         uint32_t here = i, point = next_point(&t->source, &i);
         if (point >= 0x100)
             return widen(t, here, done);

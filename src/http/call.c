@@ -54,7 +54,7 @@ void call_send(struct http_call *call)
         call->out_at += (size_t)n;
         call->moved_us = io_now_us(call->client->loop);
     }
-    if (call->closed || call->out_at == call->out.size)
+    if (!call->kept && (call->closed || call->out_at == call->out.size))
         call->out.size = call->out_at = 0;
 }
 
@@ -260,6 +260,7 @@ static bool read_chunks(struct http_call *call)
         call->tail = keep(call->raw, used, call->chunks.trailers, call->chunks.trailer_count);
         call->face.trailers = call->chunks.trailers;
         call->face.trailer_count = call->tail ? call->chunks.trailer_count : 0;
+        drop_raw(call, used);
         if (call->tail)
             call_done(call);
         else
@@ -283,7 +284,9 @@ static bool (*const readers[])(struct http_call *call) = {
 /* The peer sends no more: `clean` when it said so. */
 static void end_of_input(struct http_call *call, bool clean)
 {
-    if (call->input == INPUT_CLOSE && clean)
+    if (call->kept && !call->heard)
+        call_again(call);
+    else if (call->input == INPUT_CLOSE && clean)
         call_done(call);
     else
         call_fail(call, call->heard ? CODE(HTTP_RESPONSE_INCOMPLETE) : CODE(CONNECTION_TERMINATED));

@@ -7,8 +7,12 @@
 #include "http/response.h"
 #include "http/tls.h"
 
+struct http_idle;
+
 struct http_client {
     struct io_loop *loop;
+    struct http_idle *idle, **idle_tail; /* connections kept, the oldest first */
+    uint32_t idle_count;
     struct tls_context *tls; /* made with the first connection that needs it */
     uint32_t count;          /* of calls that have a connection or want one */
     uint32_t max;            /* HTTP_CALLS_MAX, or a quarter of the descriptors that this process may have */
@@ -39,6 +43,9 @@ struct http_call {
     struct str host; /* memory of its own */
     uint16_t port;
     struct tls *tls;
+    const void *tenant;
+    struct io_resolver *resolver;
+    bool kept; /* its connection has served another call before: then `out` stays whole */
     uint64_t connect_us, first_byte_us, between_us;
     uint64_t began_us, moved_us; /* when it began; when bytes last went either way */
     /* The request. */
@@ -65,6 +72,16 @@ void call_fail(struct http_call *call, enum wasi_http_types_error_code_tag tag);
 void call_done(struct http_call *call);
 void call_fail_tls(struct http_call *call);
 void call_set_timer(struct http_call *call);
+
+/* A kept connection turned out to be at its end: begin again with a new one. */
+void call_again(struct http_call *call);
+
+/* idle.c */
+/* Take the connection away from a call whose response is complete, and keep it if it is fit for that. */
+void idle_keep(struct http_call *call);
+/* Give the call a connection that was kept. False: there is none for it. */
+bool idle_take(struct http_call *call);
+void idle_end_all(struct http_client *client);
 
 /* call.c: sending and receiving */
 /* Bytes, or -EAGAIN, or another negated errno; 0: the end. -EPROTO: TLS failed. -ECONNRESET: the end was not told. */

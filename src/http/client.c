@@ -24,6 +24,7 @@ struct http_client *http_client_new(struct io_loop *loop, struct err *err)
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write(2) */
     client->loop = loop;
     client->max = HTTP_CALLS_MAX;
+    client->idle_tail = &client->idle;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 4 < client->max)
         client->max = (uint32_t)(limit.rlim_cur / 4);
     return client;
@@ -31,8 +32,10 @@ struct http_client *http_client_new(struct io_loop *loop, struct err *err)
 
 void http_client_free(struct http_client *client)
 {
-    if (client)
+    if (client) {
+        idle_end_all(client);
         tls_context_free(client->tls);
+    }
     mem_free(client);
 }
 
@@ -68,6 +71,7 @@ static void end(struct http_call *call, enum outbound_state state)
 
 void call_done(struct http_call *call)
 {
+    idle_keep(call);
     end(call, OUTBOUND_DONE);
 }
 
@@ -302,6 +306,45 @@ static void ready(struct io_watch *watch, unsigned events)
 
 /* ---- the beginning ---- */
 
+/* Without a connection: by number or by name. */
+static void begin_connecting(struct http_call *call)
+{
+    if (ip_parse(call->host, &call->lookup.addresses[0])) {
+        call->lookup.count = 1;
+        connect_next(call, CODE(DESTINATION_NOT_FOUND));
+    } else if (call->resolver) {
+        call->phase = CALL_LOOKUP;
+        io_lookup_start(call->resolver, &call->lookup, call->host);
+    } else {
+        call_fail(call, CODE(DESTINATION_NOT_FOUND));
+    }
+}
+
+void call_again(struct http_call *call)
+{
+    disconnect(call);
+    call->kept = call->closed = false;
+    call->out_at = 0;
+    call->began_us = io_now_us(call->client->loop);
+    begin_connecting(call);
+}
+
+/* RFC 9110, section 9.2.2, lets what changes nothing be sent again; so does a request without a body that the peer,
+ * having ended the connection before, cannot have read. */
+static bool begin_kept(struct http_call *call)
+{
+    static const struct str safe[] = {STR("GET"), STR("HEAD"), STR("OPTIONS"), STR("TRACE")};
+    bool may = false;
+    for (size_t i = 0; i < sizeof safe / sizeof safe[0]; i++)
+        may |= call->sent && str_starts((struct str){(const char *)call->out.data, call->out.size}, safe[i]) &&
+               call->out.data[safe[i].len] == ' ';
+    if (!may || !idle_take(call))
+        return false;
+    call->kept = true;
+    open_call(call);
+    return true;
+}
+
 static bool write_head(struct http_call *call, const struct outbound_request *request)
 {
     static const enum http_framing framings[] = {[OUTBOUND_NO_BODY] = HTTP_FRAME_NONE,
@@ -313,8 +356,7 @@ static bool write_head(struct http_call *call, const struct outbound_request *re
                                      .fields = request->fields,
                                      .count = request->field_count,
                                      .framing = framings[request->body],
-                                     .length = request->length,
-                                     .close = true};
+                                     .length = request->length};
     size_t size = request->method.len + request->target.len + request->authority.len + 256;
     for (size_t i = 0; i < request->field_count; i++)
         size += request->fields[i].name.len + request->fields[i].value.len + 4;
@@ -346,6 +388,8 @@ static struct http_call *new_call(struct http_client *client, const struct outbo
     call->face.changed = request->changed;
     call->face.owner = request->owner;
     call->permits = request->permits;
+    call->tenant = request->tenant;
+    call->resolver = request->resolver;
     call->port = request->port;
     call->secure = request->secure;
     call->framing = request->body;
@@ -374,13 +418,8 @@ static struct outbound_call *begin(void *arg, const struct outbound_request *req
         call_fail(call, CODE(CONNECTION_LIMIT_REACHED));
     } else if (!write_head(call, request)) {
         call_fail(call, CODE(INTERNAL_ERROR));
-    } else if (ip_parse(call->host, &call->lookup.addresses[0])) {
-        call->lookup.count = 1;
-        connect_next(call, CODE(DESTINATION_NOT_FOUND));
-    } else if (request->resolver) {
-        io_lookup_start(request->resolver, &call->lookup, call->host);
-    } else {
-        call_fail(call, CODE(DESTINATION_NOT_FOUND));
+    } else if (!begin_kept(call)) {
+        begin_connecting(call);
     }
     call_set_timer(call);
     return &call->face;

@@ -1,4 +1,8 @@
-/* The HTTP/1.1 client of a worker: outgoing exchanges on the loop, each on a connection of its own, plain or TLS.
+/* The HTTP/1.1 client of a worker: outgoing exchanges on the loop, plain or TLS, one at a time on a connection.
+ *
+ * A connection whose response came whole, with an end that the response itself told and nothing behind it, is kept for
+ * a moment and used again, for the same origin and tenant, by a request without a body. When the peer has meanwhile
+ * ended it, before a byte of the response, that request goes out once more on a new one.
  *
  * It is used through `http_client_face` (wasi/outbound.h, where the contract stands). It follows no redirects, knows no
  * proxies, caches nothing and reads no environment: a call goes where its request says and nowhere else, to addresses
@@ -17,6 +21,9 @@
 #define HTTP_RESPONSE_HEAD ((size_t)32768) /* bytes of a response's head, and of its trailers */
 #define HTTP_INFORMATIONAL_MAX 16u        /* 1xx responses before the final one */
 #define HTTP_CALL_ROOM ((size_t)65536)    /* bytes that wait in one direction before that direction stops */
+
+#define HTTP_IDLE_MAX 64u             /* connections kept */
+#define HTTP_IDLE_US UINT64_C(5000000) /* for how long */
 
 #define HTTP_CONNECT_US UINT64_C(30000000)    /* looking up, connecting and the TLS handshake together */
 #define HTTP_FIRST_BYTE_US UINT64_C(60000000) /* from the last byte sent to the response's first */

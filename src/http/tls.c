@@ -29,6 +29,7 @@
     F(SSL_get0_param)                                                                                                  \
     F(SSL_get_error)                                                                                                   \
     F(SSL_get_verify_result)                                                                                           \
+    F(SSL_has_pending)                                                                                                 \
     F(SSL_new)                                                                                                         \
     F(SSL_read)                                                                                                        \
     F(SSL_set1_host)                                                                                                   \
@@ -204,6 +205,11 @@ ssize_t tls_write(struct tls *tls, const void *bytes, size_t size)
         return result;
     int code = code_of(tls, result);
     return code == 0 ? TLS_CUT : code;
+}
+
+bool tls_pending(const struct tls *tls)
+{
+    return ssl.SSL_has_pending(tls->ssl) != 0;
 }
 
 /* Alerts that were received have reasons of their own (openssl/sslerr.h). */

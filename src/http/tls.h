@@ -37,6 +37,9 @@ int tls_handshake(struct tls *tls);
 ssize_t tls_read(struct tls *tls, void *ret_bytes, size_t size);
 ssize_t tls_write(struct tls *tls, const void *bytes, size_t size);
 
+/* Bytes of the peer are here that were not read. */
+bool tls_pending(const struct tls *tls);
+
 struct tls_failure {
     bool certificate; /* the peer's was not accepted */
     int alert;        /* that the peer sent, or -1 */

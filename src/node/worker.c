@@ -182,8 +182,7 @@ static bool serve(void *arg, struct http_exchange *x)
     request->dispatched = dispatched;
     request->exchange = x;
     request->slot = slot_acquire(worker->program, &err);
-    request->host =
-        request->slot ? host_begin(worker->hosts, &worker->config, request->slot->store, request) : NULL;
+    request->host = request->slot ? host_begin(worker->hosts, &worker->config, request->slot->store, request) : NULL;
     if (!request->host) {
         if (request->slot)
             slot_release(request->slot);

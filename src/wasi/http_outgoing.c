@@ -426,6 +426,7 @@ static bool begin_call(struct host *h, const request_t *request, struct outbound
     out->field_count = request->fields->count;
     out->resolver = out->refused || ip_parse(out->host, &address) ? NULL : host_resolver(h);
     out->permits = permits;
+    out->tenant = h->config;
     out->changed = changed;
     out->owner = outgoing;
     outgoing->call = face_of(h)->begin(h->pool->services.outbound_client, out);

@@ -43,6 +43,7 @@ struct outbound_request {
     size_t field_count;
     enum outbound_body body;
     uint64_t length;
+    const void *tenant; /* connections are kept and used again for calls of the same one only */
     bool refused; /* fail at once, as HTTP-request-denied */
     uint64_t connect_us, first_byte_us, between_us; /* 0: the client's own */
     struct io_resolver *resolver; /* NULL: the host is numeric */

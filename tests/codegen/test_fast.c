@@ -1,5 +1,6 @@
 /* Small functions on which the fast generator was once wrong, each with its result; LLVM's code must give it too. A row
- * is the body of a function [i32] -> [i32] with some locals behind its parameter, and a page of memory. */
+ * is the body of a function [i32] -> [i32] with some locals behind its parameter; there are a page of memory and a tag
+ * of sixteen i64. */
 #include "codegen/codegen.h"
 #include "compile/build.h"
 #include "runtime/task.h"
@@ -30,6 +31,10 @@ static const struct row {
      BODY("\x20\x00\xb7\x21\x01" TIMES_16("\x20\x01") "\x02\x40\x0b" TIMES_4("\xa0\xa0\xa0") "\xa0\xa0\xa0\xaa"), 80},
     {"an exchange whose new value is in the local that gets the old one",
      BODY("\x42\x07\x21\x02\x41\x08\x42\x00\x20\x02\xfe\x49\x03\x00\x21\x02\x41\x08\x28\x02\x00"), 7},
+    {"more values thrown than there are registers",
+     BODY("\x02\x40\x1f\x40\x01\x02\x00" TIMES_4(
+         "\x20\x00\xad\x20\x00\xad\x20\x00\xad\x20\x00\xad") "\x08\x00\x0b\x0b\x41\x09"),
+     9},
 };
 
 static struct task task;
@@ -68,9 +73,10 @@ static void make_module(const struct row *row, struct buf *ret_module)
     buf_append(&code, row->body, row->size);
     buf_append(&code, "\x0b", 1);
     buf_append(ret_module, "\0asm\1\0\0\0", 8);
-    put_section(ret_module, 1, BODY("\x01\x60\x01\x7f\x01\x7f"));
+    put_section(ret_module, 1, BODY("\x02\x60\x01\x7f\x01\x7f\x60\x10" TIMES_16("\x7e") "\x00"));
     put_section(ret_module, 3, BODY("\x01\x00"));
     put_section(ret_module, 5, BODY("\x01\x00\x01"));
+    put_section(ret_module, 13, BODY("\x01\x00\x01"));
     put_section(ret_module, 7, BODY("\x01\x01\x66\x00\x00"));
     put_section(ret_module, 10, (const char *)code.data, code.size);
     buf_free(&code);

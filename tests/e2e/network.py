@@ -24,9 +24,12 @@ ALL = ("--allow-net", "127.0.0.0/8:*", "--allow-listen", "127.0.0.1:*")
 
 
 class Peer:
-    """A listening socket on 127.0.0.1 whose every connection runs `serve(connection)` in a thread."""
+    """A listening socket on 127.0.0.1 whose every connection runs `serve(connection)` in a thread; `cut` ends those that
+    are left at the end."""
 
-    def __init__(self, serve, backlog=64):
+    def __init__(self, serve, backlog=64, cut=False):
+        self.cut = cut
+        self.connections = []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
         self.port = self.listener.getsockname()[1]
         self.serve = serve
@@ -40,6 +43,8 @@ class Peer:
             while True:
                 connection, _ = self.listener.accept()
                 self.accepted += 1
+                if self.cut:
+                    self.connections.append(connection)
                 thread = threading.Thread(target=self.run, args=(connection,), daemon=True)
                 thread.start()
                 self.threads.append(thread)
@@ -59,6 +64,9 @@ class Peer:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in list(self.threads):
             thread.join(timeout=30)
 

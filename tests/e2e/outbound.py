@@ -137,8 +137,7 @@ def case_http_requests():
             same(report, ["status 200", "content-length: 5", "x-peer: yes", "body 5", "hello"], str(more))
             return seen.pop()
         got = request()
-        same([got.line, got.fields], ["GET /a/b?c=d HTTP/1.1", [("host", f"127.0.0.1:{peer.port}"), ("X-Guest", "here"),
-                                                                ("connection", "close")]], "a plain request")
+        same([got.line, got.fields], ["GET /a/b?c=d HTTP/1.1", [("host", f"127.0.0.1:{peer.port}"), ("X-Guest", "here")]], "a plain request")
         same(request(path="").line, "GET / HTTP/1.1", "no path")
         same(request(path="?q").line, "GET /?q HTTP/1.1", "a query only")
         for method in ("DELETE", "PURGE", "OPTIONS", "TRACE"):
@@ -384,6 +383,55 @@ def case_http_bodies():
             check("status 413" in report and "no!" in report, f"an early answer: {report}")
 
 
+def case_http_kept():
+    """Connections are used again by requests without bodies, and only where that is safe."""
+    seen, close_after = [], [99]
+
+    def serve(reply):
+        def run_it(connection):
+            number = 0
+            with contextlib.suppress(Failure, ConnectionError, TimeoutError):
+                while True:
+                    request = Request(connection)
+                    number += 1
+                    if number > close_after[0]:
+                        return # without an answer, as a server does whose patience has just ended
+                    seen.append((connection.getpeername()[1], request.line))
+                    connection.sendall(reply)
+        return run_it
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+
+    def connections(server, reply, times=3, **more):
+        seen.clear()
+        with Peer(serve(reply), cut=True) as peer:
+            for _ in range(times):
+                report = fetch(server, f"http://127.0.0.1:{peer.port}/", **more)
+                check(report[0] == "status 200", f"{reply!r}: {report}")
+            return len({port for port, _ in seen})
+    with Server(guest("client"), *LOCAL) as server:
+        for reply in (HELLO, chunked):
+            same(connections(server, reply), 1, f"{reply!r}: connections")
+        same(connections(server, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", method="HEAD"), 1, "HEAD")
+        same(connections(server, HELLO, method="POST", size=5), 3, "POST")
+        same(connections(server, HELLO, method="DELETE"), 3, "DELETE")
+        same(connections(server, HELLO + b"extra"), 3, "bytes behind the response")
+        same(connections(server, HELLO.replace(b"X-Peer", b"Connection: close\r\nX-Peer")), 3, "connection: close")
+        same(connections(server, HELLO.replace(b"1.1", b"1.0")), 3, "HTTP/1.0")
+        same(connections(server, chunked, stop=1), 1, "a reader that stops after all has come")
+        same(connections(server, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhello", stop=1), 3, "or before")
+        close_after[0] = 1
+        same(connections(server, HELLO, times=5), 5, "a peer that ends the connection instead of an answer")
+        close_after[0] = 99
+        with Peer(serve(HELLO), cut=True) as one, Peer(serve(HELLO), cut=True) as two:
+            for host in ("127.0.0.1", "localhost", "127.0.0.1", "localhost"):
+                check("hello" in fetch(server, f"http://{host}:{one.port}/"), host)
+            check("hello" in fetch(server, f"http://127.0.0.1:{two.port}/"), "another port")
+            same((one.accepted, two.accepted), (2, 1), "a connection for each host and port")
+            time.sleep(5.5)
+            fetch(server, f"http://127.0.0.1:{one.port}/")
+            same(one.accepted, 3, "not for ever")
+
+
 def case_http_relay():
     """Bodies in both directions as they come, and two requests at once."""
     def upper(connection):
@@ -543,6 +591,11 @@ def case_http_tls():
                 Peer(secure(good, answers(b"HTTP/1.1 200 OK\r\n\r\nup to the end"))) as closes:
             for host in ("localhost", "127.0.0.1"):
                 check("hello" in fetch(server, f"https://{host}:{peer.port}/"), f"https://{host}")
+            kept = Peer(secure(echo, lambda connection: [Request(connection) and connection.sendall(HELLO) for _ in "ab"]))
+            with kept:
+                for _ in "ab":
+                    check("hello" in fetch(server, f"https://localhost:{kept.port}/"), "twice over one connection")
+                same(kept.accepted, 1, "TLS connections are kept")
             same(names, ["localhost", None], "the name that the peer is told")
             same(fetch(server, f"https://localhost:{wrong.port}/"), ["error TLS-certificate-error"], "another name")
             same(fetch(server, f"https://127.0.0.1:{echoes.port}/"), ["error TLS-certificate-error"], "no address in it")

@@ -6,12 +6,37 @@
 
 #define MODULE_MAX ((size_t)1 << 20)
 
+/* One byte of the input, or what the input is stretched by, or 0. */
+static uint8_t next_byte(struct generator *g)
+{
+    if (g->at < g->size)
+        return g->bytes[g->at++];
+    if (g->stretch == 0)
+        return 0;
+    g->stretch--;
+    g->random ^= g->random << 13;
+    g->random ^= g->random >> 7;
+    g->random ^= g->random << 17;
+    return (uint8_t)(g->random >> 32);
+}
+
 uint32_t choose(struct generator *g, uint32_t n)
 {
     uint32_t value = 0;
-    for (uint64_t span = 1; span < n && g->at < g->size; span <<= 8)
-        value = value << 8 | g->bytes[g->at++];
+    for (uint64_t span = 1; span < n; span <<= 8)
+        value = value << 8 | next_byte(g);
     return n > 1 ? value % n : 0;
+}
+
+/* The input's end is followed by bytes that depend on all of it: as many as its first byte says. */
+static void choose_stretch(struct generator *g)
+{
+    static const uint32_t lengths[] = {0, 0, 300, 1500, 4000};
+    uint64_t sum = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < g->size; i++)
+        sum = (sum ^ g->bytes[i]) * 0x100000001b3u;
+    g->random = sum | 1;
+    g->stretch = lengths[choose(g, sizeof lengths / sizeof *lengths)];
 }
 
 bool rarely(struct generator *g)
@@ -270,6 +295,7 @@ static void make_funcs(struct generator *g)
     g->funcs[FUNC_FUEL] = TYPE_NOTHING;
     g->funcs[FUNC_SUM] = TYPE_SUM;
     g->funcs[FUNC_DIGEST] = TYPE_DIGEST;
+    g->funcs[FUNC_THROWER] = TYPE_NOTHING;
     g->func_count = FUNC_FIXED + 1 + choose(g, GENERATE_FUNCS_MAX);
     for (uint32_t i = FUNC_FIXED; i < g->func_count; i++)
         g->funcs[i] = choose_func_type(g);
@@ -327,7 +353,7 @@ static void func_name(uint32_t func, char ret_name[4])
 
 static void put_export_section(struct generator *g)
 {
-    static const char *const fixed[FUNC_FIXED] = {"fuel", "sum", "digest"};
+    static const char *const fixed[FUNC_FIXED] = {"fuel", "sum", "digest", "thrower"};
     put_u(g, g->func_count);
     for (uint32_t i = 0; i < g->func_count; i++) {
         char name[4];
@@ -339,7 +365,8 @@ static void put_export_section(struct generator *g)
 
 static void put_code_section(struct generator *g)
 {
-    static void (*const fixed[FUNC_FIXED])(struct generator *g) = {put_fuel_body, put_sum_body, put_digest_body};
+    static void (*const fixed[FUNC_FIXED])(struct generator *g) = {put_fuel_body, put_sum_body, put_digest_body,
+                                                                   put_thrower_body};
     struct buf *section = g->out, body;
     put_u(g, g->func_count);
     for (uint32_t i = 0; i < g->func_count; i++) {
@@ -400,6 +427,7 @@ void generate_module(const uint8_t *bytes, size_t size, struct generated *ret_ge
     memset(ret_generated, 0, sizeof *ret_generated);
     buf_init(&ret_generated->module, MODULE_MAX);
     buf_append(&ret_generated->module, magic, sizeof magic);
+    choose_stretch(&g);
     g.rare = rare[choose(&g, sizeof rare)];
     make_types(&g);
     make_funcs(&g);

@@ -3,10 +3,15 @@
 
 #define NO_TYPE 0x40
 
+/* Traps when none is left: by a branch, or without one, so that loops also begin straight. */
 void generate_burn_fuel(struct generator *g)
 {
-    put_index(g, 0x23, GLOBAL_FUEL), put_byte(g, 0x45);
-    put_byte(g, 0x04), put_byte(g, NO_TYPE), put_byte(g, 0x00), put_byte(g, 0x0b);
+    if (choose(g, 2)) {
+        put_i32(g, 1), put_index(g, 0x23, GLOBAL_FUEL), put_byte(g, 0x6e), put_byte(g, 0x1a);
+    } else {
+        put_index(g, 0x23, GLOBAL_FUEL), put_byte(g, 0x45);
+        put_byte(g, 0x04), put_byte(g, NO_TYPE), put_byte(g, 0x00), put_byte(g, 0x0b);
+    }
     put_index(g, 0x23, GLOBAL_FUEL), put_i32(g, 1), put_byte(g, 0x6b), put_index(g, 0x24, GLOBAL_FUEL);
 }
 
@@ -184,31 +189,12 @@ bool generate_return(struct generator *g)
 
 /* ---- many at a time ---- */
 
-/* A value that takes no bytes of the input: a variable, or a constant made of `salt`. */
-static void put_cheap(struct generator *g, char type, uint32_t salt)
-{
-    uint32_t count = (uint32_t)strlen(g->locals), start = salt * 7;
-    for (uint32_t i = 0; salt % 3 && i < count; i++)
-        if (g->locals[(start + i) % count] == type) {
-            put_index(g, 0x20, (start + i) % count);
-            return;
-        }
-    switch (type) {
-    case 'i': put_i32(g, (int32_t)(salt * 0x9e37)); break;
-    case 'l': put_byte(g, 0x42), put_s(g, (int64_t)salt * 0x1234567); break;
-    case 'f': put_byte(g, 0x43), put_bits(g, 0x3f800000 + salt, 4); break;
-    case 'd': put_byte(g, 0x44), put_bits(g, 0x3ff0000000000000 + salt, 8); break;
-    case 'v': put_code(g, 0xfd, 12), put_bits(g, salt, 8), put_bits(g, ~(uint64_t)salt, 8); break;
-    default: put_const(g, type); break;
-    }
-}
-
 static void cheap_or_expr(struct generator *g, char type, uint32_t salt)
 {
     if (g->budget > 0 && salt % 8 == 5)
         generate_expr(g, type);
     else
-        put_cheap(g, type, salt);
+        generate_cheap(g, type, salt);
 }
 
 /* Many operands below some statements, all of them seen afterwards. */
@@ -234,7 +220,7 @@ static void nest_begin(struct generator *g, const struct nested *nested, uint32_
 {
     const char types[2] = {nested->code == 0x03 ? '\0' : nested->type, '\0'};
     if (nested->code == 0x04)
-        put_cheap(g, 'i', salt);
+        generate_cheap(g, 'i', salt);
     generate_label_push(g, types);
     put_byte(g, nested->code);
     if (nested->type)
@@ -250,11 +236,11 @@ static void nest_begin(struct generator *g, const struct nested *nested, uint32_
 static void nest_end(struct generator *g, const struct nested *nested, uint32_t salt)
 {
     if (nested->type)
-        put_cheap(g, nested->type, salt);
+        generate_cheap(g, nested->type, salt);
     if (nested->code == 0x04) {
         put_byte(g, 0x05);
         if (nested->type)
-            put_cheap(g, nested->type, salt + 1);
+            generate_cheap(g, nested->type, salt + 1);
     }
     generate_label_end(g);
     if (nested->type)
@@ -276,7 +262,7 @@ bool generate_nest(struct generator *g)
     }
     for (uint32_t i = 0; i < count; i++) {
         if (i % 3 == 1)
-            put_cheap(g, 'l', i + salt);
+            generate_cheap(g, 'l', i + salt);
         nest_begin(g, &nests[i % period], i + salt);
     }
     generate_statements(g, 1 + choose(g, 5));

@@ -292,3 +292,12 @@ void put_digest_body(struct generator *g)
     }
     put_index(g, 0x20, 0), put_byte(g, 0xd1), put_byte(g, 0xad), put_byte(g, 0x0b);
 }
+
+/* [] -> []: throws one time in four. */
+void put_thrower_body(struct generator *g)
+{
+    put_byte(g, 0);
+    generate_burn_fuel(g);
+    put_index(g, 0x23, GLOBAL_FUEL), put_i32(g, 3), put_byte(g, 0x71), put_byte(g, 0x45);
+    put_byte(g, 0x04), put_byte(g, 0x40), put_index(g, 0x08, 0), put_byte(g, 0x0b), put_byte(g, 0x0b);
+}

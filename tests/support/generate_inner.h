@@ -59,7 +59,7 @@ enum {
 #define LOCALS_MAX 900u
 
 /* Functions and globals that every module has, and what the random ones start behind. */
-enum { FUNC_FUEL, FUNC_SUM, FUNC_DIGEST, FUNC_FIXED };
+enum { FUNC_FUEL, FUNC_SUM, FUNC_DIGEST, FUNC_THROWER, FUNC_FIXED };
 enum { GLOBAL_FUEL, GLOBAL_FIXED };
 enum { TABLE_STATIC, TABLE_FUNCS, TABLE_FIXED }; /* of funcref: no instruction writes the first one */
 enum { DATA_ACTIVE, DATA_PASSIVE, DATA_OTHER, DATA_LONG, DATA_COUNT };
@@ -95,8 +95,10 @@ struct table_plan {
 };
 
 struct generator {
-    const uint8_t *bytes; /* every choice takes some; 0 is chosen when they are used up */
+    const uint8_t *bytes; /* every choice takes some; 0 is chosen when they and the stretch are used up */
     size_t size, at;
+    uint32_t stretch;
+    uint64_t random;
     uint32_t rare; /* one in so many is what is rare */
     struct signature types[TYPES_MAX];
     uint32_t type_count;
@@ -168,12 +170,15 @@ char elem_type(uint32_t elem);
 void put_fuel_body(struct generator *g);
 void put_sum_body(struct generator *g);
 void put_digest_body(struct generator *g);
+void put_thrower_body(struct generator *g);
 
 /* ---- generate_body.c ---- */
 
 /* An expression that leaves one value; an i32 or i64 one that is almost always within the mask. */
 void generate_expr(struct generator *g, char type);
 void generate_exprs(struct generator *g, const char *types);
+/* A value that takes no bytes of the input: a variable, or a constant made of `salt`. */
+void generate_cheap(struct generator *g, char type, uint32_t salt);
 void generate_masked(struct generator *g, char type, uint64_t mask);
 void generate_statements(struct generator *g, uint32_t count);
 /* What is on the stack goes to a variable of its type, or away; into the sums of the function. */

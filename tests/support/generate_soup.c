@@ -4,13 +4,13 @@
 
 #define STACK_MAX 24u
 
-#define NESTED_MAX 4u
+#define NESTED_MAX 5u
 #define LOCALS 6u
 
 struct soup {
     char stack[STACK_MAX + 1]; /* of the innermost block from `base` on */
     uint32_t depth, base;
-    uint32_t nested;
+    uint32_t nested, tries;
 };
 
 static void push(struct soup *soup, char type)
@@ -141,9 +141,15 @@ static bool other(struct generator *g, struct soup *soup)
     return true;
 }
 
+/* All registers are given up, or only written to their cells. */
 static bool call(struct generator *g, struct soup *soup)
 {
-    push(soup, generate_flush(g));
+    if (choose(g, 3)) {
+        push(soup, generate_flush(g));
+    } else {
+        put_index(g, 0xd2, choose_func(g)), put_code(g, 0xfb, 20), put_func_type(g, TYPE_OPEN);
+        push(soup, 'i');
+    }
     return true;
 }
 
@@ -152,10 +158,10 @@ static void take_steps(struct generator *g, struct soup *soup, uint32_t count);
 /* A block, a loop or an if with steps of its own, above what lies on the stack. */
 static bool nested(struct generator *g, struct soup *soup)
 {
-    static const uint8_t codes[] = {0x02, 0x02, 0x03, 0x04};
+    static const uint8_t codes[] = {0x02, 0x03, 0x03, 0x04};
     uint8_t code = codes[choose(g, sizeof codes)];
     uint32_t base = soup->base;
-    if (soup->nested == NESTED_MAX || (code == 0x04 && top(soup) != 'i') || !generate_label_push(g, ""))
+    if (soup->nested >= NESTED_MAX || (code == 0x04 && top(soup) != 'i') || !generate_label_push(g, ""))
         return false;
     if (code == 0x04)
         pop(soup);
@@ -171,11 +177,38 @@ static bool nested(struct generator *g, struct soup *soup)
     return true;
 }
 
+/* Steps that an exception may end. */
+static bool try_steps(struct generator *g, struct soup *soup)
+{
+    uint32_t base = soup->base;
+    if (soup->nested + 2 > NESTED_MAX || g->label_count + 2 > LABELS_MAX)
+        return false;
+    generate_label_push(g, ""), generate_label_push(g, "");
+    put_byte(g, 0x02), put_byte(g, 0x40), put_byte(g, 0x1f), put_byte(g, 0x40);
+    put_byte(g, 1), put_byte(g, 2), put_byte(g, 0); /* catch_all */
+    soup->base = soup->depth;
+    soup->nested += 2, soup->tries++;
+    take_steps(g, soup, 3 + choose(g, 12));
+    soup->nested -= 2, soup->tries--;
+    soup->base = base;
+    generate_label_end(g), generate_label_end(g);
+    return true;
+}
+
+/* A call that throws now and then; where nobody catches that, it is rare. */
+static bool risk(struct generator *g, struct soup *soup)
+{
+    if (!soup->tries && !rarely(g))
+        return false;
+    put_index(g, 0x10, FUNC_THROWER);
+    return true;
+}
+
 static const struct {
     uint32_t weight;
     bool (*write)(struct generator *g, struct soup *soup);
-} steps[] = {{8, get},    {1, constant}, {5, set},   {6, update}, {9, apply}, {1, choice},
-             {6, branch}, {1, fold},     {1, other}, {3, call},   {3, nested}};
+} steps[] = {{8, get},  {1, constant}, {5, set},  {6, update}, {9, apply},     {1, choice}, {6, branch},
+             {1, fold}, {1, other},    {3, call}, {3, nested}, {2, try_steps}, {4, risk}};
 
 /* Nothing of it stays on the stack. */
 static void take_steps(struct generator *g, struct soup *soup, uint32_t count)

@@ -44,6 +44,7 @@ EMIT(throw)
         value_store(g, &g->stack[g->depth - count + i], cells + 16 * (int32_t)i);
     }
     stack_drop(g, g->depth - count);
+    g->pinned = 0; /* as many as there were values, and all of them are stored */
     reg tag = reg_alloc(g, false), values = reg_alloc(g, false);
     put_address(g, g->unit->tags[op->a], tag);
     PUT(g, frame_plus, .a = values, .imm = cells);

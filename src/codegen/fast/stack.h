@@ -87,7 +87,7 @@ static inline void value_free(struct gen *g, const struct value *value)
         reg_free(g, value->reg);
 }
 
-reg local_load(struct gen *g, uint32_t local);
+reg local_load(struct gen *g, uint32_t number);
 
 /* The register of a local, which is loaded if it has none; pinned. */
 static inline reg local_reg(struct gen *g, uint32_t local)

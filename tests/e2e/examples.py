@@ -22,6 +22,10 @@ import outbound
 import run
 from run import FULL, ROOT, Client, Failure, Server, Skipped, ask, check, expect, guest, resident
 
+# AddressSanitizer keeps freed memory back, by default more than the tests of memory let a server grow.
+os.environ["ASAN_OPTIONS"] = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:" + os.environ.get("ASAN_OPTIONS", "")
+# The C library keeps a freed buffer that is large for the next one, unless it is told where large begins.
+os.environ["MALLOC_MMAP_THRESHOLD_"] = "131072"
 MIB = 1 << 20
 LARGEST = 10 * MIB  # the server keeps the body of a request whole, and takes none that is longer
 LOCAL = ("--allow-outbound", "http://127.0.0.1:*")

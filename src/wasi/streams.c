@@ -172,8 +172,8 @@ bool wasi_io_streams_output_stream_write(struct host *h, output_stream *self, st
     return put(h, self, (struct str){(const char *)contents.ptr, contents.len}, ret);
 }
 
-/* Until there is room for `size` bytes. What was kept back goes out first: when the kernel takes all of it there is room
- * at once, and nothing would wake the guest. */
+/* Until there is room for `size` bytes. What was kept back goes out first: when the kernel takes all of it there is
+ * room at once, and nothing would wake the guest. */
 static bool wait_for_room(struct host *h, output_stream *self, size_t size)
 {
     while (!self->closed && self->kind->room(h, self) < size) {

@@ -12,7 +12,7 @@ for name in "$@"; do
     mkdir -p "$folder/corpus/$name" "$folder/found/$name"
     echo "== $name, $seconds s"
     length= # what is longer takes more time than it is worth
-    case $name in levels | tiers) length=-max_len=500 ;; esac
+    case $name in levels | tiers) length=-max_len=1200 ;; esac
     FUZZ_LAST="$folder/found/$name/last" "$folder/tests/fuzz-$name" -max_total_time="$seconds" -timeout=20 $length \
         -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$folder/found/$name/" \
         "$folder/corpus/$name" "tests/fuzz/corpus/$name" >"$folder/$name.log" 2>&1 || failed="$failed $name"

@@ -1,5 +1,6 @@
 /* What generated modules do when the fast generator made them, as one line per seed: digests FIRST COUNT. Every
- * architecture must print the same lines: run.sh compares. */
+ * architecture must print the same lines: run.sh compares. Each seed has a process of its own, because qemu keeps what
+ * it noted of the pages of a slot. */
 #include "codegen/codegen.h"
 #include "runtime/stack.h"
 #include "support/differ.h"
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define SEED_BYTES 1500
 
@@ -38,24 +41,37 @@ static uint64_t digest(const struct differ_history *history)
     return sum;
 }
 
-int main(int count, char **words)
+static int run(uint64_t seed)
 {
     static struct differ_outcome outcome;
     static const struct differ_side fast = {"fast", codegen_fast, 0, 0};
+    uint8_t entropy[SEED_BYTES];
+    struct generated generated;
+    struct err err = {0};
+    differ_bytes(seed, entropy, sizeof entropy);
+    generate_module(entropy, sizeof entropy, &generated);
+    if (!differ_run(&generated, &fast, &outcome, &err)) {
+        fprintf(stderr, "seed %" PRIu64 ": %s\n", seed, err.message);
+        return 1;
+    }
+    printf("%" PRIu64 " %016" PRIx64 " %016" PRIx64 "\n", seed, digest(&outcome.one), digest(&outcome.fresh));
+    generate_free(&generated);
+    stack_drain();
+    return fflush(stdout) != 0;
+}
+
+int main(int count, char **words)
+{
     uint64_t first = count > 1 ? strtoull(words[1], NULL, 0) : 1, seeds = count > 2 ? strtoull(words[2], NULL, 0) : 100;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
-        uint8_t entropy[SEED_BYTES];
-        struct generated generated;
-        struct err err = {0};
-        differ_bytes(seed, entropy, sizeof entropy);
-        generate_module(entropy, sizeof entropy, &generated);
-        if (!differ_run(&generated, &fast, &outcome, &err)) {
-            fprintf(stderr, "seed %" PRIu64 ": %s\n", seed, err.message);
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0)
+            _exit(run(seed));
+        if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
+            fprintf(stderr, "seed %" PRIu64 " failed\n", seed);
             return 1;
         }
-        printf("%" PRIu64 " %016" PRIx64 " %016" PRIx64 "\n", seed, digest(&outcome.one), digest(&outcome.fresh));
-        generate_free(&generated);
-        stack_drain();
     }
     return 0;
 }

@@ -1,8 +1,9 @@
 /* See command.h. */
 #include "cli/command.h"
 
+#include "base/clock.h"
+
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 const struct image_export *command_entry(const struct program *program, struct err *err)
@@ -97,11 +98,8 @@ static void timed_out(struct io_timer *timer)
 
 static void set_timer(struct command *command, uint64_t timeout_ns)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t now_us = (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
     command->timer.fired = timed_out;
-    io_timer_set(command->loop, &command->timer, now_us + timeout_ns / 1000u);
+    io_timer_set(command->loop, &command->timer, (clock_now_ns() + timeout_ns) / 1000u);
 }
 
 bool command_begin(struct command *command, const struct given *given, const char *name, struct slot *slot,

@@ -1,6 +1,7 @@
 /* mayfly compile: the image of a module or component, in a file. */
 #include "cli/cli.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "image/format.h"
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TEXT_MAX 65536u
@@ -85,13 +85,6 @@ static bool name_output(const struct cli_options *options, char path[PATH_MAX], 
     return err_remedy(err, "name another file with -o");
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* As JSON: what was compiled and how long that took. */
 static int print_json(const char *path, const struct compile_outcome *outcome, uint64_t milliseconds)
 {
@@ -120,7 +113,7 @@ int cli_compile(const struct cli_options *options)
     struct compile_outcome outcome;
     struct err err = {0};
     char path[PATH_MAX];
-    uint64_t start = now_ms();
+    uint64_t start = clock_now_ns();
     if (cli_compile_options("compile", options, TIER_BEST, &compile) != CLI_DONE)
         return CLI_USAGE;
     compile.undigested = compile.tier == TIER_FAST; /* and not kept: making it again takes hardly longer */
@@ -131,6 +124,6 @@ int cli_compile(const struct cli_options *options)
     if (!done)
         err_print(&err, options->file);
     else if (options->json)
-        return print_json(path, &outcome, now_ms() - start);
+        return print_json(path, &outcome, (clock_now_ns() - start) / 1000000);
     return done ? CLI_DONE : CLI_FAILED;
 }

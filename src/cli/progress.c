@@ -2,11 +2,12 @@
  * and nothing is written where standard error is no terminal. */
 #include "cli/cli.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define QUIET_SECONDS 0.5 /* a compile shorter than this shows nothing */
@@ -14,21 +15,19 @@
 #define BAR_MAX 40u
 
 static struct {
-    struct timespec start;
+    uint64_t start;
     bool terminal, shown;
 } line;
 
 static double elapsed(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - line.start.tv_sec) + (double)(now.tv_nsec - line.start.tv_nsec) / 1e9;
+    return (double)(clock_now_ns() - line.start) / 1e9;
 }
 
 static void start(void)
 {
     const char *terminal = getenv("TERM");
-    clock_gettime(CLOCK_MONOTONIC, &line.start);
+    line.start = clock_now_ns();
     line.terminal = isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
     line.shown = false;
 }

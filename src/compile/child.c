@@ -2,6 +2,7 @@
  * more, and then checked whole. */
 #include "compile/child.h"
 
+#include "base/clock.h"
 #include "compile/job.h"
 #include "compile/serve.h"
 #include "image/format.h"
@@ -21,7 +22,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CPU_SECONDS_DEFAULT 1800u
@@ -223,9 +223,7 @@ static bool send_job(struct compiler *compiler, const struct compile_job *job, c
 
 static int64_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(clock_now_ns() / 1000000);
 }
 
 /* Until the child says something; false when it is too late for that. */

@@ -1,6 +1,7 @@
 /* See serve.h. The parent trusts this side with nothing; see child.c. */
 #include "compile/serve.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "compile/jail.h"
 #include "compile/job.h"
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PACK_MAX ((size_t)4 << 30)
@@ -38,10 +38,9 @@ static void unmap_file(struct str bytes)
 /* Ten times a second at most; a parent that does not listen is not waited for. */
 static void tell_progress(void *arg, const struct codegen_progress *progress)
 {
-    static struct timespec last;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if ((now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 < 100)
+    static uint64_t last;
+    uint64_t now = clock_now_ns();
+    if (now - last < NS_PER_S / 10)
         return;
     last = now;
     send(STDIN_FILENO, progress, sizeof *progress, MSG_NOSIGNAL | MSG_DONTWAIT);

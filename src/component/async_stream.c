@@ -283,19 +283,22 @@ static bool finish_copy(struct canon *c, struct end *end, union cell *v)
     return true;
 }
 
+/* Whoever waits in the built-in must be the only one who can. */
+static bool may_wait(struct canon *c, const struct end *end)
+{
+    return !end->waitable.set || c->env->flags & CANON_ASYNC ||
+           canon_trap(c, "waitable cannot be used synchronously while added to a waitable set");
+}
+
 static bool copy(struct store *store, const void *env, union cell *v, bool readable)
 {
     struct canon c;
-    if (!canon_enter(&c, store, env))
-        return false;
-    struct end *end = get_end(&c, v[0].u32, readable);
+    struct end *end = canon_enter(&c, store, env) ? get_end(&c, v[0].u32, readable) : NULL;
     if (!end)
         return false;
     if (end->state != COPY_IDLE)
         return trap_state(&c, end);
-    if (end->waitable.set && !(c.env->flags & CANON_ASYNC))
-        return canon_trap(&c, "waitable cannot be used synchronously while added to a waitable set");
-    if (!set_buffer(&c, end, v[1].u32, is_future(end) ? 1 : v[2].u32))
+    if (!may_wait(&c, end) || !set_buffer(&c, end, v[1].u32, is_future(end) ? 1 : v[2].u32))
         return false;
     end->state = COPY_COPYING;
     return start_copy(&c, end) && finish_copy(&c, end, v);
@@ -314,15 +317,13 @@ static bool copy_write(struct store *store, const void *env, union cell *v)
 static bool cancel(struct store *store, const void *env, union cell *v, bool readable)
 {
     struct canon c;
-    if (!canon_enter(&c, store, env))
-        return false;
-    struct end *end = get_end(&c, v[0].u32, readable);
+    struct end *end = canon_enter(&c, store, env) ? get_end(&c, v[0].u32, readable) : NULL;
     if (!end)
         return false;
     if (end->state != COPY_COPYING || end->waitable.has_sync_waiter)
         return canon_trap(&c, "cannot cancel what the %s is not doing", words_of(end));
-    if (end->waitable.set && !(c.env->flags & CANON_ASYNC))
-        return canon_trap(&c, "waitable cannot be used synchronously while added to a waitable set");
+    if (!may_wait(&c, end))
+        return false;
     /* A copy that was done in part only is cancelled as well, with what was copied. */
     end->state = COPY_CANCELLING;
     if (end->shared->pending == end && (!end->waitable.has_event || remain(end) > 0))

@@ -84,7 +84,7 @@ uint32_t fuse_host(struct fuse *f, enum host_import_kind kind, const struct fuse
     uint32_t index = 0;
     if (f->failed || find(&f->funcs, &import, &index))
         return index;
-    struct host_import row = planner_no_row;
+    struct host_import row = plan_no_row;
     row.kind = kind;
     row.name = f->name;
     row.type = import.type;
@@ -320,7 +320,7 @@ bool planner_thread_unit(struct planner *p, struct canon_value *canon, struct st
     static const wasm_valtype params[] = {WASM_FUNCREF, WASM_I32}, results[] = {WASM_I32};
     static const struct wasm_functype host = {2, 1, params, results}, body = {1, 0, params + 1, results};
     struct fuse f = {.p = p, .name = import, .in = canon->in};
-    struct host_import row = planner_no_row;
+    struct host_import row = plan_no_row;
     struct fuse_import typed = {.by = {.from = IMPORT_HOST}, .kind = HOST_FUSE_BEGIN, .type = &body},
                        call = {.by = {.from = IMPORT_HOST}, .kind = HOST_BUILTIN, .type = &host}, table = {0};
     const struct core_value *from = &canon->in->spaces[SORT_CORE_TABLE][canon->canon->table].core;

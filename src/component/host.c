@@ -84,18 +84,6 @@ bool planner_host_value(struct planner *p, struct instance *in, const struct ent
 
 /* Rows. */
 
-const struct host_import planner_no_row = {
-    .options = {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX,
-                ENCODING_UTF8},
-    .peer = {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, ENCODING_UTF8},
-    .resource_type = WASM_NO_INDEX,
-    .dtor_unit = WASM_NO_INDEX,
-    .dtor = WASM_NO_INDEX,
-    .run = {WASM_NO_INDEX, WASM_NO_INDEX},
-    .ret = {WASM_NO_INDEX, WASM_NO_INDEX},
-    .callback = {WASM_NO_INDEX, WASM_NO_INDEX},
-};
-
 /* A canonical function gets a unit that has it. */
 static bool unit_of_canon(struct planner *p, struct canon_value *canon)
 {
@@ -126,7 +114,7 @@ bool planner_core_func(struct planner *p, const struct instance *in, uint32_t in
 bool planner_options(struct planner *p, const struct instance *in, const struct options *from,
                      struct canon_options *ret)
 {
-    struct canon_options options = planner_no_row.options;
+    struct canon_options options = plan_no_row.options;
     options.encoding = from->encoding;
     if (from->memory != WASM_NO_INDEX) {
         const struct core_value *memory = &in->spaces[SORT_CORE_MEMORY][from->memory].core;
@@ -273,7 +261,7 @@ bool planner_add_row(struct planner *p, const struct host_import *row, uint32_t 
 
 bool planner_host_row(struct planner *p, struct canon_value *canon, struct str import, uint32_t *ret_row)
 {
-    struct host_import row = planner_no_row;
+    struct host_import row = plan_no_row;
     row.type = canon->type;
     if (canon->row != WASM_NO_INDEX) {
         *ret_row = canon->row;

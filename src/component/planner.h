@@ -138,8 +138,6 @@ bool planner_host_value(struct planner *p, struct instance *in, const struct ent
 /* What the host is asked for by this canonical function; makes the row on first use. `import` is the
  * core import that uses it, for messages. */
 bool planner_host_row(struct planner *p, struct canon_value *canon, struct str import, uint32_t *ret_row);
-/* A row that nothing is known of. */
-extern const struct host_import planner_no_row;
 bool planner_add_row(struct planner *p, const struct host_import *row, uint32_t *ret_row);
 /* Does the function belong to a component in the file? */
 static inline bool canon_is_lifted(const struct canon_value *value)

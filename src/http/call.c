@@ -79,11 +79,9 @@ static bool append(struct http_call *call, const void *bytes, size_t size)
 
 static bool append_chunk(struct http_call *call, struct str bytes)
 {
-    char line[32];
-    struct http_out out = {line, 0, sizeof line};
-    http_out_number(&out, bytes.len, 16);
-    http_out_append(&out, "\r\n", 2);
-    return append(call, line, out.size) && append(call, bytes.ptr, bytes.len) && append(call, "\r\n", 2);
+    char room[HTTP_CHUNK_LINE];
+    struct str line = http_chunk_line(room, bytes.len);
+    return append(call, line.ptr, line.len) && append(call, bytes.ptr, bytes.len) && append(call, "\r\n", 2);
 }
 
 bool call_write(struct outbound_call *face, struct str bytes)

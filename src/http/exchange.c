@@ -138,11 +138,10 @@ bool http_start(struct http_exchange *x, unsigned status, const struct http_fiel
 
 static bool write_chunk(struct connection *c, struct str bytes)
 {
-    char line[32];
-    struct http_out out = {line, 0, sizeof line};
-    http_out_number(&out, bytes.len, 16);
-    http_out_append(&out, "\r\n", 2);
-    return output_append(c, line, out.size) && output_append(c, bytes.ptr, bytes.len) && output_append(c, "\r\n", 2);
+    char room[HTTP_CHUNK_LINE];
+    struct str line = http_chunk_line(room, bytes.len);
+    return output_append(c, line.ptr, line.len) && output_append(c, bytes.ptr, bytes.len) &&
+           output_append(c, "\r\n", 2);
 }
 
 bool http_write(struct http_exchange *x, struct str bytes)

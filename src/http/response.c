@@ -32,6 +32,14 @@ bool http_out_number(struct http_out *out, uint64_t number, unsigned base)
     return http_out_append(out, digits + at, sizeof digits - at);
 }
 
+struct str http_chunk_line(char room[HTTP_CHUNK_LINE], uint64_t size)
+{
+    struct http_out out = {room, 0, HTTP_CHUNK_LINE};
+    http_out_number(&out, size, 16);
+    http_out_append(&out, "\r\n", 2);
+    return (struct str){room, out.size};
+}
+
 void http_date_update(struct http_date *date, int64_t now_s)
 {
     struct tm utc;

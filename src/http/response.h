@@ -62,4 +62,8 @@ struct str http_reason(unsigned status);
 bool http_out_append(struct http_out *out, const void *bytes, size_t size);
 bool http_out_number(struct http_out *out, uint64_t number, unsigned base);
 
+/* What stands before a chunk of `size` bytes (RFC 9112 section 7.1), written into `room`. */
+#define HTTP_CHUNK_LINE 32u
+struct str http_chunk_line(char room[HTTP_CHUNK_LINE], uint64_t size);
+
 #endif

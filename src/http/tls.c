@@ -2,16 +2,14 @@
 #include "http/tls.h"
 
 #include "base/alloc.h"
+#include "base/library.h"
 #include "io/address.h"
 
-#include <dlfcn.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define LIBRARY "libssl.so.3"
 
 #define FUNCTIONS(F)                                                                                                   \
     F(ERR_clear_error)                                                                                                 \
@@ -50,29 +48,14 @@ static struct {
     bool loaded;
 } ssl;
 
-static bool find_symbol(void *library, const char *name, void **ret, struct err *err)
-{
-    *ret = dlsym(library, name);
-    return *ret || err_set(err, ERR_UNSUPPORTED, LIBRARY " lacks %s", name);
-}
-
-/* The library stays for the rest of the process. */
 static bool load(struct err *err)
 {
-    if (ssl.loaded)
-        return true;
-    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        err_set(err, ERR_UNSUPPORTED, "no TLS: %s", dlerror());
-        return err_remedy(err, "install OpenSSL 3 (Debian: libssl3)");
-    }
-#define FIND(name)                                                                                                     \
-    if (!find_symbol(library, #name, (void **)&ssl.name, err))                                                         \
-        return false;
-    FUNCTIONS(FIND)
-#undef FIND
-    ssl.loaded = true;
-    return true;
+#define SYMBOL(name) {#name, (void **)&ssl.name},
+    static const struct library_symbol symbols[] = {FUNCTIONS(SYMBOL)};
+#undef SYMBOL
+    static const struct library library = {"libssl.so.3", "no TLS", "install OpenSSL 3 (Debian: libssl3)", symbols,
+                                           sizeof symbols / sizeof *symbols};
+    return ssl.loaded || (ssl.loaded = library_load(&library, err));
 }
 
 /* ---- contexts ---- */

@@ -3,8 +3,20 @@
 
 #include "base/arena.h"
 
-static const struct canon_options no_options = {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX,
-                                                WASM_NO_INDEX, WASM_NO_INDEX, ENCODING_UTF8};
+#define NO_OPTIONS                                                                                                     \
+    {WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, WASM_NO_INDEX, ENCODING_UTF8}
+#define NO_FUNC {WASM_NO_INDEX, WASM_NO_INDEX}
+
+const struct host_import plan_no_row = {
+    .options = NO_OPTIONS,
+    .peer = NO_OPTIONS,
+    .resource_type = WASM_NO_INDEX,
+    .dtor_unit = WASM_NO_INDEX,
+    .dtor = WASM_NO_INDEX,
+    .run = NO_FUNC,
+    .ret = NO_FUNC,
+    .callback = NO_FUNC,
+};
 
 /* Is `name` one of the names in `list`, which commas separate? */
 static bool listed(struct str list, struct str name)
@@ -31,20 +43,12 @@ static bool import_from_host(struct plan *plan, struct unit *unit, uint32_t inde
         return err_remedy(err, "give a module that exports it: mayfly run --preload NAME=FILE");
     }
     unit->imports[index] = (struct unit_import){.from = IMPORT_HOST, .host = plan->import_count};
-    plan->imports[plan->import_count++] = (struct host_import){
-        .kind = HOST_CORE,
-        .interface = import->module,
-        .name = import->name,
-        .options = no_options,
-        .peer = no_options,
-        .resource_type = WASM_NO_INDEX,
-        .dtor_unit = WASM_NO_INDEX,
-        .dtor = WASM_NO_INDEX,
-        .run = {WASM_NO_INDEX, WASM_NO_INDEX},
-        .ret = {WASM_NO_INDEX, WASM_NO_INDEX},
-        .callback = {WASM_NO_INDEX, WASM_NO_INDEX},
-        .type = wasm_func_type(unit->module, import->index),
-    };
+    struct host_import *row = &plan->imports[plan->import_count++];
+    *row = plan_no_row;
+    row->kind = HOST_CORE;
+    row->interface = import->module;
+    row->name = import->name;
+    row->type = wasm_func_type(unit->module, import->index);
     return true;
 }
 
@@ -62,8 +66,8 @@ static void export_functions(struct plan *plan, const struct unit *unit)
         if (module->exports[i].kind == WASM_FUNC && !is_open(unit, module->exports[i].index))
             plan->exports[plan->export_count++] = (struct plan_export){.name = module->exports[i].name,
                                                                        .func = module->exports[i].index,
-                                                                       .options = no_options,
-                                                                       .callback = {WASM_NO_INDEX, WASM_NO_INDEX}};
+                                                                       .options = NO_OPTIONS,
+                                                                       .callback = NO_FUNC};
 }
 
 bool plan_module(const struct wasm_module *module, const struct plan_options *options, struct arena *arena,

@@ -82,6 +82,9 @@ struct host_import {
     struct plan_func run, ret, callback;
 };
 
+/* A row that nothing is known of: what has no other value is WASM_NO_INDEX. */
+extern const struct host_import plan_no_row;
+
 struct plan_export {
     struct str interface; /* "wasi:http/incoming-handler@0.2.12", or empty for a plain function */
     struct str name; /* "handle"; for a core module the export name */

@@ -1,12 +1,11 @@
 /* See idna.h. */
 #include "io/idna.h"
 
+#include "base/library.h"
 #include "base/log.h"
 
-#include <dlfcn.h>
 #include <idn2.h>
 
-#define LIBRARY "libidn2.so.0"
 #define TEXT_MAX ((size_t)4 * IO_NAME_MAX)
 
 static __typeof__(&idn2_to_ascii_8z) to_ascii;
@@ -14,16 +13,17 @@ static __typeof__(&idn2_free) release;
 
 static bool load(void)
 {
-    static bool tried;
-    void *library = tried ? NULL : dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (library) {
-        *(void **)&to_ascii = dlsym(library, "idn2_to_ascii_8z");
-        *(void **)&release = dlsym(library, "idn2_free");
-    }
-    if (!tried && (!to_ascii || !release))
-        log_line(LOG_ERROR, NULL, "names in Unicode cannot be looked up: install libidn2 (Debian: libidn2-0)");
+    static const struct library_symbol symbols[] = {{"idn2_to_ascii_8z", (void **)&to_ascii},
+                                                    {"idn2_free", (void **)&release}};
+    static const struct library library = {"libidn2.so.0", "names in Unicode cannot be looked up",
+                                           "install libidn2 (Debian: libidn2-0)", symbols,
+                                           sizeof symbols / sizeof *symbols};
+    static bool tried, loaded;
+    struct err err = {0};
+    if (!tried && !(loaded = library_load(&library, &err)))
+        log_line(LOG_ERROR, NULL, "%s; %s", err.message, library.remedy);
     tried = true;
-    return to_ascii && release;
+    return loaded;
 }
 
 static bool is_ascii(struct str name)

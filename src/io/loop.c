@@ -2,6 +2,7 @@
 #include "io/backend.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -11,8 +12,7 @@
 static void read_clocks(struct io_loop *loop)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    loop->now_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    loop->now_us = clock_now_ns() / 1000;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     loop->wall_s = now.tv_sec;
 }

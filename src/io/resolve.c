@@ -4,15 +4,14 @@
 #include "io/resolve.h"
 
 #include "base/alloc.h"
+#include "base/library.h"
 
 #include <ares.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define LIBRARY "libcares.so.2"
 #define TIMEOUT_MS 2500 /* of the first try; c-ares doubles it */
 #define TRIES 3
 #define EVENTS 16
@@ -35,31 +34,20 @@ static struct {
     bool loaded;
 } cares;
 
-static bool find_symbol(void *library, const char *name, void **ret, struct err *err)
-{
-    *ret = dlsym(library, name);
-    return *ret || err_set(err, ERR_UNSUPPORTED, LIBRARY " lacks %s", name);
-}
-
-/* The library stays for the rest of the process. */
 static bool load(struct err *err)
 {
+#define SYMBOL(name) {#name, (void **)&cares.name},
+    static const struct library_symbol symbols[] = {FUNCTIONS(SYMBOL)};
+#undef SYMBOL
+    static const struct library library = {"libcares.so.2", "names cannot be looked up",
+                                           "install c-ares (Debian: libc-ares2)", symbols,
+                                           sizeof symbols / sizeof *symbols};
     if (cares.loaded)
         return true;
-    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        err_set(err, ERR_UNSUPPORTED, "names cannot be looked up: %s", dlerror());
-        return err_remedy(err, "install c-ares (Debian: libc-ares2)");
-    }
-#define FIND(name)                                                                                                     \
-    if (!find_symbol(library, #name, (void **)&cares.name, err))                                                       \
+    if (!library_load(&library, err))
         return false;
-    FUNCTIONS(FIND)
-#undef FIND
-    if (cares.ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
-        return err_set(err, ERR_MEMORY, "c-ares cannot begin");
-    cares.loaded = true;
-    return true;
+    cares.loaded = cares.ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
+    return cares.loaded || err_set(err, ERR_MEMORY, "c-ares cannot begin");
 }
 
 struct io_query {

@@ -2,14 +2,13 @@
 #include "node/worker.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "http/client.h"
 #include "io/ticks.h"
 #include "node/histogram.h"
 #include "runtime/backtrace.h"
 #include "runtime/call.h"
-
-#include <time.h>
 
 #define INSTANCES_MAX 1000u /* of the function at once; beyond: 503 */
 
@@ -40,13 +39,6 @@ struct worker {
     uint64_t began_tsc, began_ns;
     struct histogram starts, pages;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static struct request *take_request(struct worker *worker)
 {
@@ -253,7 +245,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     worker->config.grants = options->grants;
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
-    worker->began_ns = now_ns();
+    worker->began_ns = clock_now_ns();
     const struct http_service service = {serve, drained, gone, worker};
     bool done = find_handler(worker, err) && (worker->hosts = host_pool_new(loop, &runtime, err)) &&
                 (worker->server = http_server_new(loop, &service, NULL, err)) &&
@@ -298,7 +290,7 @@ void worker_free(struct worker *worker)
 
 void worker_stats(const struct worker *worker, struct buf *ret_text)
 {
-    double ns_per_tick = (double)(now_ns() - worker->began_ns) / (double)(ticks_now() - worker->began_tsc);
+    double ns_per_tick = (double)(clock_now_ns() - worker->began_ns) / (double)(ticks_now() - worker->began_tsc);
     const struct histogram *starts = &worker->starts, *pages = &worker->pages;
     buf_printf(
         ret_text,

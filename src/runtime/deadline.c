@@ -2,29 +2,20 @@
  * moved, or that somebody else sent, changes nothing. */
 #include "runtime/deadline.h"
 
+#include "base/clock.h"
 #include "runtime/trap.h"
 
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
-
-#define NS_PER_S 1000000000u
 
 static _Thread_local volatile uint64_t deadline; /* on the monotonic clock; 0: none */
 static _Thread_local timer_t timer;
-
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
-}
 
 static void on_tick(int signal_number, siginfo_t *info, void *raw)
 {
     int kept = errno;
     (void)signal_number, (void)info;
-    if (deadline && now() >= deadline)
+    if (deadline && clock_now_ns() >= deadline)
         trap_interrupt(raw, TRAP_DEADLINE);
     errno = kept;
 }
@@ -61,7 +52,7 @@ static bool start(struct err *err)
 bool deadline_set(uint64_t after_ns, struct err *err)
 {
     deadline_clear();
-    deadline = now() + after_ns;
+    deadline = clock_now_ns() + after_ns;
     if (trap_install(err) && install(err) && start(err))
         return true;
     deadline = 0;

@@ -18,7 +18,7 @@ static uint64_t coarse(const struct host *h, uint64_t ns)
 
 bool wasi_clocks_monotonic_clock_now(struct host *h, uint64_t *ret)
 {
-    *ret = coarse(h, host_now_ns() - h->pool->clock_base_ns);
+    *ret = coarse(h, clock_now_ns() - h->pool->clock_base_ns);
     return true;
 }
 
@@ -45,7 +45,7 @@ bool wasi_clocks_monotonic_clock_subscribe_instant(struct host *h, uint64_t when
 bool wasi_clocks_monotonic_clock_subscribe_duration(struct host *h, uint64_t when, struct wasi_io_pollable **ret)
 {
     uint64_t deadline_ns;
-    if (__builtin_add_overflow(when, host_now_ns(), &deadline_ns))
+    if (__builtin_add_overflow(when, clock_now_ns(), &deadline_ns))
         deadline_ns = HOST_FOREVER;
     return subscribe(h, deadline_ns, ret);
 }
@@ -54,16 +54,16 @@ bool wasi_clocks_wall_clock_now(struct host *h, struct wasi_clocks_wall_clock_da
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t ns = coarse(h, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
-    ret->seconds = ns / 1000000000u;
-    ret->nanoseconds = (uint32_t)(ns % 1000000000u);
+    uint64_t ns = coarse(h, (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec);
+    ret->seconds = ns / NS_PER_S;
+    ret->nanoseconds = (uint32_t)(ns % NS_PER_S);
     return true;
 }
 
 bool wasi_clocks_wall_clock_resolution(struct host *h, struct wasi_clocks_wall_clock_datetime *ret)
 {
-    ret->seconds = resolution_ns(h) / 1000000000u;
-    ret->nanoseconds = (uint32_t)(resolution_ns(h) % 1000000000u);
+    ret->seconds = resolution_ns(h) / NS_PER_S;
+    ret->nanoseconds = (uint32_t)(resolution_ns(h) % NS_PER_S);
     return true;
 }
 

@@ -225,7 +225,7 @@ static int time_of(const struct wasi_filesystem_types_new_timestamp *from, struc
     case WASI_FILESYSTEM_TYPES_NEW_TIMESTAMP_NOW: *ret_time = (struct timespec){0, UTIME_NOW}; return 0;
     default: break;
     }
-    if (when->nanoseconds >= 1000000000u)
+    if (when->nanoseconds >= NS_PER_S)
         return -EINVAL;
     if (when->seconds > INT64_MAX)
         return -EOVERFLOW;

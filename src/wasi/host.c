@@ -32,13 +32,6 @@ struct activity *host_activity(struct host *h)
     return &h->activity;
 }
 
-uint64_t host_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* ---- the pool ---- */
 
 static uint32_t half_of_descriptors(void)
@@ -58,7 +51,7 @@ struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime 
     pool->loop = loop;
     if (runtime)
         pool->runtime = *runtime;
-    pool->clock_base_ns = host_now_ns();
+    pool->clock_base_ns = clock_now_ns();
     pool->socket_max = half_of_descriptors();
     return pool;
 }
@@ -392,7 +385,7 @@ bool host_no_memory(struct host *h)
 
 static bool sleep_until(struct host *h, uint64_t deadline_ns)
 {
-    struct timespec until = {(time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u)};
+    struct timespec until = {(time_t)(deadline_ns / NS_PER_S), (long)(deadline_ns % NS_PER_S)};
     if (deadline_ns == HOST_FOREVER)
         return host_trap(h, "waits for what cannot happen");
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)

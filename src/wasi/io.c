@@ -57,13 +57,13 @@ static bool is_ready(struct host *h, const struct wasi_io_pollable *p, uint64_t 
 
 bool wasi_io_poll_pollable_ready(struct host *h, struct wasi_io_pollable *self, bool *ret)
 {
-    *ret = is_ready(h, self, host_now_ns());
+    *ret = is_ready(h, self, clock_now_ns());
     return true;
 }
 
 bool wasi_io_poll_pollable_block(struct host *h, struct wasi_io_pollable *self)
 {
-    while (!is_ready(h, self, host_now_ns()))
+    while (!is_ready(h, self, clock_now_ns()))
         if (!host_wait(h, self->deadline_ns))
             return false;
     return true;
@@ -79,7 +79,7 @@ static size_t collect(struct host *h, struct list_borrow_wasi_io_pollable in, ui
                       uint64_t *ret_deadline_ns)
 {
     size_t count = 0;
-    uint64_t now_ns = host_now_ns(), deadline_ns = HOST_FOREVER;
+    uint64_t now_ns = clock_now_ns(), deadline_ns = HOST_FOREVER;
     for (size_t i = 0; i < in.len; i++) {
         if (is_ready(h, in.ptr[i], now_ns))
             found[count++] = (uint32_t)i;

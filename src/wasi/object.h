@@ -9,6 +9,7 @@
 #ifndef MAYFLY_WASI_OBJECT_H
 #define MAYFLY_WASI_OBJECT_H
 
+#include "base/clock.h"
 #include "component/activity.h"
 #include "image/context.h"
 #include "io/resolve.h"
@@ -121,7 +122,6 @@ bool host_trap(struct host *h, const char *format, ...) __attribute__((format(pr
 bool host_no_memory(struct host *h) __attribute__((cold));
 /* Give up the processor until `deadline_ns` of the machine's monotonic clock, or until resumed. False: trap. */
 bool host_wait(struct host *h, uint64_t deadline_ns);
-uint64_t host_now_ns(void);
 /* From the loop: something happened that the guest may wait for. It may run, and end: `h` may be gone afterwards. */
 void host_wake(struct host *h);
 /* From now on the host's end closes it; until host_disown. */

@@ -3,6 +3,7 @@
 #ifndef MAYFLY_WASI_PREVIEW1_CALL_H
 #define MAYFLY_WASI_PREVIEW1_CALL_H
 
+#include "base/clock.h"
 #include "wasi/preview1.h"
 
 #include <limits.h>
@@ -34,8 +35,6 @@ enum {
 
 enum { FDFLAG_APPEND = 1, FDFLAG_DSYNC = 2, FDFLAG_NONBLOCK = 4, FDFLAG_RSYNC = 8, FDFLAG_SYNC = 16, FDFLAGS = 31 };
 enum { FSTFLAG_ATIM = 1, FSTFLAG_ATIM_NOW = 2, FSTFLAG_MTIM = 4, FSTFLAG_MTIM_NOW = 8, FSTFLAGS = 15 };
-
-#define NS_PER_S 1000000000u
 
 /* ---- guest memory ---- */
 

@@ -127,8 +127,8 @@ static bool tcp_write(struct host *h, struct wasi_io_output_stream *s, struct st
 static void tcp_drop_output(struct host *h, struct wasi_io_output_stream *s)
 {
     tcp_socket *tcp = s->target;
-    uint64_t until = host_now_ns() + LINGER_NS;
-    while (left(tcp->flow) && !tcp->flow->failed && is_open(tcp) && host_now_ns() < until)
+    uint64_t until = clock_now_ns() + LINGER_NS;
+    while (left(tcp->flow) && !tcp->flow->failed && is_open(tcp) && clock_now_ns() < until)
         if (!host_wait(h, until))
             return;
 }

@@ -336,7 +336,6 @@ bool wasi_sockets_tcp_tcp_socket_set_keep_alive_enabled(struct host *h, tcp_sock
 }
 
 /* The kernel counts whole seconds, up to 32767. */
-#define SECOND_NS UINT64_C(1000000000)
 #define KEEP_SECONDS_MAX 32767u
 #define KEEP_COUNT_MAX 127u
 
@@ -344,13 +343,13 @@ static bool get_seconds(const tcp_socket *tcp, int name, u64_result *ret)
 {
     int seconds = 0;
     socket_error error = socket_get_option(&tcp->socket, IPPROTO_TCP, name, &seconds);
-    ret->ok = (uint64_t)seconds * SECOND_NS;
+    ret->ok = (uint64_t)seconds * NS_PER_S;
     SOCKET_RETURN(ret, error);
 }
 
 static bool set_seconds(const tcp_socket *tcp, int name, uint64_t ns, void_result *ret)
 {
-    uint64_t seconds = ns / SECOND_NS + (ns % SECOND_NS != 0);
+    uint64_t seconds = ns / NS_PER_S + (ns % NS_PER_S != 0);
     if (ns == 0)
         SOCKET_RETURN(ret, SOCKET_ERROR(INVALID_ARGUMENT));
     seconds = seconds < KEEP_SECONDS_MAX ? seconds : KEEP_SECONDS_MAX;

@@ -67,16 +67,6 @@ struct activity *host_activity(struct host *h)
     return &h->activity;
 }
 
-bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
-{
-    va_list args;
-    store->trap = trap;
-    va_start(args, format);
-    vsnprintf(store->trap_message, sizeof store->trap_message, format, args);
-    va_end(args);
-    return false;
-}
-
 #define REALLOC_REF 0x100000001ull
 #define DTOR_REF 0x100000002ull
 

@@ -11,6 +11,7 @@
 #include "component/datum_text.h"
 #include "runtime/stack.h"
 #include "runtime/task.h"
+#include "support/datum_equal.h"
 #include "wasi/host.h"
 #include "wasi/link.h"
 
@@ -260,16 +261,6 @@ static void any_value(const struct type *type, struct datum *ret)
     }
 }
 
-static bool equal(const struct datum *a, const struct datum *b)
-{
-    if (a->bits != b->bits || !str_eq(a->text, b->text) || a->count != b->count)
-        return false;
-    for (uint32_t i = 0; i < a->count; i++)
-        if (!equal(&a->items[i], &b->items[i]))
-            return false;
-    return true;
-}
-
 /* ---- the component's bytes ---- */
 
 static void put(struct buf *to, const void *bytes, size_t size)
@@ -501,7 +492,7 @@ static void echo(struct slot *slot, struct host *host)
     assert_true(task_start(&task, slot, call_body, &call, host, &err));
     if (!call.returned)
         fail_msg("%s", task.report.message[0] ? task.report.message : trap_text(task.report.trap));
-    if (equal(&call.args[DUMMIES], &call.result))
+    if (datum_equal(&call.args[DUMMIES], &call.result))
         return;
     struct buf was, is;
     buf_init(&was, 1 << 20);

@@ -66,18 +66,6 @@ struct activity *host_activity(struct host *h)
     return &h->activity;
 }
 
-bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
-{
-    va_list args;
-    if (store->trap)
-        return false;
-    store->trap = trap;
-    va_start(args, format);
-    vsnprintf(store->trap_message, sizeof store->trap_message, format, args);
-    va_end(args);
-    return false;
-}
-
 /* Blocks from below, each moved to a new place, as realloc may do. */
 bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *params, uint32_t count,
                      uint64_t *ret_result)

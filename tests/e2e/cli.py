@@ -178,8 +178,10 @@ def case_cli_tier():
         check(len(images_after()) == 1 and not fast & images_after(), "run takes the best image that is there")
         check(images_after("--tier", "fast") > fast, "unless told otherwise")
         check(len(images_after("-O1")) == 3, "a level is one of the best tier")
-        fresh = compile_json(file, image, os.path.join(folder, "other"), "--tier", "fast")
+        other = os.path.join(folder, "other")
+        fresh = compile_json(file, image, other, "--tier", "fast")
         check(fresh[1] == made and fresh[0]["functions_compiled"] == 3, f"made again, with the same bytes: {fresh[0]}")
+        check(not any(names for _, _, names in os.walk(other)), "what compile makes fast is not kept")
 
 
 def case_cli_compile_output():

@@ -8,12 +8,12 @@
 #include "component/plan.h"
 #include "runtime/link.h"
 #include "runtime/task.h"
+#include "support/descriptors.h"
 #include "wasi/link.h"
 #include "wasi/preview1.h"
 #include "wasm/decode.h"
 #include "wasm/rich.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -88,17 +88,6 @@ struct step {
     void (*clean)(void);
 };
 
-static uint64_t descriptors(void)
-{
-    uint64_t count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    assert_non_null(folder);
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
-
 /* Of address space: a reservation that stays is seen in it. */
 static uint64_t mapped_bytes(void)
 {
@@ -118,7 +107,7 @@ struct before {
 
 static struct before look(void)
 {
-    return (struct before){mem_live(), descriptors(), mapped_bytes()};
+    return (struct before){mem_live(), open_descriptors(), mapped_bytes()};
 }
 
 static void expect_nothing_left(const struct step *step, uint64_t nth, struct before before)
@@ -126,7 +115,7 @@ static void expect_nothing_left(const struct step *step, uint64_t nth, struct be
     if (mem_live() != before.live)
         fail_msg("%s: %llu: %lld blocks are left", step->name, (unsigned long long)nth,
                  (long long)(mem_live() - before.live));
-    if (descriptors() != before.descriptors)
+    if (open_descriptors() != before.descriptors)
         fail_msg("%s: %llu: a descriptor is left", step->name, (unsigned long long)nth);
     if (mapped_bytes() > before.mapped + MAPPED_NOISE)
         fail_msg("%s: %llu: a reservation is left", step->name, (unsigned long long)nth);

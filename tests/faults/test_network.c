@@ -6,9 +6,9 @@
 #include "wasi/object.h"
 
 #include "base/alloc.h"
+#include "support/descriptors.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -220,23 +220,12 @@ static void run(bool (*session)(void))
         close(left);
 }
 
-static unsigned descriptors(void)
-{
-    unsigned count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    assert_non_null(folder);
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
-
 static void with_failures(bool (*session)(void), void (*break_at)(uint64_t nth))
 {
     run(session); /* what is loaded once is loaded now */
     assert_true(completed);
     uint64_t live = mem_live(), nth = 1;
-    unsigned open = descriptors();
+    unsigned open = open_descriptors();
     for (;; nth++) {
         uint64_t before = mem_count();
         break_at(nth);
@@ -244,7 +233,7 @@ static void with_failures(bool (*session)(void), void (*break_at)(uint64_t nth))
         uint64_t made = mem_count() - before;
         break_at(0);
         assert_int_equal(mem_live(), live);
-        assert_int_equal(descriptors(), open);
+        assert_int_equal(open_descriptors(), open);
         if (made < nth)
             break;
     }

@@ -37,19 +37,6 @@ static struct world {
 
 static uint32_t heap; /* the guest's allocator: a pointer that goes up, and round when it is at the end */
 
-bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
-{
-    va_list args;
-    if (store->trap)
-        return false;
-    store->trap = trap;
-    va_start(args, format);
-    if (format)
-        vsnprintf(store->trap_message, sizeof store->trap_message, format, args);
-    va_end(args);
-    return false;
-}
-
 bool guest_call_ints(struct store *store, uint64_t funcref, const uint64_t *params, uint32_t count,
                      uint64_t *ret_result)
 {

@@ -379,7 +379,7 @@ void generate_consume_all(struct generator *g, const char *types)
 
 void generate_cheap(struct generator *g, char type, uint32_t salt)
 {
-    uint32_t count = (uint32_t)strlen(g->locals), start = salt * 7;
+    uint32_t count = temporary(g, 'f'), start = salt * 7; /* what is behind may be any NaN */
     for (uint32_t i = 0; salt % 3 && i < count; i++)
         if (g->locals[(start + i) % count] == type) {
             put_index(g, 0x20, (start + i) % count);

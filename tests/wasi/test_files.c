@@ -4,8 +4,8 @@
 #include "wasi/filesystem.h"
 
 #include "base/alloc.h"
+#include "support/descriptors.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -57,17 +57,6 @@ static int end(void **state)
     return 0;
 }
 
-static int open_count(void)
-{
-    int count = 0;
-    DIR *list = opendir("/proc/self/fd");
-    assert_non_null(list);
-    while (readdir(list))
-        count++;
-    closedir(list);
-    return count;
-}
-
 /* What a guest might do; false where it traps. Everything stays open. */
 static bool session(void)
 {
@@ -95,18 +84,18 @@ static bool session(void)
 
 static void test_closed_at_the_end(void **state)
 {
-    int before = open_count();
+    unsigned before = open_descriptors();
     assert_true(session());
-    assert_int_equal(open_count(), before + 2); /* the file and the listing */
+    assert_int_equal(open_descriptors(), before + 2); /* the file and the listing */
     host_end(h, false);
     h = NULL;
-    assert_int_equal(open_count(), before);
+    assert_int_equal(open_descriptors(), before);
 }
 
 /* With every amount of memory left, from nothing to enough. */
 static void test_no_memory(void **state)
 {
-    int before = open_count(), traps = 0;
+    unsigned before = open_descriptors(), traps = 0;
     for (bool done = false; !done;) {
         char *room = arena_alloc(&h->arena, ENOUGH);
         assert_non_null(room);
@@ -118,7 +107,7 @@ static void test_no_memory(void **state)
         assert_int_equal(store.trap, done ? TRAP_NONE : TRAP_OUT_OF_MEMORY);
         traps += !done;
         end(NULL);
-        assert_int_equal(open_count(), before);
+        assert_int_equal(open_descriptors(), before);
         begin(NULL);
     }
     assert_true(traps > 4);

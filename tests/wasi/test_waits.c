@@ -86,13 +86,13 @@ static void test_clocks(void **state)
 
 static void test_block(void **state)
 {
-    uint64_t before = host_now_ns();
+    uint64_t before = clock_now_ns();
     bool ready;
     struct wasi_io_pollable *p = sleeper(20000000);
     assert_true(wasi_io_poll_pollable_ready(h, p, &ready));
     assert_false(ready);
     assert_true(wasi_io_poll_pollable_block(h, p));
-    assert_true(host_now_ns() - before >= 20000000);
+    assert_true(clock_now_ns() - before >= 20000000);
     assert_int_equal(resumed, 1);
     assert_true(wasi_io_poll_pollable_ready(h, p, &ready));
     assert_true(ready);
@@ -141,10 +141,10 @@ static void test_no_waiter(void **state)
     struct host_pool *alone = host_pool_new(NULL, NULL, &err);
     struct host *other = host_begin(alone, &config, &store, NULL);
     struct wasi_io_pollable *p;
-    uint64_t before = host_now_ns();
+    uint64_t before = clock_now_ns();
     assert_true(wasi_clocks_monotonic_clock_subscribe_duration(other, 5000000, &p));
     assert_true(wasi_io_poll_pollable_block(other, p));
-    assert_true(host_now_ns() - before >= 5000000);
+    assert_true(clock_now_ns() - before >= 5000000);
     assert_true(wasi_clocks_monotonic_clock_subscribe_instant(other, UINT64_MAX, &p));
     assert_false(wasi_io_poll_pollable_block(other, p));
     assert_int_equal(store.trap, TRAP_HOST);

@@ -1,6 +1,8 @@
 /* See typed.h. A value is {"type": ..., "value": ...}; it must be of the type that the function has. */
 #include "typed.h"
 
+#include "support/datum_equal.h"
+
 #include <stdlib.h>
 
 static const char *text_of(json_t *value)
@@ -139,23 +141,12 @@ bool typed_value(json_t *value, const struct type *type, struct arena *arena, st
     }
 }
 
-/* Both are values of the type; scalars that the type does not have are 0 in both. */
-static bool equal(const struct datum *a, const struct datum *b)
-{
-    if (a->bits != b->bits || !str_eq(a->text, b->text) || a->count != b->count)
-        return false;
-    for (uint32_t i = 0; i < a->count; i++)
-        if (!equal(&a->items[i], &b->items[i]))
-            return false;
-    return true;
-}
-
 bool typed_matches(json_t *expected, const struct type *type, const struct datum *datum)
 {
     struct arena arena;
     struct datum wanted;
     arena_init(&arena, (size_t)64 << 20);
-    bool matches = typed_value(expected, type, &arena, &wanted) && equal(&wanted, datum);
+    bool matches = typed_value(expected, type, &arena, &wanted) && datum_equal(&wanted, datum);
     arena_free(&arena);
     return matches;
 }

@@ -53,45 +53,38 @@ static inline void set_local(struct gen *g, uint32_t local)
 }
 
 /* As many as there are of local.get, local.set, local.tee and constants: they change what is known, and mostly make no
- * code. Positions are kept in registers meanwhile. */
+ * code. */
 static inline void values(struct gen *g, struct wasm_body_scratch *s, const uint8_t *limit)
 {
     const uint8_t *at = s->in.at;
-    uint32_t count = s->operand_count;
     while (at <= limit) {
         const unsigned code = at[0];
         uint32_t number = at[1];
         const uint8_t *next = at + 1;
         if (code == QUICK_CODE_GET) {
-            if (number >= s->quick_locals || count == s->operand_capacity)
+            if (!quick_get(s, (uint8_t)number))
                 break;
-            s->operands[count++] = s->locals[number];
             push_local(g, number);
             at += 2;
         } else if (code - QUICK_CODE_SET <= QUICK_CODE_TEE - QUICK_CODE_SET) {
-            if (number >= s->quick_locals || count == check_top(s)->height ||
-                s->operands[count - 1] != s->locals[number] || g->failed)
+            bool pops = code == QUICK_CODE_SET;
+            if (g->failed || !quick_set(s, (uint8_t)number, check_top(s)->height, pops))
                 break;
-            count -= code == QUICK_CODE_SET;
             set_local(g, number);
-            if (code == QUICK_CODE_TEE)
+            if (!pops)
                 push_local(g, number);
             at += 2;
         } else if (code - QUICK_CODE_I32 <= QUICK_CODE_I64 - QUICK_CODE_I32) {
-            if (count == s->operand_capacity || !quick_signed(&next, &number))
+            bool wide = code == QUICK_CODE_I64;
+            if (!quick_signed(&next, &number) || !quick_push(s, wide ? WASM_I64 : WASM_I32))
                 break;
-            s->operands[count++] = code == QUICK_CODE_I32 ? WASM_I32 : WASM_I64;
-            if (code == QUICK_CODE_I32)
-                push_const(g, T_I32, number);
-            else
-                push_const(g, T_I64, (uint64_t)(int32_t)number);
+            push_const(g, wide ? T_I64 : T_I32, wide ? (uint64_t)(int32_t)number : number);
             at = next;
         } else {
             break;
         }
     }
     s->in.at = at;
-    s->operand_count = count;
 }
 
 /* Behind a branch mostly ends the block, and what follows can be reached again; false: something else stands there. */

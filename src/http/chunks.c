@@ -13,22 +13,23 @@ struct raw {
     char *at, *end;
 };
 
-static int step_size(struct http_chunks *chunks, struct raw *raw, size_t max, struct buf *body)
+static int step_size(struct http_chunks *chunks, struct raw *raw, uint64_t max, struct buf *body)
 {
     size_t line;
     uint64_t size;
     int status = http_parse_chunk(raw->at, (size_t)(raw->end - raw->at), &line, &size);
     if (status != 0)
         return status;
-    if (size > max - body->size)
+    if (size > max - chunks->total)
         return 413;
+    chunks->total += size;
     raw->at += line;
     chunks->left = size;
     chunks->state = size ? CHUNKS_DATA : CHUNKS_TRAILERS;
     return 0;
 }
 
-static int step_data(struct http_chunks *chunks, struct raw *raw, size_t max, struct buf *body)
+static int step_data(struct http_chunks *chunks, struct raw *raw, uint64_t max, struct buf *body)
 {
     size_t here = (size_t)(raw->end - raw->at);
     if (here > chunks->left)
@@ -43,7 +44,7 @@ static int step_data(struct http_chunks *chunks, struct raw *raw, size_t max, st
     return 0;
 }
 
-static int step_data_end(struct http_chunks *chunks, struct raw *raw, size_t max, struct buf *body)
+static int step_data_end(struct http_chunks *chunks, struct raw *raw, uint64_t max, struct buf *body)
 {
     size_t here = (size_t)(raw->end - raw->at);
     if (memcmp(raw->at, "\r\n", here < 2 ? here : 2) != 0)
@@ -75,7 +76,7 @@ static int trailer_line(struct http_chunks *chunks, struct raw *raw, bool *ret_l
     return 0;
 }
 
-static int step_trailers(struct http_chunks *chunks, struct raw *raw, size_t max, struct buf *body)
+static int step_trailers(struct http_chunks *chunks, struct raw *raw, uint64_t max, struct buf *body)
 {
     struct raw from = *raw;
     bool last = false;
@@ -89,7 +90,7 @@ static int step_trailers(struct http_chunks *chunks, struct raw *raw, size_t max
     return 0;
 }
 
-typedef int step_fn(struct http_chunks *chunks, struct raw *raw, size_t max, struct buf *body);
+typedef int step_fn(struct http_chunks *chunks, struct raw *raw, uint64_t max, struct buf *body);
 static step_fn *const steps[] = {
     [CHUNKS_SIZE] = step_size,
     [CHUNKS_DATA] = step_data,
@@ -97,7 +98,7 @@ static step_fn *const steps[] = {
     [CHUNKS_TRAILERS] = step_trailers,
 };
 
-int http_chunks_decode(struct http_chunks *chunks, char *bytes, size_t size, size_t max, struct buf *body,
+int http_chunks_decode(struct http_chunks *chunks, char *bytes, size_t size, uint64_t max, struct buf *body,
                        size_t *ret_used)
 {
     struct raw raw = {bytes, bytes + size};

@@ -11,18 +11,19 @@ enum chunks_state { CHUNKS_SIZE, CHUNKS_DATA, CHUNKS_DATA_END, CHUNKS_TRAILERS }
 
 struct http_chunks {
     enum chunks_state state;
-    uint64_t left; /* bytes of the current chunk still to come */
+    uint64_t left;  /* bytes of the current chunk still to come */
+    uint64_t total; /* of the data, as far as chunks are announced */
     uint32_t trailer_count;
     struct http_field trailers[HTTP_MAX_TRAILERS];
 };
 
 void http_chunks_begin(struct http_chunks *chunks);
 
-/* Decode `bytes[0..size)` and append the data to `body`, at most `max` bytes in all. *ret_used gets the
+/* Decode `bytes[0..size)` and append the data to `body`; `max` bytes are the most of all calls. *ret_used gets the
  * number of bytes that are done with; the caller offers the others again, with more behind them.
  * HTTP_PARSE_DONE at the end; trailers are then views into `bytes`, names in lower case.
  * HTTP_PARSE_MORE, or the status to refuse the request with (500: out of memory). */
-int http_chunks_decode(struct http_chunks *chunks, char *bytes, size_t size, size_t max, struct buf *body,
+int http_chunks_decode(struct http_chunks *chunks, char *bytes, size_t size, uint64_t max, struct buf *body,
                        size_t *ret_used);
 
 #endif

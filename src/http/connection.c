@@ -48,8 +48,7 @@ static void refuse(struct connection *c, int status)
 
 /* ---- input ---- */
 
-/* Read into memory of the caller: the number of bytes, 0 when there is nothing now. */
-static size_t receive(struct connection *c, void *bytes, size_t room)
+size_t connection_receive(struct connection *c, void *bytes, size_t room)
 {
     if (!c->readable)
         return 0;
@@ -78,7 +77,7 @@ static bool receive_input(struct connection *c)
 {
     if (!c->in && c->readable)
         c->in = input_take(c->server);
-    size_t n = c->in ? receive(c, c->in->bytes + c->in->used, INPUT_SIZE - c->in->used) : 0;
+    size_t n = c->in ? connection_receive(c, c->in->bytes + c->in->used, INPUT_SIZE - c->in->used) : 0;
     if (c->in)
         c->in->used += n;
     c->doomed |= !c->in && c->readable;
@@ -152,129 +151,88 @@ static bool step_head(struct connection *c)
     return receive_input(c);
 }
 
-/* ---- the body ---- */
+/* ---- the body and the answer ---- */
 
-static bool body_in_input(const struct http_exchange *x)
-{
-    return x->parser.length <= INPUT_SIZE - x->parser.at;
-}
-
-/* A body that does not fit behind its head gets memory of its own, as long as announced. */
-static int begin_long_body(struct connection *c)
-{
-    struct http_exchange *x = c->x;
-    size_t here = c->in->used - x->parser.at;
-    if (!buf_extend(&x->body, (size_t)x->parser.length))
-        return 500;
-    memcpy(x->body.data, c->in->bytes + x->parser.at, here);
-    x->filled = here;
-    c->in->used = x->parser.at;
-    return 0;
-}
-
-static int begin_body_of_kind(struct connection *c)
-{
-    struct http_exchange *x = c->x;
-    if (x->parser.body == HTTP_BODY_CHUNKED)
-        http_chunks_begin(&x->chunks);
-    if (x->parser.body != HTTP_BODY_LENGTH)
-        return 0;
-    if (x->parser.length > c->server->limits.body_bytes)
-        return 413;
-    return body_in_input(x) ? 0 : begin_long_body(c);
-}
-
-/* RFC 9110 section 10.1.1: only when the client may be waiting for it. */
-static void send_continue(struct connection *c)
-{
-    const struct http_parser *parser = &c->x->parser;
-    bool waiting = parser->body != HTTP_BODY_NONE && c->in->used == parser->at && !c->x->filled;
-    if (parser->expect_continue && waiting && (parser->body == HTTP_BODY_CHUNKED || parser->length))
-        output_append(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-}
-
-static void begin_body(struct connection *c)
-{
-    int status = begin_body_of_kind(c);
-    if (status) {
-        refuse(c, status);
-        return;
-    }
-    c->phase = PHASE_BODY;
-    send_continue(c);
-}
-
-/* The request is whole: it ends at `end` of the input, its body is `body`. */
-static bool dispatch(struct connection *c, size_t end, struct str body)
+static void dispatch(struct connection *c)
 {
     struct http_exchange *x = c->x;
     const struct http_service *service = &c->server->service;
-    x->end = end;
-    x->parser.request.body = body;
     c->phase = PHASE_ANSWER;
     if (str_eq(x->parser.request.method, STR("CONNECT")))
         http_fail(x, 501);
     else if (!service->handle(service->arg, x) && c->x == x && c->phase == PHASE_ANSWER)
         http_fail(x, 500);
-    return c->phase != PHASE_ANSWER;
 }
 
-/* Straight into memory of its own, never beyond the body's end. */
-static bool step_body_long(struct connection *c)
+static void begin_body(struct connection *c)
 {
     struct http_exchange *x = c->x;
-    size_t length = (size_t)x->parser.length, n = receive(c, x->body.data + x->filled, length - x->filled);
-    x->filled += n;
-    if (x->filled == length)
-        return dispatch(c, x->parser.at, (struct str){(const char *)x->body.data, length});
-    if (n == 0 && c->ended)
-        end_of_input(c);
-    return n > 0;
+    int status = body_begin(c);
+    if (status) {
+        refuse(c, status);
+    } else if (x->parser.body == HTTP_BODY_CHUNKED || x->parser.request.coming) {
+        dispatch(c);
+    } else {
+        c->phase = PHASE_BODY;
+        body_continue(c);
+    }
 }
 
-static bool step_body_length(struct connection *c)
+/* A body that stays in the input buffer. */
+static bool step_body(struct connection *c)
 {
     struct http_exchange *x = c->x;
     size_t length = x->parser.body == HTTP_BODY_NONE ? 0 : (size_t)x->parser.length, end = x->parser.at + length;
-    if (!body_in_input(x))
-        return step_body_long(c);
-    if (c->in->used >= end)
-        return dispatch(c, end, (struct str){c->in->bytes + x->parser.at, length});
-    return receive_input(c);
-}
-
-static bool step_body_chunked(struct connection *c)
-{
-    struct http_exchange *x = c->x;
-    size_t start = x->parser.at, used = 0;
-    char *raw = c->in->bytes + start;
-    int status = c->in->used == start ? HTTP_PARSE_MORE
-                                      : http_chunks_decode(&x->chunks, raw, c->in->used - start,
-                                                           c->server->limits.body_bytes, &x->body, &used);
-    if (status == HTTP_PARSE_DONE) {
-        x->parser.request.trailers = x->chunks.trailers;
-        x->parser.request.trailer_count = x->chunks.trailer_count;
-        return dispatch(c, start + used, (struct str){(const char *)x->body.data, x->body.size});
-    }
-    if (status == HTTP_PARSE_MORE) {
-        memmove(raw, raw + used, c->in->used - start - used);
-        c->in->used -= used;
-        status = c->in->used == INPUT_SIZE ? 431 : 0;
-    }
-    if (status == 0)
+    if (c->in->used < end)
         return receive_input(c);
-    refuse(c, status);
+    x->end = end;
+    x->owes_continue = false;
+    x->parser.request.body = (struct str){c->in->bytes + x->parser.at, length};
+    dispatch(c);
     return true;
 }
 
-static bool step_body(struct connection *c)
+static bool may_go_on(const struct connection *c)
 {
-    return c->x->parser.body == HTTP_BODY_CHUNKED ? step_body_chunked(c) : step_body_length(c);
+    const struct http_exchange *x = c->x;
+    if (!x || c->phase != PHASE_ANSWER || c->doomed)
+        return false;
+    return (x->wants_room && x->answer == HTTP_STREAMING && !output_pending(c)) ||
+           (x->wants_body && (x->parser.request.body.len || !x->parser.request.coming));
+}
+
+static void tell_ready(struct connection *c)
+{
+    const struct http_service *service = &c->server->service;
+    bool running = c->running;
+    if (!may_go_on(c))
+        return;
+    c->x->wants_room = c->x->wants_body = false;
+    if (!service->ready)
+        return;
+    c->running = true;
+    service->ready(service->arg, c->x);
+    c->running = running;
 }
 
 static bool step_answer(struct connection *c)
 {
-    return false;
+    if (!body_receive(c))
+        return false;
+    tell_ready(c);
+    return true;
+}
+
+static bool step_skip(struct connection *c)
+{
+    struct http_exchange *x = c->x;
+    bool moved = body_skip(c), over = x->skipped > BODY_SKIP;
+    if (over)
+        c->last = c->unread = true;
+    if (!over && x->parser.request.coming)
+        return moved;
+    exchange_close(c);
+    return true;
 }
 
 static bool step_discard(struct connection *c)
@@ -283,7 +241,7 @@ static bool step_discard(struct connection *c)
         c->doomed = true;
         return false;
     }
-    size_t n = receive(c, c->in->bytes, INPUT_SIZE);
+    size_t n = connection_receive(c, c->in->bytes, INPUT_SIZE);
     c->discarded += n;
     c->doomed |= c->ended || c->discarded > DISCARD_BYTES;
     return n > 0;
@@ -292,10 +250,8 @@ static bool step_discard(struct connection *c)
 /* ---- the loop ---- */
 
 static bool (*const steps[PHASE_COUNT])(struct connection *c) = {
-    [PHASE_HEAD] = step_head,
-    [PHASE_BODY] = step_body,
-    [PHASE_ANSWER] = step_answer,
-    [PHASE_DISCARD] = step_discard,
+    [PHASE_HEAD] = step_head, [PHASE_BODY] = step_body,       [PHASE_ANSWER] = step_answer,
+    [PHASE_SKIP] = step_skip, [PHASE_DISCARD] = step_discard,
 };
 
 void connection_run(struct connection *c)
@@ -320,7 +276,7 @@ static void give_input_back(struct connection *c)
  * for a moment, because a reset would take the answer from the client's buffer. */
 static void close_after_last(struct connection *c)
 {
-    if (!c->readable && !(c->in && c->in->used > c->at)) {
+    if (!c->readable && !c->unread && !(c->in && c->in->used > c->at)) {
         c->doomed = true;
         return;
     }
@@ -334,9 +290,9 @@ static void close_after_last(struct connection *c)
 static uint64_t patience_us(const struct connection *c)
 {
     const struct http_limits *limits = &c->server->limits;
-    if (c->pending.size || c->phase == PHASE_ANSWER)
+    if (c->pending.size || (c->phase == PHASE_ANSWER && !c->x->wants_body))
         return limits->write_us;
-    if (c->phase == PHASE_BODY)
+    if (c->phase == PHASE_BODY || c->phase == PHASE_ANSWER || c->phase == PHASE_SKIP)
         return limits->body_us;
     return c->x ? limits->head_us : limits->idle_us;
 }
@@ -350,9 +306,9 @@ static void set_timer(struct connection *c)
     io_timer_set(c->server->loop, &c->timer, io_now_us(c->server->loop) + patience_us(c));
 }
 
-static bool owes_room(const struct connection *c)
+void connection_wait(struct connection *c)
 {
-    return c->x && c->x->answer == HTTP_STREAMING && c->x->wants_room && !output_pending(c) && !c->doomed;
+    set_timer(c);
 }
 
 void connection_settle(struct connection *c)
@@ -367,21 +323,8 @@ void connection_settle(struct connection *c)
     }
     give_input_back(c);
     set_timer(c);
-    if (owes_room(c)) /* all that was written went out at once: no event will say so */
+    if (may_go_on(c)) /* all that was written went out at once: no event will say so */
         io_post(c->server->loop, &c->post);
-}
-
-static void tell_drained(struct connection *c)
-{
-    const struct http_service *service = &c->server->service;
-    if (!owes_room(c))
-        return;
-    c->x->wants_room = false;
-    if (!service->drained)
-        return;
-    c->running = true;
-    service->drained(service->arg, c->x);
-    c->running = false;
 }
 
 static void connection_ready(struct io_watch *watch, unsigned events)
@@ -392,7 +335,16 @@ static void connection_ready(struct io_watch *watch, unsigned events)
     c->doomed |= (events & IO_ERROR) != 0;
     if ((events & IO_OUT) && c->pending.size && !c->doomed)
         output_resume(c);
-    tell_drained(c);
+    tell_ready(c);
+    connection_run(c);
+}
+
+/* The service has limits of its own, but what it waits for from the client comes in time or not at all. */
+static void wait_on(struct connection *c)
+{
+    if (c->x->wants_body)
+        body_break(c->x, HTTP_BODY_LATE);
+    tell_ready(c);
     connection_run(c);
 }
 
@@ -400,7 +352,7 @@ static void connection_timeout(struct io_timer *timer)
 {
     struct connection *c = IO_OWNER(timer, struct connection, timer);
     if (c->phase == PHASE_ANSWER && !c->pending.size) {
-        set_timer(c); /* the service has limits of its own */
+        wait_on(c);
         return;
     }
     bool unfinished = !c->pending.size && c->x && (c->phase == PHASE_HEAD || c->phase == PHASE_BODY);
@@ -415,7 +367,7 @@ static void connection_timeout(struct io_timer *timer)
 static void connection_later(struct io_post *post)
 {
     struct connection *c = IO_OWNER(post, struct connection, post);
-    tell_drained(c);
+    tell_ready(c);
     connection_run(c);
 }
 

@@ -9,6 +9,8 @@
 #define OUTPUT_SIZE ((size_t)65536) /* of the worker's output buffer */
 #define STREAM_ROOM ((size_t)65536) /* what a streaming answer may pile up before it is told to wait */
 #define KEEP_CAPACITY ((size_t)65536) /* buffers up to this size are kept for the next use */
+#define BODY_WINDOW (2 * INPUT_SIZE) /* of a body that comes while it is read */
+#define BODY_SKIP ((size_t)262144) /* of a body that nobody wants: read, to keep the connection */
 #define POOL_KEEP 64                /* free objects kept of each kind */
 
 struct input {
@@ -19,8 +21,9 @@ struct input {
 
 enum phase {
     PHASE_HEAD,    /* waiting for a request, or inside its head */
-    PHASE_BODY,    /* inside its body */
-    PHASE_ANSWER,  /* the service has it */
+    PHASE_BODY,    /* inside its body, which will be handed over whole */
+    PHASE_ANSWER,  /* the service has it; its body may still be coming */
+    PHASE_SKIP,    /* it is answered; the rest of its body is dropped */
     PHASE_DISCARD, /* our side is shut; what the client still sends is dropped */
     PHASE_COUNT
 };
@@ -45,6 +48,7 @@ struct connection {
     bool ending;    /* the peer said that it sends no more, the end may not have been read yet */
     bool ended;     /* its end was read */
     bool last;      /* no further request is taken from it */
+    bool unread;    /* the client may be sending what belongs to a request that is answered */
     bool doomed;    /* to be closed as soon as control is back here */
     bool running;   /* inside connection_run */
     bool head_timed;
@@ -78,8 +82,27 @@ void connection_settle(struct connection *c);
 /* Close now. The service is told when it still has the exchange. */
 void connection_end(struct connection *c);
 
-/* exchange.c: the exchange is answered: give it back and go on to the next request. */
+/* Read into memory of the caller: the number of bytes, 0 when there is nothing now. */
+size_t connection_receive(struct connection *c, void *bytes, size_t room);
+/* The service began to wait: time counts from now. */
+void connection_wait(struct connection *c);
+
+/* exchange.c: the exchange is answered: what follows is the rest of its body, then the next request. */
 void exchange_end(struct http_exchange *x, bool keep);
+/* Nothing of it is left to read: give it back. */
+void exchange_close(struct connection *c);
+
+/* body.c */
+/* The head is read: take what came of the body. 0, or the status to refuse the request with. */
+int body_begin(struct connection *c);
+/* Read more of it into the window, or see its end; false when nothing changed. */
+bool body_receive(struct connection *c);
+/* No more of it will come, for this reason. Without effect when all of it came. */
+void body_break(struct http_exchange *x, enum http_body_fault fault);
+/* Tell a client that waits for it to send the body. */
+void body_continue(struct connection *c);
+/* Drop some of it; false when nothing came or it is longer than BODY_SKIP. */
+bool body_skip(struct connection *c);
 
 /* output.c. False when the connection is lost; it is then doomed. */
 bool output_append(struct connection *c, const void *bytes, size_t size);

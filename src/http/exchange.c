@@ -5,20 +5,33 @@
 
 static bool keeps(const struct http_exchange *x)
 {
-    return x->parser.keep_alive && !x->connection->server->draining;
+    /* Whether a client that was not told to go on sends its body nobody can know (RFC 9110 section 10.1.1). */
+    return x->parser.keep_alive && !x->connection->server->draining && !x->owes_continue;
+}
+
+void exchange_close(struct connection *c)
+{
+    struct http_exchange *x = c->x;
+    c->at = x->end;
+    if (c->in && c->in->used == c->at)
+        c->in->used = c->at = 0;
+    c->x = NULL;
+    c->phase = PHASE_HEAD;
+    exchange_give(c->server, x);
 }
 
 void exchange_end(struct http_exchange *x, bool keep)
 {
     struct connection *c = x->connection;
-    bool late = !c->running;
-    c->at = x->end;
-    if (c->in && c->in->used == c->at)
-        c->in->used = c->at = 0;
-    c->x = NULL;
+    bool late = !c->running, coming = x->parser.request.coming;
     c->last |= !keep;
-    c->phase = PHASE_HEAD;
-    exchange_give(c->server, x);
+    x->skipped = 0;
+    if (coming && !c->last) {
+        c->phase = PHASE_SKIP;
+    } else {
+        c->unread |= coming;
+        exchange_close(c);
+    }
     if (!late)
         return;
     output_flush(c);
@@ -213,6 +226,8 @@ void http_fail(struct http_exchange *x, unsigned status)
     http_out_append(&body, "\n", 1);
     if (c->phase != PHASE_ANSWER) { /* the rest of the request cannot be told from the next one */
         x->end = c->in ? c->in->used : 0;
+        x->parser.request.coming = false;
+        c->unread = true;
         c->phase = PHASE_ANSWER;
     }
     if (x->answer == HTTP_UNANSWERED && !c->doomed && answer(x, &head, (struct str){text, body.size}))
@@ -223,31 +238,42 @@ void http_fail(struct http_exchange *x, unsigned status)
         io_post(c->server->loop, &c->post);
 }
 
-/* ---- as a sink ---- */
+/* ---- as a face ---- */
 
-static bool sink_respond(void *x, unsigned status, const struct http_field *fields, size_t count, struct str body)
+static void face_want(void *x)
+{
+    http_want(x);
+}
+
+static void face_take(void *x, size_t size)
+{
+    http_take(x, size);
+}
+
+static bool face_respond(void *x, unsigned status, const struct http_field *fields, size_t count, struct str body)
 {
     return http_respond(x, status, fields, count, body);
 }
 
-static bool sink_start(void *x, unsigned status, const struct http_field *fields, size_t count)
+static bool face_start(void *x, unsigned status, const struct http_field *fields, size_t count)
 {
     return http_start(x, status, fields, count);
 }
 
-static bool sink_write(void *x, struct str bytes)
+static bool face_write(void *x, struct str bytes)
 {
     return http_write(x, bytes);
 }
 
-static size_t sink_room(void *x)
+static size_t face_room(void *x)
 {
     return http_room(x);
 }
 
-static bool sink_finish(void *x, const struct http_field *trailers, size_t count)
+static bool face_finish(void *x, const struct http_field *trailers, size_t count)
 {
     return http_finish(x, trailers, count);
 }
 
-const struct http_sink http_exchange_sink = {sink_respond, sink_start, sink_write, sink_room, sink_finish};
+const struct http_face http_exchange_face = {face_want,  face_take, face_respond, face_start,
+                                             face_write, face_room, face_finish};

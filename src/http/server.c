@@ -9,7 +9,7 @@
 
 const struct http_limits http_limits_default = {
     .head_bytes = HTTP_HEAD_BYTES_MAX,
-    .body_bytes = (size_t)10 << 20,
+    .body_bytes = UINT64_C(1) << 40,
     .output_bytes = (size_t)64 << 20,
     .connections = 16384,
     .head_us = 10 * SECOND_US,
@@ -53,13 +53,12 @@ struct http_exchange *exchange_take(struct connection *c)
         x = mem_alloc(1, sizeof *x);
         if (!x)
             return NULL;
-        buf_init(&x->body, server->limits.body_bytes);
+        buf_init(&x->body, BODY_WINDOW);
     }
     x->connection = c;
     x->user = NULL;
     x->answer = HTTP_UNANSWERED;
-    x->filled = 0;
-    x->wants_room = false;
+    x->wants_room = x->wants_body = x->owes_continue = false;
     return x;
 }
 

@@ -1,8 +1,12 @@
 /* The HTTP/1.1 server of a worker: connections on the loop, one exchange at a time on each.
  *
- * A service gets whole requests and answers each through its exchange: at once, inside `handle` (the hot
- * path: the response is written to the worker's output buffer and leaves with one system call, together
- * with those of other requests of the same read), or later, when it has suspended the work.
+ * A service gets requests and answers each through its exchange: at once, inside `handle` (the hot path: the response
+ * is written to the worker's output buffer and leaves with one system call, together with those of other requests of
+ * the same read), or later, when it has suspended the work.
+ *
+ * A request whose body fits behind its head into the input buffer is handed over when all of it is there; so a slow
+ * client holds no instance. Of a longer one, or one of unknown length, the service gets the head at once and the body
+ * through a window of fixed size: what the service does not take, the server does not read, and the client waits.
  *
  * Bounded: header bytes and fields, body, connections, time for each phase; see struct http_limits.
  * Nothing is allocated per request in the steady state: exchanges and input buffers come from pools, and
@@ -20,11 +24,11 @@ struct http_server;
 
 struct http_limits {
     size_t head_bytes;      /* of a request's head; beyond: 431, or 414 within the request line */
-    size_t body_bytes;      /* of a request's body; beyond: 413 */
+    uint64_t body_bytes;    /* of a request's body; beyond: 413, or a fault of the body once the service has it */
     size_t output_bytes;    /* of answers that a slow client lets pile up; beyond: the connection ends */
     uint32_t connections;   /* open at once; beyond: accepting waits */
     uint64_t head_us;       /* from a request's first byte to the end of its head; beyond: 408 */
-    uint64_t body_us;       /* without progress in a body; beyond: 408 */
+    uint64_t body_us;       /* without progress in a body that is waited for; beyond: 408, or a fault */
     uint64_t idle_us;       /* between requests */
     uint64_t write_us;      /* without progress in writing */
 };
@@ -41,21 +45,26 @@ struct http_exchange {
     enum http_answer answer;
     enum http_framing framing;
     bool content;    /* the response carries content (not for HEAD, 204, 304) */
-    bool wants_room; /* was told of less room than there can be: `drained` follows */
+    bool wants_room; /* was told of less room than there can be: `ready` follows */
+    bool wants_body; /* asked for more of the body than there was: `ready` follows */
+    bool owes_continue; /* the client sends its body only when told to (RFC 9110 section 10.1.1) */
     uint64_t left; /* bytes that content-length still promises */
     size_t start, end; /* of the request in the input buffer */
-    size_t filled;
-    struct buf body;
+    struct buf body; /* the window: what came of a body that is not in the input buffer */
+    size_t taken;    /* of the window */
+    uint64_t body_left; /* bytes of a body of known length that did not come yet */
+    size_t skipped;  /* of the body, behind the answer */
     struct http_parser parser;
     struct http_chunks chunks;
 };
 
 struct http_service {
-    /* A whole request. True: answered, or to be answered later. False: failed; the client gets a 500 if
-     * nothing was sent, else the connection ends. */
+    /* A request. True: answered, or to be answered later. False: failed; the client gets a 500 if nothing was sent,
+     * else the connection ends. */
     bool (*handle)(void *arg, struct http_exchange *x);
-    /* Optional. A streaming answer has room again (http_room). */
-    void (*drained)(void *arg, struct http_exchange *x);
+    /* Optional. What the service waits for may be there: room (http_room), or more of the body or its end (http_want).
+     * It is told once and asks again. */
+    void (*ready)(void *arg, struct http_exchange *x);
     /* Optional. The connection broke before the answer was complete: the exchange is gone after this. */
     void (*gone)(void *arg, struct http_exchange *x);
     void *arg;
@@ -79,10 +88,12 @@ static inline const struct http_request *http_request(const struct http_exchange
     return &x->parser.request;
 }
 
-/* ---- answers ----
- * Contracts as in struct http_sink (wasi/message.h). The exchange is gone after `respond` returned true and
+/* ---- bodies and answers ----
+ * Contracts as in struct http_face (wasi/message.h). The exchange is gone after `respond` returned true and
  * after `finish` and `fail`. When `respond` or `start` return false (a field is unfit, or the connection
  * broke), it is still there, to be answered otherwise or failed. */
+void http_want(struct http_exchange *x);
+void http_take(struct http_exchange *x, size_t size);
 bool http_respond(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count,
                   struct str body);
 bool http_start(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count);
@@ -95,6 +106,6 @@ void http_flush(struct http_exchange *x);
 /* A plain answer with the status and its reason as body; ends the connection if the head was sent. */
 void http_fail(struct http_exchange *x, unsigned status);
 
-extern const struct http_sink http_exchange_sink;
+extern const struct http_face http_exchange_face;
 
 #endif

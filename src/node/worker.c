@@ -184,7 +184,7 @@ static bool serve(void *arg, struct http_exchange *x)
     x->user = request;
     worker->requests++;
     begin_request(request);
-    host_take_request(request->host, http_request(x), &http_exchange_sink, x);
+    host_take_request(request->host, http_request(x), &http_exchange_face, x);
     if (!task_start(&request->task, request->slot, run_handler, request, request->host, &err)) {
         request->returned = false;
         request->task.report = (struct trap_report){.trap = TRAP_OUT_OF_MEMORY};
@@ -195,11 +195,11 @@ static bool serve(void *arg, struct http_exchange *x)
     return true;
 }
 
-static void drained(void *arg, struct http_exchange *x)
+static void ready(void *arg, struct http_exchange *x)
 {
     struct request *request = x->user;
     (void)arg;
-    host_drained(request->host);
+    host_ready(request->host);
 }
 
 static void gone(void *arg, struct http_exchange *x)
@@ -246,7 +246,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
     worker->began_ns = clock_now_ns();
-    const struct http_service service = {serve, drained, gone, worker};
+    const struct http_service service = {serve, ready, gone, worker};
     bool done = find_handler(worker, err) && (worker->hosts = host_pool_new(loop, &runtime, err)) &&
                 (worker->server = http_server_new(loop, &service, NULL, err)) &&
                 http_server_listen(worker->server, listen_fd, err);

@@ -70,7 +70,7 @@ bool wasi_cli_stdin_get_stdin(struct host *h, struct wasi_io_input_stream **ret)
     struct wasi_io_input_stream *s = HOST_NEW(h, struct wasi_io_input_stream, NULL);
     if (!s)
         return false;
-    s->kind = h->config->direct ? &input_standard : &input_memory; /* a function's is empty */
+    s->kind = h->config->direct ? &input_standard : &input_nothing; /* a function's is empty */
     *ret = s;
     return true;
 }

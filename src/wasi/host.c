@@ -166,10 +166,10 @@ bool host_exited(const struct host *h, uint8_t *ret_status)
 
 /* ---- the request ---- */
 
-void host_take_request(struct host *h, const struct http_request *request, const struct http_sink *sink, void *exchange)
+void host_take_request(struct host *h, const struct http_request *request, const struct http_face *face, void *exchange)
 {
     h->request = request;
-    h->sink = sink;
+    h->face = face;
     h->exchange = exchange;
 }
 
@@ -195,10 +195,10 @@ void host_gone(struct host *h)
     h->gone = true;
     h->exchange = NULL;
     h->request = NULL;
-    host_drained(h);
+    host_ready(h);
 }
 
-void host_drained(struct host *h)
+void host_ready(struct host *h)
 {
     host_wake(h);
 }

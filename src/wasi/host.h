@@ -92,7 +92,7 @@ struct host *host_begin(struct host_pool *pool, const struct host_config *config
 void *host_user(const struct host *h);
 
 /* The request and where its response goes. They stay until host_end or host_gone. */
-void host_take_request(struct host *h, const struct http_request *request, const struct http_sink *sink,
+void host_take_request(struct host *h, const struct http_request *request, const struct http_face *face,
                        void *exchange);
 /* Make own handles of `incoming-request` and `response-outparam`. False: no memory or no room. */
 bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_request, uint32_t *ret_outparam);
@@ -100,8 +100,8 @@ bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_re
 /* The exchange is gone, and with it the request's bytes: a guest that runs on finds the request empty and its
  * response closed. Resumes a guest that waits to write. */
 void host_gone(struct host *h);
-/* There is room again in the exchange: resumes a guest that waits to write. */
-void host_drained(struct host *h);
+/* There is room again in the exchange, or more of the request's body: resumes a guest that waits. */
+void host_ready(struct host *h);
 /* From the loop: the guest must end with this trap (runtime/trap.h). Resumes one that waits. */
 void host_interrupt(struct host *h, enum trap trap);
 /* The guest is losing the processor (preempted; host functions that wait do this themselves): send what it

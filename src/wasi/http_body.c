@@ -1,6 +1,6 @@
-/* wasi:http/types, bodies that come in: incoming-body and future-trailers. That of the incoming request is whole when
- * the guest begins, so it is a view and its trailers are known; that of a response comes while the guest reads, and
- * when the guest reads no more (finish), what is left of it is skipped. */
+/* wasi:http/types, bodies that come in: incoming-body and future-trailers, of the incoming request and of responses to
+ * requests of the guest's own. They come while the guest reads; when it reads no more (finish), what is left of them is
+ * skipped. A request's body that is all here is read where it lies. */
 #include "wasi/object.h"
 
 /* ---- of responses ---- */
@@ -50,6 +50,82 @@ static bool call_readable(struct host *h, struct wasi_io_input_stream *s)
 
 static const struct input_kind input_call = {read_call, call_readable, NULL};
 
+/* ---- of the request ---- */
+
+static struct wasi_http_types_error_code code_of(enum http_body_fault fault)
+{
+#define CODE(name) WASI_HTTP_TYPES_ERROR_CODE_##name
+    static const enum wasi_http_types_error_code_tag tags[HTTP_BODY_FAULT_COUNT] = {
+        [HTTP_BODY_CUT] = CODE(CONNECTION_TERMINATED),     [HTTP_BODY_LATE] = CODE(CONNECTION_READ_TIMEOUT),
+        [HTTP_BODY_MALFORMED] = CODE(HTTP_PROTOCOL_ERROR), [HTTP_BODY_TOO_LONG] = CODE(HTTP_REQUEST_BODY_SIZE),
+        [HTTP_BODY_NO_MEMORY] = CODE(INTERNAL_ERROR),
+    };
+#undef CODE
+    return (struct wasi_http_types_error_code){.tag = tags[fault]};
+}
+
+/* Why no more will come; HTTP_BODY_SOUND: it is whole, or will be. */
+static enum http_body_fault fault_of(const struct host *h)
+{
+    if (h->gone)
+        return HTTP_BODY_CUT;
+    return h->request ? h->request->fault : HTTP_BODY_SOUND;
+}
+
+static struct str request_bytes(const struct host *h)
+{
+    return h->request ? h->request->body : STR("");
+}
+
+/* Nothing is here and more will be: then the client is asked for it. */
+static bool request_awaited(struct host *h)
+{
+    bool awaited = h->request && h->request->coming && h->request->body.len == 0;
+    if (awaited)
+        h->face->want(h->exchange);
+    return awaited;
+}
+
+static struct wasi_io_error *request_error(struct host *h)
+{
+    struct wasi_io_error *error = HOST_NEW(h, struct wasi_io_error, NULL);
+    if (!error)
+        return NULL;
+    error->message = STR("the request's body did not come whole");
+    error->has_code = true;
+    error->code = code_of(fault_of(h));
+    return error;
+}
+
+static bool read_request(struct host *h, struct wasi_io_input_stream *s, uint64_t size, struct str *ret_bytes,
+                         bool *ret_closed, struct wasi_io_error **ret_why)
+{
+    struct str here = request_bytes(h);
+    size_t n = here.len < size ? here.len : (size_t)size;
+    *ret_closed = here.len == 0 && !(h->request && h->request->coming);
+    if (*ret_closed && fault_of(h) && !(*ret_why = request_error(h)))
+        return false;
+    if (n == 0)
+        return true;
+    if (h->request->coming) { /* its place will be used again */
+        n = n < HOST_BUFFER_BYTES ? n : HOST_BUFFER_BYTES;
+        uint8_t *copy = host_buffer(h, n);
+        if (!copy)
+            return false;
+        here.ptr = memcpy(copy, here.ptr, n);
+    }
+    *ret_bytes = (struct str){here.ptr, n};
+    h->face->take(h->exchange, n);
+    return true;
+}
+
+static bool request_readable(struct host *h, struct wasi_io_input_stream *s)
+{
+    return !request_awaited(h);
+}
+
+static const struct input_kind input_request = {read_request, request_readable, NULL};
+
 /* ---- incoming-body ---- */
 
 bool wasi_http_types_incoming_body_stream(struct host *h, struct wasi_http_incoming_body *self,
@@ -62,10 +138,8 @@ bool wasi_http_types_incoming_body_stream(struct host *h, struct wasi_http_incom
     ret->ok = HOST_NEW(h, struct wasi_io_input_stream, &self->node);
     if (!ret->ok)
         return false;
-    ret->ok->kind = self->call ? &input_call : &input_memory;
+    ret->ok->kind = self->call ? &input_call : &input_request;
     ret->ok->source = self->call;
-    if (h->request && !self->call)
-        ret->ok->rest = h->request->body;
     return true;
 }
 
@@ -95,9 +169,18 @@ void wasi_http_incoming_body_drop(struct host *h, struct wasi_http_incoming_body
 /* ---- future-trailers ---- */
 
 /* What is left of the body is in the way of the trailers. */
+static bool request_trailers_here(struct host *h)
+{
+    while (h->request && h->request->coming && h->request->body.len)
+        h->face->take(h->exchange, h->request->body.len);
+    return !request_awaited(h);
+}
+
 static bool trailers_here(struct host *h, struct outgoing_call *outgoing)
 {
     struct outbound_call *call = outgoing ? outgoing->call : NULL;
+    if (!outgoing)
+        return request_trailers_here(h);
     while (call && call->body.len && call->state < OUTBOUND_DONE)
         face_of(h)->take(call, call->body.len);
     return !call || call->state >= OUTBOUND_DONE;
@@ -119,7 +202,12 @@ typedef struct result_option_wasi_http_fields_wasi_http_types_error_code trailer
 
 static bool trailers_of_request(struct host *h, trailers_result *ret)
 {
-    ret->err = false;
+    enum http_body_fault fault = fault_of(h);
+    ret->err = fault != HTTP_BODY_SOUND;
+    if (ret->err) {
+        ret->error = code_of(fault);
+        return true;
+    }
     ret->ok.some = h->request && h->request->trailer_count;
     if (!ret->ok.some)
         return true;

@@ -231,7 +231,7 @@ static size_t body_room(struct host *h, struct wasi_io_output_stream *s)
         return HOST_STREAM_BYTES;
     if (h->response_state != RESPONSE_STREAMING || !h->exchange)
         return HOST_STREAM_BYTES; /* the write will say that it is closed */
-    size_t room = h->sink->room(h->exchange);
+    size_t room = h->face->room(h->exchange);
     return room > body->size ? room - body->size : 0;
 }
 
@@ -346,7 +346,7 @@ static bool start(struct host *h)
         longer[count++] = (struct http_field){STR("content-length"), {digits, (size_t)n}};
         items = longer;
     }
-    return h->sink->start(h->exchange, h->response->status, items, count);
+    return h->face->start(h->exchange, h->response->status, items, count);
 }
 
 /* Send the head if it is not sent, and what there is of the body. */
@@ -364,7 +364,7 @@ bool response_push(struct host *h)
         }
         h->response_state = RESPONSE_STREAMING;
     }
-    bool sent = h->sink->write(h->exchange, (struct str){body->bytes, body->size});
+    bool sent = h->face->write(h->exchange, (struct str){body->bytes, body->size});
     body->size = 0;
     if (!sent)
         h->response_state = RESPONSE_FAILED;
@@ -394,7 +394,7 @@ static enum host_outcome end_with_trailers(struct host *h)
     const struct wasi_http_fields *trailers = h->response->body->trailers;
     if (!response_push(h))
         return h->response_state == RESPONSE_FAILED ? HOST_BROKEN : HOST_UNANSWERED;
-    h->sink->finish(h->exchange, trailers->items, trailers->count);
+    h->face->finish(h->exchange, trailers->items, trailers->count);
     return HOST_ANSWERED;
 }
 
@@ -407,7 +407,7 @@ static enum host_outcome end_whole(struct host *h)
     if (body && body->trailers)
         return end_with_trailers(h);
     struct str bytes = {body ? body->bytes : NULL, body ? body->size : 0};
-    if (h->sink->respond(h->exchange, response->status, response->fields->items, response->fields->count, bytes))
+    if (h->face->respond(h->exchange, response->status, response->fields->items, response->fields->count, bytes))
         return HOST_ANSWERED;
     return complain(h, HOST_UNANSWERED, "the response cannot be sent: its status, a field, or the connection");
 }
@@ -420,7 +420,7 @@ static enum host_outcome end_stream(struct host *h)
     if (!response_push(h))
         return HOST_BROKEN;
     const struct wasi_http_fields *trailers = body->trailers;
-    h->sink->finish(h->exchange, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
+    h->face->finish(h->exchange, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
     return HOST_ANSWERED;
 }
 
@@ -430,7 +430,7 @@ static enum host_outcome end_failure(struct host *h)
     static const struct http_field type = {{"content-type", 12}, {"text/plain; charset=utf-8", 25}};
     char text[64];
     int n = snprintf(text, sizeof text, "%u the function failed\n", h->failure);
-    return h->sink->respond(h->exchange, h->failure, &type, 1, (struct str){text, (size_t)n}) ? HOST_ANSWERED
+    return h->face->respond(h->exchange, h->failure, &type, 1, (struct str){text, (size_t)n}) ? HOST_ANSWERED
                                                                                               : HOST_UNANSWERED;
 }
 

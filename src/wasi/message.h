@@ -13,21 +13,40 @@ struct http_field {
     struct str name, value;
 };
 
+/* What became of a body that did not come whole. */
+enum http_body_fault {
+    HTTP_BODY_SOUND,
+    HTTP_BODY_CUT,       /* the peer ended before it */
+    HTTP_BODY_LATE,      /* no byte came for too long */
+    HTTP_BODY_MALFORMED, /* its coding is wrong */
+    HTTP_BODY_TOO_LONG,
+    HTTP_BODY_NO_MEMORY,
+    HTTP_BODY_FAULT_COUNT
+};
+
 struct http_request {
     struct str method;    /* as sent; case matters */
     struct str target;    /* path and query, or "*" (OPTIONS), or host and port (CONNECT) */
     struct str scheme;    /* "http" or "https" */
     struct str authority; /* of the target or the host field; may be empty */
-    struct http_field *fields, *trailers;
+    struct http_field *fields, *trailers; /* trailers are there once nothing of the body is coming */
     uint32_t field_count, trailer_count;
-    struct str body; /* whole */
+    struct str body; /* what is here of it and was not taken */
+    bool coming;     /* more of it follows; until then its bytes move whenever some are taken or waited for */
+    enum http_body_fault fault;
 };
 
-/* Where a response goes. `x` is the exchange. Either `respond`, or `start`, any number of `write`s and
- * `finish`. Statuses are 200..999; names and values are checked: false, with nothing sent, when one
- * is not fit for a field, or when the connection is gone. Fields that belong to the connection
- * (connection, transfer-encoding, ...) are left out; content-length is kept only by `start`. */
-struct http_sink {
+/* An exchange, `x`, for who answers it.
+ *
+ * The response is either `respond`, or `start`, any number of `write`s and `finish`. Statuses are 200..999; names and
+ * values are checked: false, with nothing sent, when one is not fit for a field, or when the connection is gone. Fields
+ * that belong to the connection (connection, transfer-encoding, ...) are left out; content-length is kept only by
+ * `start`. What nobody took of the request's body is dropped behind the response. */
+struct http_face {
+    /* The reader wants more of the body than is here: it will be told. Without effect when nothing is coming. */
+    void (*want)(void *x);
+    /* The first `size` bytes of the request's body are done with; others may be in their place at once. */
+    void (*take)(void *x, size_t size);
     bool (*respond)(void *x, unsigned status, const struct http_field *fields, size_t count, struct str body);
     bool (*start)(void *x, unsigned status, const struct http_field *fields, size_t count);
     bool (*write)(void *x, struct str bytes);

@@ -67,7 +67,7 @@ struct host {
     struct activity activity;
     struct host_node *free[HOST_SIZE_CLASSES]; /* by size class, linked through `parent` */
     const struct http_request *request;
-    const struct http_sink *sink;
+    const struct http_face *face;
     void *exchange;
     enum response_state response_state;
     struct wasi_http_outgoing_response *response;
@@ -180,12 +180,11 @@ struct input_kind {
 struct wasi_io_input_stream {
     struct host_node node;
     const struct input_kind *kind;
-    struct str rest; /* of what is in memory */
     void *source;    /* the kind's */
     uint64_t offset; /* in a file */
     bool closed;     /* a read failed */
 };
-extern const struct input_kind input_memory;   /* of the request: closed when the exchange is gone */
+extern const struct input_kind input_nothing;  /* at its end from the beginning */
 extern const struct input_kind input_standard; /* of a command */
 
 struct output_kind {

@@ -44,9 +44,68 @@ static void late_answer(struct io_timer *timer)
         http_respond(x, 200, NULL, 0, http_request(x)->target);
 }
 
+/* What is there of the body is written; the rest follows when it comes, as long as there is room. */
+static void echo_more(struct http_exchange *x)
+{
+    const struct http_request *r = http_request(x);
+    size_t room;
+    while (r->body.len && (room = http_room(x)) > 0) {
+        size_t n = r->body.len < room ? r->body.len : room;
+        if (!http_write(x, (struct str){r->body.ptr, n}))
+            return;
+        http_take(x, n);
+    }
+    if (r->body.len)
+        return;
+    if (r->coming)
+        http_want(x);
+    else if (r->fault)
+        http_fail(x, 500);
+    else
+        http_finish(x, r->trailers, r->trailer_count);
+}
+
+/* Whole bodies in one piece, the others as they come. */
 static bool echo(struct http_exchange *x)
 {
-    return http_respond(x, 200, NULL, 0, http_request(x)->body);
+    if (!http_request(x)->coming)
+        return http_respond(x, 200, NULL, 0, http_request(x)->body);
+    x->user = echo_more;
+    if (!http_start(x, 200, NULL, 0))
+        return false;
+    echo_more(x);
+    return true;
+}
+
+static size_t gathered;
+
+static void gather_more(struct http_exchange *x)
+{
+    const struct http_request *r = http_request(x);
+    char text[100];
+    while (r->body.len) {
+        size_t n = r->body.len;
+        for (size_t i = 0; i < n; i++)
+            gathered += r->body.ptr[i] == 'L';
+        http_take(x, n);
+    }
+    if (r->coming) {
+        http_want(x);
+        return;
+    }
+    int n = r->fault ? sprintf(text, "fault %d", r->fault) : sprintf(text, "%zu", gathered);
+    for (uint32_t i = 0; i < r->trailer_count; i++)
+        n += sprintf(text + n, "%.*s=%.*s", STR_ARG(r->trailers[i].name), STR_ARG(r->trailers[i].value));
+    http_respond(x, 200, NULL, 0, (struct str){text, (size_t)n});
+}
+
+/* Answers with the number of L in the body once all of it came. */
+static bool gather(struct http_exchange *x)
+{
+    x->user = gather_more;
+    gathered = 0;
+    gather_more(x);
+    return true;
 }
 
 static bool describe(struct http_exchange *x)
@@ -133,6 +192,14 @@ static void stream_more(void *arg, struct http_exchange *x)
         http_finish(x, NULL, 0);
 }
 
+static void ready(void *arg, struct http_exchange *x)
+{
+    if (x->user == NULL)
+        stream_more(arg, x);
+    else
+        ((void (*)(struct http_exchange *))x->user)(x);
+}
+
 static bool stream_large(struct http_exchange *x)
 {
     stream_left = sizeof large;
@@ -147,6 +214,7 @@ static bool handle(void *arg, struct http_exchange *x)
     struct str path = http_request(x)->target;
 #define ROUTE(text) if (str_starts(path, STR(text)))
     ROUTE("/echo") return echo(x);
+    ROUTE("/gather") return gather(x);
     ROUTE("/later") return later(x);
     ROUTE("/streamlarge") return stream_large(x);
     ROUTE("/stream") return stream(x);
@@ -213,7 +281,7 @@ static int start(void **state)
 {
     struct err err;
     int pipes[2];
-    struct http_service service = {.handle = handle, .gone = gone, .drained = stream_more};
+    struct http_service service = {.handle = handle, .gone = gone, .ready = ready};
     socklen_t size = sizeof t.address;
     memset(&t, 0, sizeof t);
     memset(large, 'L', sizeof large);
@@ -371,7 +439,12 @@ static void test_split_bytes(void **state)
         if (i % 16 == 0)
             usleep(1000);
     }
-    assert_true(get_until(fd, "abcde"));
+    assert_true(get_until(fd, "0\r\na: b\r\n\r\n"));
+    char found[16] = "";
+    for (char *p = strstr(got, "\r\n\r\n"); *p; p++) /* however they were gathered */
+        if (*p >= 'a' && *p <= 'e' && strlen(found) < 5)
+            strncat(found, p, 1);
+    assert_string_equal(found, "abcde");
     close(fd);
 }
 
@@ -552,6 +625,26 @@ static void test_expect(void **state)
     close(fd);
 }
 
+/* Only who reads the body asks for it. */
+static void test_expect_long(void **state)
+{
+    static const char head[] = "POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n";
+    char text[200];
+    int fd = connect_client();
+    snprintf(text, sizeof text, head, "/gather");
+    put(fd, text);
+    assert_true(get_until(fd, "HTTP/1.1 100 Continue\r\n\r\n"));
+    assert_int_equal(send(fd, large, 100000, 0), 100000);
+    assert_true(get_until(fd, "\r\n\r\n100000"));
+    snprintf(text, sizeof text, head, "/plain");
+    put(fd, text);
+    assert_false(get_until(fd, ""));
+    assert_has("connection: close\r\n");
+    assert_has("POST h /plain");
+    assert_lacks("100 Continue");
+    close(fd);
+}
+
 static void *feed_large(void *arg)
 {
     int fd = *(int *)arg;
@@ -583,6 +676,102 @@ static void test_large_bodies(void **state)
     assert_false(get_until(fd, ""));
     assert_true(got_size > sizeof large);
     close(fd);
+}
+
+/* In pieces of `chunk` bytes with their lines, or as they are (0); the end is left to the caller. */
+static void feed(int fd, size_t size, size_t chunk)
+{
+    char line[32];
+    for (size_t at = 0, n; at < size; at += n) {
+        n = chunk && chunk < size - at ? chunk : size - at;
+        if (chunk)
+            put(fd, (sprintf(line, "%zx\r\n", n), line));
+        for (size_t sent = 0; sent < n;) {
+            ssize_t some = send(fd, large + at + sent, n - sent, MSG_NOSIGNAL);
+            assert_true(some > 0);
+            sent += (size_t)some;
+        }
+        if (chunk)
+            put(fd, "\r\n");
+    }
+}
+
+/* What is sent is counted by the service while it comes; then the connection goes on. */
+static void test_gathered_bodies(void **state)
+{
+    static const size_t chunks[] = {1, 7, 100, 4096, 32768, 70000, 1 << 20};
+    char text[200], end[32];
+    int fd = connect_client();
+    for (size_t i = 0; i < sizeof chunks / sizeof chunks[0]; i++) {
+        size_t size = chunks[i] < 100 ? 20000 : 2 << 20;
+        put(fd, "POST /gather HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+        feed(fd, size, chunks[i]);
+        put(fd, "0\r\nX-Sum: 7\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_true(get_until(fd, "GET h /next"));
+        sprintf(end, "\r\n\r\n%zux-sum=7HTTP", size);
+        assert_has(end);
+    }
+    sprintf(text, "POST /gather HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", sizeof large);
+    put(fd, text);
+    feed(fd, sizeof large, 0);
+    sprintf(end, "\r\n\r\n%zu", sizeof large);
+    assert_true(get_until(fd, end));
+    close(fd);
+}
+
+/* Answered before the body came: a short rest is read and the connection kept, a long one ends it, and in both cases
+ * the client gets the answer. */
+static void test_unread_bodies(void **state)
+{
+    int fd = connect_client();
+    put(fd, "POST /plain HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
+    assert_true(get_until(fd, "POST h /plain"));
+    feed(fd, 200000, 0);
+    put(fd, "POST /plain HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_true(get_until(fd, "POST h /plain"));
+    feed(fd, 200000, 999);
+    put(fd, "0\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_true(get_until(fd, "GET h /next"));
+    put(fd, "POST /plain HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n");
+    feed(fd, 500000, 0);
+    assert_false(get_until(fd, ""));
+    assert_has("POST h /plain");
+    close(fd);
+}
+
+/* The service has the request when it turns out that its body will not come whole. */
+static void test_broken_bodies(void **state)
+{
+    static const struct {
+        const char *head, *body;
+        bool shut;
+        enum http_body_fault fault;
+    } rows[] = {
+        {"Content-Length: 100000", "abc", true, HTTP_BODY_CUT},
+        {"Content-Length: 100000", "abc", false, HTTP_BODY_LATE},
+        {"Transfer-Encoding: chunked", "3\r\nabc\r\n", true, HTTP_BODY_CUT},
+        {"Transfer-Encoding: chunked", "3\r\nabc\r\n", false, HTTP_BODY_LATE},
+        {"Transfer-Encoding: chunked", "3\r\nabcd\r\n", false, HTTP_BODY_MALFORMED},
+        {"Transfer-Encoding: chunked", "zz\r\n", false, HTTP_BODY_MALFORMED},
+        {"Transfer-Encoding: chunked", "500000\r\nabc", false, HTTP_BODY_LATE},
+        {"Transfer-Encoding: chunked", "500001\r\nabc", false, HTTP_BODY_TOO_LONG},
+        {"Transfer-Encoding: chunked", "ffffffffffffffff\r\nabc", false, HTTP_BODY_TOO_LONG},
+        {"Transfer-Encoding: chunked", "3\r\nabc\r\nfffffffffffffffe\r\n", false, HTTP_BODY_TOO_LONG},
+    };
+    char text[200];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int fd = connect_client();
+        sprintf(text, "POST /gather HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", rows[i].head);
+        put(fd, text);
+        settle(); /* the head goes first */
+        put(fd, rows[i].body);
+        if (rows[i].shut)
+            shutdown(fd, SHUT_WR);
+        assert_false(get_until(fd, ""));
+        sprintf(text, "\r\n\r\nfault %d", rows[i].fault);
+        assert_has(text);
+        close(fd);
+    }
 }
 
 static void test_large_stream(void **state)
@@ -727,7 +916,11 @@ int main(void)
         TEST(test_timeouts),
         TEST(test_trickle),
         TEST(test_expect),
+        TEST(test_expect_long),
         TEST(test_large_bodies),
+        TEST(test_gathered_bodies),
+        TEST(test_unread_bodies),
+        TEST(test_broken_bodies),
         TEST(test_large_stream),
         TEST(test_sizes_around_the_buffer),
         TEST(test_gone),

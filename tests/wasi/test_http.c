@@ -1,4 +1,4 @@
-/* Host objects of wasi:http against a sink that records what it is told. */
+/* Host objects of wasi:http against an exchange that records what it is told. */
 #include "wasi/gen/wasi_filesystem.h"
 #include "wasi/object.h"
 
@@ -21,21 +21,21 @@ static struct host *h;
 static struct host_config config;
 static struct err err;
 
-/* ---- the sink ---- */
+/* ---- the exchange ---- */
 
 static struct {
     char log[8192];
     size_t room;
     bool refuse, broken;
-} sink;
+} exchange;
 
 static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void note(const char *format, ...)
 {
-    size_t n = strlen(sink.log);
+    size_t n = strlen(exchange.log);
     va_list args;
     va_start(args, format);
-    vsnprintf(sink.log + n, sizeof sink.log - n, format, args);
+    vsnprintf(exchange.log + n, sizeof exchange.log - n, format, args);
     va_end(args);
 }
 
@@ -53,9 +53,9 @@ static void note_bytes(struct str bytes)
         note(" [%.*s]", STR_ARG(bytes));
 }
 
-static bool sink_respond(void *x, unsigned status, const struct http_field *fields, size_t count, struct str body)
+static bool face_respond(void *x, unsigned status, const struct http_field *fields, size_t count, struct str body)
 {
-    if (sink.refuse)
+    if (exchange.refuse)
         return false;
     note("respond %u", status);
     note_fields(fields, count);
@@ -63,37 +63,56 @@ static bool sink_respond(void *x, unsigned status, const struct http_field *fiel
     return true;
 }
 
-static bool sink_start(void *x, unsigned status, const struct http_field *fields, size_t count)
+static bool face_start(void *x, unsigned status, const struct http_field *fields, size_t count)
 {
-    if (sink.refuse)
+    if (exchange.refuse)
         return false;
     note("start %u", status);
     note_fields(fields, count);
     return true;
 }
 
-static bool sink_write(void *x, struct str bytes)
+static bool face_write(void *x, struct str bytes)
 {
-    if (sink.broken)
+    if (exchange.broken)
         return false;
     note("; write");
     note_bytes(bytes);
     return true;
 }
 
-static size_t sink_room(void *x)
+static size_t face_room(void *x)
 {
-    return sink.room;
+    return exchange.room;
 }
 
-static bool sink_finish(void *x, const struct http_field *trailers, size_t count)
+static bool face_finish(void *x, const struct http_field *trailers, size_t count)
 {
     note("; finish");
     note_fields(trailers, count);
     return true;
 }
 
-static const struct http_sink recorder = {sink_respond, sink_start, sink_write, sink_room, sink_finish};
+static struct http_request request;
+
+/* What comes of the request's body later: nothing arrives before it is waited for. */
+static const char *later;
+
+static void face_want(void *x)
+{
+    note("want;");
+    if (later)
+        request.body = str_of(later);
+    later = NULL;
+}
+
+static void face_take(void *x, size_t size)
+{
+    request.body = str_slice(request.body, size, request.body.len);
+}
+
+static const struct http_face recorder = {face_want,  face_take, face_respond, face_start,
+                                          face_write, face_room, face_finish};
 
 /* ---- a request ---- */
 
@@ -102,7 +121,6 @@ static struct http_field request_fields[] = {
     {{"connection", 10}, {"x-nothing", 9}}, {{"x-one", 5}, {"again", 5}},
 };
 static struct http_field request_trailers[] = {{{"x-sum", 5}, {"7", 1}}};
-static struct http_request request;
 static uint32_t request_handle, outparam_handle;
 
 static struct wasi_http_incoming_request *in_request;
@@ -111,10 +129,11 @@ static struct wasi_http_response_outparam *outparam;
 static int begin(void **state)
 {
     log_level_set(LOG_ERROR - 1);
-    memset(&sink, 0, sizeof sink);
+    memset(&exchange, 0, sizeof exchange);
+    later = NULL;
     memset(&store, 0, sizeof store);
     memset(&handles, 0, sizeof handles);
-    sink.room = HOST_STREAM_BYTES;
+    exchange.room = HOST_STREAM_BYTES;
     config = (struct host_config){.name = "test"};
     request = (struct http_request){
         .method = STR("POST"),
@@ -128,8 +147,8 @@ static int begin(void **state)
         .trailer_count = 1,
     };
     pool = host_pool_new(NULL, NULL, &err);
-    h = host_begin(pool, &config, &store, &sink);
-    host_take_request(h, &request, &recorder, &sink);
+    h = host_begin(pool, &config, &store, &exchange);
+    host_take_request(h, &request, &recorder, &exchange);
     if (!host_give_request(h, &handles, &request_handle, &outparam_handle))
         return -1;
     in_request = (void *)(uintptr_t)handle_get(&handles, request_handle)->rep;
@@ -468,7 +487,7 @@ static void test_gone(void **state)
     assert_false(wasi_http_types_incoming_request_method(h, in_request, &method));
     assert_trap();
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(sink.log, "");
+    assert_string_equal(exchange.log, "");
 }
 
 /* ---- responses ---- */
@@ -487,16 +506,16 @@ static void test_whole(void **state)
     assert_true(put(stream, "Hello, ", 7));
     assert_true(put(stream, "world", 5));
     assert_true(close_body(body, stream, NULL));
-    assert_string_equal(sink.log, "");
+    assert_string_equal(exchange.log, "");
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(sink.log, "respond 201 [Hello, world]");
+    assert_string_equal(exchange.log, "respond 201 [Hello, world]");
 }
 
 static void test_no_body(void **state)
 {
     set(new_response(NULL));
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(sink.log, "respond 200 []");
+    assert_string_equal(exchange.log, "respond 200 []");
 }
 
 static void test_status(void **state)
@@ -543,7 +562,7 @@ static void test_error_codes(void **state)
 static void test_unset(void **state)
 {
     assert_int_equal(finish(), HOST_UNANSWERED);
-    assert_string_equal(sink.log, "");
+    assert_string_equal(exchange.log, "");
 }
 
 static void test_unfinished(void **state)
@@ -554,7 +573,7 @@ static void test_unfinished(void **state)
     struct wasi_io_output_stream *stream = stream_of(body);
     assert_true(put(stream, "half", 4));
     assert_int_equal(finish(), HOST_UNANSWERED);
-    assert_string_equal(sink.log, "");
+    assert_string_equal(exchange.log, "");
 }
 
 static void test_dropped_body(void **state)
@@ -572,7 +591,7 @@ static void test_error_response(void **state)
     result.error.tag = WASI_HTTP_TYPES_ERROR_CODE_CONNECTION_TIMEOUT;
     assert_true(wasi_http_types_response_outparam_set(h, outparam, &result));
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_memory_equal(sink.log, "respond 504 ", 12);
+    assert_memory_equal(exchange.log, "respond 504 ", 12);
 }
 
 static void test_trap_after_response(void **state)
@@ -580,7 +599,7 @@ static void test_trap_after_response(void **state)
     set(new_response(NULL));
     assert_int_equal(host_end(h, true), HOST_ANSWERED);
     h = NULL;
-    assert_string_equal(sink.log, "respond 200 []");
+    assert_string_equal(exchange.log, "respond 200 []");
 }
 
 static void test_trap_before_finish(void **state)
@@ -592,9 +611,9 @@ static void test_trap_before_finish(void **state)
     h = NULL;
 }
 
-static void test_refused_by_sink(void **state)
+static void test_refused_by_exchange(void **state)
 {
-    sink.refuse = true;
+    exchange.refuse = true;
     set(new_response(NULL));
     assert_int_equal(finish(), HOST_UNANSWERED);
 }
@@ -607,13 +626,13 @@ static void test_large_becomes_stream(void **state)
     struct wasi_io_output_stream *stream = stream_of(body);
     set(response);
     assert_true(put(stream, bytes, sizeof bytes - 1));
-    assert_string_equal(sink.log, "");
+    assert_string_equal(exchange.log, "");
     assert_true(put(stream, bytes, 1));
-    assert_string_equal(sink.log, "start 200; write <65536 bytes>");
+    assert_string_equal(exchange.log, "start 200; write <65536 bytes>");
     assert_true(put(stream, "end", 3));
     assert_true(close_body(body, stream, NULL));
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(sink.log, "start 200; write <65536 bytes>; write [end]; finish");
+    assert_string_equal(exchange.log, "start 200; write <65536 bytes>; write [end]; finish");
 }
 
 static void test_large_before_set(void **state)
@@ -623,9 +642,9 @@ static void test_large_before_set(void **state)
     struct wasi_http_outgoing_body *body = body_of(response);
     struct wasi_io_output_stream *stream = stream_of(body);
     assert_true(put(stream, bytes, sizeof bytes));
-    assert_string_equal(sink.log, "");
+    assert_string_equal(exchange.log, "");
     set(response);
-    assert_string_equal(sink.log, "start 200; write <131072 bytes>");
+    assert_string_equal(exchange.log, "start 200; write <131072 bytes>");
     assert_true(close_body(body, stream, NULL));
     assert_int_equal(finish(), HOST_ANSWERED);
 }
@@ -650,11 +669,11 @@ static void test_flush_and_yield(void **state)
     set(response);
     assert_true(put(stream, "one", 3));
     host_yielding(h);
-    assert_string_equal(sink.log, "");
+    assert_string_equal(exchange.log, "");
     assert_true(wasi_io_streams_output_stream_blocking_flush(h, stream, &ret));
-    assert_string_equal(sink.log, "");
+    assert_string_equal(exchange.log, "");
     host_yielding(h);
-    assert_string_equal(sink.log, "start 200; write [one]");
+    assert_string_equal(exchange.log, "start 200; write [one]");
     assert_true(close_body(body, stream, NULL));
     assert_int_equal(finish(), HOST_ANSWERED);
 }
@@ -669,9 +688,9 @@ static void test_finished_and_yield(void **state)
     assert_true(put(stream, "all", 3));
     assert_true(close_body(body, stream, NULL));
     host_yielding(h);
-    assert_string_equal(sink.log, "start 200 content-length=3; write [all]");
+    assert_string_equal(exchange.log, "start 200 content-length=3; write [all]");
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(sink.log, "start 200 content-length=3; write [all]; write []; finish");
+    assert_string_equal(exchange.log, "start 200 content-length=3; write [all]; write []; finish");
 }
 
 static void test_broken_stream(void **state)
@@ -680,7 +699,7 @@ static void test_broken_stream(void **state)
     struct wasi_http_outgoing_response *response = new_response(NULL);
     struct wasi_io_output_stream *stream = stream_of(body_of(response));
     set(response);
-    sink.broken = true;
+    exchange.broken = true;
     assert_false(put(stream, bytes, sizeof bytes));
     assert_false(put(stream, bytes, 1));
     assert_int_equal(finish(), HOST_BROKEN);
@@ -697,7 +716,7 @@ static void test_trailers(void **state)
     assert_true(put(stream, "data", 4));
     assert_true(close_body(body, stream, trailers));
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(sink.log, "start 200; write [data]; finish X-Sum=7");
+    assert_string_equal(exchange.log, "start 200; write [data]; finish X-Sum=7");
 }
 
 static void test_length(void **state)
@@ -731,7 +750,7 @@ static void test_length_of_head(void **state)
     set(response);
     assert_true(close_body(body, NULL, NULL));
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(sink.log, "respond 200 Content-Length=5 []");
+    assert_string_equal(exchange.log, "respond 200 Content-Length=5 []");
 }
 
 static void test_children(void **state)
@@ -804,7 +823,120 @@ static void test_splice(void **state)
     assert_true(moved.err);
     assert_true(close_body(out, stream, NULL));
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(sink.log, "respond 200 [the body]");
+    assert_string_equal(exchange.log, "respond 200 [the body]");
+}
+
+/* ---- a body that comes while it is read ---- */
+
+static struct wasi_http_incoming_body *consume(struct wasi_io_input_stream **ret_stream)
+{
+    struct result_wasi_http_incoming_body_void body = {0};
+    struct result_wasi_io_input_stream_void input = {0};
+    assert_true(wasi_http_types_incoming_request_consume(h, in_request, &body));
+    assert_true(wasi_http_types_incoming_body_stream(h, body.ok, &input));
+    *ret_stream = input.ok;
+    return body.ok;
+}
+
+#define assert_reads(stream, text)                                                                                     \
+    do {                                                                                                               \
+        struct result_list_u8_wasi_io_streams_stream_error in = {0};                                                   \
+        assert_true(wasi_io_streams_input_stream_read(h, stream, 5, &in));                                             \
+        assert_false(in.err);                                                                                          \
+        assert_int_equal(in.ok.len, strlen(text));                                                                     \
+        assert_memory_equal(in.ok.ptr, text, strlen(text));                                                            \
+    } while (0)
+
+static void test_coming_body(void **state)
+{
+    struct wasi_io_input_stream *stream;
+    struct wasi_io_pollable *pollable;
+    struct result_list_u8_wasi_io_streams_stream_error in = {0};
+    bool ready;
+    request.coming = true;
+    later = "more";
+    consume(&stream);
+    assert_true(wasi_io_streams_input_stream_subscribe(h, stream, &pollable));
+    assert_true(wasi_io_poll_pollable_ready(h, pollable, &ready) && ready);
+    assert_string_equal(exchange.log, "");
+    assert_reads(stream, "the b");
+    assert_reads(stream, "ody");
+    assert_reads(stream, "");
+    assert_true(wasi_io_poll_pollable_ready(h, pollable, &ready) && !ready);
+    assert_string_equal(exchange.log, "want;");
+    assert_true(wasi_io_poll_pollable_ready(h, pollable, &ready) && ready);
+    assert_reads(stream, "more");
+    request.coming = false;
+    assert_true(wasi_io_poll_pollable_ready(h, pollable, &ready) && ready);
+    assert_true(wasi_io_streams_input_stream_read(h, stream, 5, &in));
+    assert_true(in.err);
+    assert_int_equal(in.error.tag, WASI_IO_STREAMS_STREAM_ERROR_CLOSED);
+}
+
+static void test_broken_body(void **state)
+{
+    static const struct {
+        enum http_body_fault fault;
+        enum wasi_http_types_error_code_tag tag;
+    } rows[] = {
+        {HTTP_BODY_CUT, WASI_HTTP_TYPES_ERROR_CODE_CONNECTION_TERMINATED},
+        {HTTP_BODY_LATE, WASI_HTTP_TYPES_ERROR_CODE_CONNECTION_READ_TIMEOUT},
+        {HTTP_BODY_MALFORMED, WASI_HTTP_TYPES_ERROR_CODE_HTTP_PROTOCOL_ERROR},
+        {HTTP_BODY_TOO_LONG, WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_BODY_SIZE},
+        {HTTP_BODY_NO_MEMORY, WASI_HTTP_TYPES_ERROR_CODE_INTERNAL_ERROR},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct wasi_io_input_stream *stream;
+        struct result_list_u8_wasi_io_streams_stream_error in = {0};
+        struct option_wasi_http_types_error_code code = {0};
+        in_request->consumed = false;
+        request.body = STR("the");
+        request.fault = rows[i].fault;
+        consume(&stream);
+        assert_reads(stream, "the"); /* what came counts */
+        assert_true(wasi_io_streams_input_stream_read(h, stream, 5, &in));
+        assert_true(in.err);
+        assert_int_equal(in.error.tag, WASI_IO_STREAMS_STREAM_ERROR_LAST_OPERATION_FAILED);
+        assert_true(wasi_http_types_http_error_code(h, in.error.last_operation_failed, &code));
+        assert_true(code.some);
+        assert_int_equal(code.value.tag, rows[i].tag);
+    }
+}
+
+/* The client is gone: what it sent is not a whole body. */
+static void test_body_of_nobody(void **state)
+{
+    struct wasi_io_input_stream *stream;
+    struct result_list_u8_wasi_io_streams_stream_error in = {0};
+    request.coming = true;
+    consume(&stream);
+    host_gone(h);
+    assert_true(wasi_io_streams_input_stream_read(h, stream, 5, &in));
+    assert_true(in.err);
+    assert_int_equal(in.error.tag, WASI_IO_STREAMS_STREAM_ERROR_LAST_OPERATION_FAILED);
+}
+
+/* They are behind the rest of the body, which nobody reads any more. */
+static void test_coming_trailers(void **state)
+{
+    struct wasi_io_input_stream *stream;
+    struct wasi_http_future_trailers *trailers;
+    struct option_result_result_option_wasi_http_fields_wasi_http_types_error_code_void got = {0};
+    request.coming = true;
+    later = "more";
+    struct wasi_http_incoming_body *body = consume(&stream);
+    wasi_io_input_stream_drop(h, stream);
+    assert_true(wasi_http_types_incoming_body_finish(h, body, &trailers));
+    for (int i = 0; i < 3; i++) {
+        assert_true(wasi_http_types_future_trailers_get(h, trailers, &got));
+        assert_false(got.some);
+    }
+    assert_int_equal(request.body.len, 0);
+    assert_string_equal(exchange.log, "want;want;want;");
+    request.coming = false;
+    assert_true(wasi_http_types_future_trailers_get(h, trailers, &got));
+    assert_true(got.some && !got.value.err && !got.value.ok.err && got.value.ok.ok.some);
+    assert_int_equal(got.value.ok.ok.value->count, 1);
 }
 
 /* ---- memory ---- */
@@ -829,10 +961,10 @@ static void test_no_allocation(void **state)
             before = mem_count();
         answer_once();
         assert_int_equal(finish(), HOST_ANSWERED);
-        h = host_begin(pool, &config, &store, &sink);
+        h = host_begin(pool, &config, &store, &exchange);
         memset(&handles, 0, sizeof handles);
-        memset(sink.log, 0, sizeof sink.log);
-        host_take_request(h, &request, &recorder, &sink);
+        memset(exchange.log, 0, sizeof exchange.log);
+        host_take_request(h, &request, &recorder, &exchange);
         assert_true(host_give_request(h, &handles, &request_handle, &outparam_handle));
         in_request = (void *)(uintptr_t)handle_get(&handles, request_handle)->rep;
         outparam = (void *)(uintptr_t)handle_get(&handles, outparam_handle)->rep;
@@ -917,7 +1049,7 @@ int main(void)
         TEST(test_error_response),
         TEST(test_trap_after_response),
         TEST(test_trap_before_finish),
-        TEST(test_refused_by_sink),
+        TEST(test_refused_by_exchange),
         TEST(test_large_becomes_stream),
         TEST(test_large_before_set),
         TEST(test_body_max),
@@ -933,6 +1065,10 @@ int main(void)
         TEST(test_permit),
         TEST(test_blocking_limit),
         TEST(test_splice),
+        TEST(test_coming_body),
+        TEST(test_broken_body),
+        TEST(test_body_of_nobody),
+        TEST(test_coming_trailers),
         TEST(test_no_allocation),
         TEST(test_objects_are_reused),
         TEST(test_no_memory),

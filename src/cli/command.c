@@ -18,62 +18,6 @@ const struct image_export *command_entry(const struct program *program, struct e
     return NULL;
 }
 
-/* ---- what it gets ---- */
-
-static bool take_text(const char *text, const char *what, struct str *ret_text, struct err *err)
-{
-    *ret_text = str_of(text);
-    if (utf8_valid(text, ret_text->len))
-        return true;
-    err_set(err, ERR_USAGE, "%s that is not UTF-8", what);
-    return err_remedy(err, "components take texts in UTF-8 only");
-}
-
-static bool take_args(struct host_config *config, const struct given *given, struct arena *arena, struct err *err)
-{
-    struct str *args = ARENA_ARRAY(arena, struct str, given->arg_count);
-    if (!args)
-        return err_memory(err);
-    for (uint32_t i = 0; i < given->arg_count; i++)
-        if (!take_text(given->args[i], "an argument", &args[i], err))
-            return false;
-    config->arguments = args;
-    config->argument_count = given->arg_count;
-    return true;
-}
-
-static bool take_env(struct host_config *config, const struct given *given, struct arena *arena, struct err *err)
-{
-    struct host_variable *rows = ARENA_ARRAY(arena, struct host_variable, given->env_count);
-    if (!rows)
-        return err_memory(err);
-    for (uint32_t i = 0; i < given->env_count; i++) {
-        struct str text;
-        if (!take_text(given->env[i], "a variable", &text, err))
-            return false;
-        size_t end = str_find(text, '=');
-        rows[i] = (struct host_variable){str_slice(text, 0, end), str_slice(text, end + 1, text.len)};
-    }
-    config->environment = rows;
-    config->environment_count = given->env_count;
-    return true;
-}
-
-static bool take_dirs(struct host_config *config, const struct given *given, struct arena *arena, struct err *err)
-{
-    struct host_directory *rows = ARENA_ARRAY(arena, struct host_directory, given->dir_count);
-    if (!rows)
-        return err_memory(err);
-    for (uint32_t i = 0; i < given->dir_count; i++) {
-        rows[i].dir = given->dirs[i].dir;
-        if (!take_text(given->dirs[i].name, "a directory's name", &rows[i].name, err))
-            return false;
-    }
-    config->directories = rows;
-    config->directory_count = given->dir_count;
-    return true;
-}
-
 /* ---- its life ---- */
 
 static void suspend(struct host *host)
@@ -108,11 +52,10 @@ bool command_begin(struct command *command, const struct given *given, const cha
     static const struct host_runtime runtime = {suspend, resume};
     struct host_config *config = &command->config;
     struct host_services services = {.name_servers = given->dns, .outbound = &http_client_face};
-    *config = (struct host_config){.name = name, .direct = true, .grants = &given->grants};
+    *config = (struct host_config){.name = name, .direct = true};
     for (int fd = 0; fd < 3; fd++)
         config->terminal[fd] = isatty(fd);
-    if (!take_args(config, given, arena, err) || !take_env(config, given, arena, err) ||
-        !take_dirs(config, given, arena, err))
+    if (!given_config(given, config, arena, err))
         return false;
     command->loop = io_loop_new(err);
     command->client = command->loop ? http_client_new(command->loop, err) : NULL;

@@ -74,6 +74,69 @@ bool given_take(struct given *given, const struct cli_options *options, struct a
     return cli_grants(options, &given->grants, err);
 }
 
+/* ---- to components, whose texts are UTF-8 ---- */
+
+static bool check_text(const char *text, const char *what, struct str *ret_text, struct err *err)
+{
+    *ret_text = str_of(text);
+    if (utf8_valid(text, ret_text->len))
+        return true;
+    err_set(err, ERR_USAGE, "%s that is not UTF-8", what);
+    return err_remedy(err, "components take texts in UTF-8 only");
+}
+
+static bool list_args(struct host_config *config, const struct given *given, struct arena *arena, struct err *err)
+{
+    struct str *args = ARENA_ARRAY(arena, struct str, given->arg_count);
+    if (!args)
+        return err_memory(err);
+    for (uint32_t i = 0; i < given->arg_count; i++)
+        if (!check_text(given->args[i], "an argument", &args[i], err))
+            return false;
+    config->arguments = args;
+    config->argument_count = given->arg_count;
+    return true;
+}
+
+static bool list_env(struct host_config *config, const struct given *given, struct arena *arena, struct err *err)
+{
+    struct host_variable *rows = ARENA_ARRAY(arena, struct host_variable, given->env_count);
+    if (!rows)
+        return err_memory(err);
+    for (uint32_t i = 0; i < given->env_count; i++) {
+        struct str text;
+        if (!check_text(given->env[i], "a variable", &text, err))
+            return false;
+        size_t end = str_find(text, '=');
+        rows[i] = (struct host_variable){str_slice(text, 0, end), str_slice(text, end + 1, text.len)};
+    }
+    config->environment = rows;
+    config->environment_count = given->env_count;
+    return true;
+}
+
+static bool list_dirs(struct host_config *config, const struct given *given, struct arena *arena, struct err *err)
+{
+    struct host_directory *rows = ARENA_ARRAY(arena, struct host_directory, given->dir_count);
+    if (!rows)
+        return err_memory(err);
+    for (uint32_t i = 0; i < given->dir_count; i++) {
+        rows[i].dir = given->dirs[i].dir;
+        if (!check_text(given->dirs[i].name, "a directory's name", &rows[i].name, err))
+            return false;
+    }
+    config->directories = rows;
+    config->directory_count = given->dir_count;
+    return true;
+}
+
+bool given_config(const struct given *given, struct host_config *config, struct arena *arena, struct err *err)
+{
+    config->grants = &given->grants;
+    return list_args(config, given, arena, err) && list_env(config, given, arena, err) &&
+           list_dirs(config, given, arena, err);
+}
+
 void given_close(struct given *given)
 {
     grants_free(&given->grants);

@@ -1,4 +1,4 @@
-/* What the guest of `mayfly run` is given: its arguments, variables, directories and network, whichever version of WASI
+/* What a guest is given: its arguments, variables, directories and network, whichever version of WASI
  * hands them over. Nothing else of this process's surroundings reaches a guest. */
 #ifndef MAYFLY_CLI_GIVEN_H
 #define MAYFLY_CLI_GIVEN_H
@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "io/files.h"
 #include "wasi/grants.h"
+#include "wasi/host.h"
 
 struct given_dir {
     struct files_dir dir;
@@ -24,6 +25,8 @@ struct given {
 
 /* What the options ask for; strings are the options' or of the arena. Ends with given_close, also after a failure. */
 bool given_take(struct given *given, const struct cli_options *options, struct arena *arena, struct err *err);
+/* The same for a component; `given` must outlive `config`. ERR_USAGE: an argument or a name is no UTF-8. */
+bool given_config(const struct given *given, struct host_config *config, struct arena *arena, struct err *err);
 /* Closes the directories that are still there: who took one over sets dir_count to 0. */
 void given_close(struct given *given);
 

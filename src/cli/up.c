@@ -1,5 +1,5 @@
 /* mayfly up: serve a component over HTTP until SIGINT or SIGTERM. */
-#include "cli/cli.h"
+#include "cli/given.h"
 
 #include "base/log.h"
 #include "io/net.h"
@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ARENA_MAX ((size_t)16 << 20) /* of what the options say */
+
 struct up {
     struct io_loop *loop;
     struct io_signals signals;
@@ -18,7 +20,9 @@ struct up {
     struct program *program;
     struct wasi_link link;
     struct compile_options compile;
-    struct grants grants;
+    struct arena arena;
+    struct given given;
+    struct host_config config;
     int listen_fd;
     bool draining;
 };
@@ -68,12 +72,13 @@ static bool listen_on(struct up *up, const struct cli_options *options, struct e
 static bool start(struct up *up, const struct cli_options *options, const char *name, struct err *err)
 {
     static const int numbers[] = {SIGINT, SIGTERM};
-    const struct worker_options worker = {.name = name,
-                                          .stats = options->stats != NULL,
-                                          .grants = &up->grants,
-                                          .services = {.name_servers = options->dns}};
-    if (!cli_grants(options, &up->grants, err) || !load(up, options, name, err) || !listen_on(up, options, err))
+    const struct worker_options worker = {
+        .config = &up->config, .stats = options->stats != NULL, .services = {.name_servers = options->dns}};
+    up->config.name = name;
+    if (!given_take(&up->given, options, &up->arena, err) || !given_config(&up->given, &up->config, &up->arena, err) ||
+        !load(up, options, name, err) || !listen_on(up, options, err))
         return false;
+    up->config.argument_count = 0; /* a command's */
     up->loop = io_loop_new(err);
     if (!up->loop || !io_signals_open(up->loop, &up->signals, numbers, 2, err))
         return false;
@@ -109,7 +114,8 @@ static void finish(struct up *up)
     if (up->program)
         program_unload(up->program);
     wasi_link_free(&up->link);
-    grants_free(&up->grants);
+    given_close(&up->given);
+    arena_free(&up->arena);
     if (up->listen_fd >= 0)
         close(up->listen_fd);
 }
@@ -125,6 +131,7 @@ int cli_up(const struct cli_options *options)
     if (options->quiet)
         log_level_set(LOG_WARN);
     wasi_link_init(&up.link);
+    arena_init(&up.arena, ARENA_MAX);
     bool done = start(&up, options, name, &err) && serve(&up, &err);
     if (done && options->stats)
         log_stats(&up);

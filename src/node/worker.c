@@ -241,8 +241,7 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     }
     worker->loop = loop;
     worker->program = program;
-    worker->config.name = options->name;
-    worker->config.grants = options->grants;
+    worker->config = *options->config;
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
     worker->began_ns = clock_now_ns();

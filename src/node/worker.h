@@ -15,9 +15,8 @@
 struct worker;
 
 struct worker_options {
-    const char *name; /* of the function, for logs */
-    bool stats;       /* measure starts and teardowns */
-    const struct grants *grants; /* of the network; outlives the worker */
+    const struct host_config *config; /* what the function is given; what it points to outlives the worker */
+    bool stats; /* measure starts and teardowns */
     struct host_services services;
 };
 

@@ -14,6 +14,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -348,6 +349,27 @@ def case_misbehave():
         answer = other.ask("/length")
         expect(answer, 200, bytes(10)) # a length that is none is none
         expect(other.ask("/fields"), 200, b"0000011")  # invalid-syntax, forbidden
+
+
+def case_given():
+    """A handler finds the variables and directories that it was given, and nothing else."""
+    with tempfile.TemporaryDirectory() as top:
+        with open(os.path.join(top, "there"), "w", encoding="utf-8") as file:
+            file.write("read")
+        os.environ["MAYFLY_TEST_HERE"] = "of this process"
+        options = ("--env", "A=1=2", "--env", "MAYFLY_TEST_HERE", "--env", "MAYFLY_TEST_NOWHERE", "--dir", f"{top}::data:ro",
+                   "--dir", top)
+        for given, lines in (((), []), (options, ["variable A=1=2", "variable MAYFLY_TEST_HERE=of this process",
+                                                  "directory data read unwritten", f"directory {top} read written"])):
+            with Server(guest("given"), *given) as server:
+                for _ in range(3):
+                    expect(ask(server.port, "/there"), 200, "".join(f"{line}\n" for line in lines).encode())
+        with Server(guest("given"), *options) as server:
+            for unread in ("/absent/x", "/../there"):
+                expect(ask(server.port, unread), 200, "".join(f"{line}\n" for line in lines[:2] + [
+                    "directory data unread unwritten", f"directory {top} unread unwritten"]).encode())
+        done = subprocess.run([*run.command("up"), "--dir", f"{top}/absent", guest("given")], capture_output=True, text=True)
+        check(done.returncode == 1 and f"{top}/absent" in done.stderr, f"the folder named, not {done.stderr!r}")
 
 
 def case_no_answer():

@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 for name in trap leak echo; do
     GUEST_CFLAGS="-mreference-types -Wno-infinite-recursion" ../../../scripts/guest-c.sh $name.wasm guest.wit guest $name.c
 done
-for name in sockets client request misbehave; do
+for name in sockets client request misbehave given; do
     ../../../scripts/guest-c.sh $name.wasm $name.wit $name $name.c
 done
 ../../../scripts/guest-c.sh files.wasm command.wit guest files.c

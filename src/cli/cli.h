@@ -100,16 +100,6 @@ bool cli_size(const char *text, uint64_t *ret_bytes);
 /* "500ms", "2s", "1m", "1h" */
 bool cli_duration(const char *text, uint64_t *ret_ns);
 
-/* --- did you mean (nearest.c) --- */
-
-struct cli_nearest {
-    struct str word, found; /* `found`: empty until something is near */
-    unsigned best;          /* at most one letter in three is wrong */
-};
-
-struct cli_nearest cli_nearest_to(struct str word);
-void cli_consider(struct cli_nearest *nearest, struct str candidate);
-
 /* --- what commands share --- */
 
 /* A guest's text for a terminal: control bytes as \xNN, cut with "..." where `size` bytes would not hold it. */

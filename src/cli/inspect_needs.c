@@ -172,7 +172,7 @@ bool needs_of_module(struct inspect *inspect, const struct wasm_module *module, 
 static bool host_row(struct inspect *inspect, struct needs *needs, enum host_import_kind kind, struct str interface,
                      struct str name, struct str signature, bool own_resource)
 {
-    static const char *const traps = "traps when it is called";
+    static const char *const absent = "is not offered";
     switch (kind) {
     case HOST_LOWERED:
         add_group(needs, interface, name);
@@ -181,18 +181,18 @@ static bool host_row(struct inspect *inspect, struct needs *needs, enum host_imp
         case OFFER_OTHER_TYPE:
             no(needs, "a function of the host is imported with another type: see below");
             return add_missing(inspect, needs, interface, name, "has another type");
-        default: return add_missing(inspect, needs, interface, name, traps);
+        default: return add_missing(inspect, needs, interface, name, absent);
         }
     case HOST_RESOURCE_DROP:
         return own_resource || wasi_offer_drop(interface, name) == OFFER_HERE ||
                add_missing(inspect, needs, interface, inspect_text(inspect, "[resource-drop]%.*s", STR_ARG(name)),
-                           traps);
+                           absent);
     case HOST_RESOURCE_NEW:
     case HOST_RESOURCE_REP: return true;
     case HOST_CORE:
-    case HOST_TRAP: return add_missing(inspect, needs, interface, name, traps);
+    case HOST_TRAP: return add_missing(inspect, needs, interface, name, absent);
     default: return true; /* between components in the file */
-    case HOST_KIND_COUNT: return add_missing(inspect, needs, interface, name, traps);
+    case HOST_KIND_COUNT: return add_missing(inspect, needs, interface, name, absent);
     }
 }
 

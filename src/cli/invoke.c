@@ -1,6 +1,7 @@
 /* See invoke.h. Names come from the module: they are escaped and cut where they are printed. */
 #include "cli/invoke.h"
 
+#include "base/nearest.h"
 #include "cli/value.h"
 
 #include <stdio.h>
@@ -51,13 +52,13 @@ static bool row_name(struct invoke_from from, uint64_t i, struct str *ret_name)
     return true;
 }
 
-static struct str nearest(struct invoke_from from, struct str name)
+static struct str nearest_name(struct invoke_from from, struct str name)
 {
-    struct cli_nearest nearest = cli_nearest_to(name);
+    struct nearest nearest = nearest_to(name);
     struct str candidate;
     for (uint64_t i = 0; i < row_count(from); i++)
         if (row_name(from, i, &candidate))
-            cli_consider(&nearest, candidate);
+            nearest_consider(&nearest, candidate);
     return nearest.found;
 }
 
@@ -83,7 +84,7 @@ static void list_names(struct invoke_from from, char names[NAMES_BYTES])
 bool invoke_missing(struct invoke_from from, struct str name, struct err *err)
 {
     char wanted[NAME_BYTES], near[NAME_BYTES], names[NAMES_BYTES];
-    struct str found = nearest(from, name);
+    struct str found = nearest_name(from, name);
     cli_escape(name, wanted, sizeof wanted);
     err_set(err, ERR_LINK, "the module exports no function '%s'", wanted);
     if (found.len) {

@@ -2,6 +2,8 @@
  * follows the file of a command that takes ARGS is the guest's, whatever it looks like. */
 #include "cli/cli.h"
 
+#include "base/nearest.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,9 +21,9 @@ int cli_usage(const char *command, const char *format, ...)
 
 static int no_command(const char *name)
 {
-    struct cli_nearest nearest = cli_nearest_to(str_of(name));
+    struct nearest nearest = nearest_to(str_of(name));
     for (const struct cli_command *command = cli_commands; command->name; command++)
-        cli_consider(&nearest, str_of(command->name));
+        nearest_consider(&nearest, str_of(command->name));
     if (nearest.found.len)
         return cli_usage(NULL, "there is no command '%s'; did you mean '%.*s'?", name, STR_ARG(nearest.found));
     return cli_usage(NULL, "there is no command '%s'", name);
@@ -29,10 +31,10 @@ static int no_command(const char *name)
 
 static void no_option(const struct cli_command *command, const char *text)
 {
-    struct cli_nearest nearest = cli_nearest_to((struct str){text, strcspn(text, "=")});
+    struct nearest nearest = nearest_to((struct str){text, strcspn(text, "=")});
     for (const struct cli_option *row = cli_option_of(command, cli_option_rows); row;
          row = cli_option_of(command, row + 1))
-        cli_consider(&nearest, str_of(row->name));
+        nearest_consider(&nearest, str_of(row->name));
     if (nearest.found.len)
         cli_usage(command->name, "'%s' takes no option '%s'; did you mean '%.*s'?", command->name, text,
                   STR_ARG(nearest.found));

@@ -204,12 +204,6 @@ bool canon_resource_drop(struct store *store, const void *env, union cell *v)
     return own ? destroy(&c, rep) : true;
 }
 
-bool canon_missing(struct store *store, const void *env, union cell *v)
-{
-    const struct canon_env *e = env;
-    return trap_raise(store, TRAP_HOST, "not implemented: %.*s %.*s", STR_ARG(e->interface), STR_ARG(e->name));
-}
-
 /* --- look-up --- */
 
 /* Order of a row's C string against a view. */

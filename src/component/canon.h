@@ -314,8 +314,6 @@ bool canon_resource_rep(struct store *store, const void *env, union cell *v);
 bool canon_resource_drop(struct store *store, const void *env, union cell *v);
 /* A borrow handle goes: the call that it was lent to has one less. */
 void canon_borrow_dropped(struct canon *c, const struct handle *handle);
-/* For what is not implemented, or known not to exist: traps and names the function. */
-bool canon_missing(struct store *store, const void *env, union cell *v);
 
 /* --- linking --- */
 

@@ -1,6 +1,7 @@
 /* See link.h. */
 #include "wasi/link.h"
 
+#include "base/nearest.h"
 #include "wasi/gen/common.h"
 #include "wasi/gen/interfaces.h"
 #include "wasi/offer.h"
@@ -10,7 +11,6 @@
 void wasi_link_init(struct wasi_link *link)
 {
     arena_init(&link->arena, LINK_BYTES_MAX);
-    link->missing = 0;
 }
 
 void wasi_link_free(struct wasi_link *link)
@@ -18,54 +18,118 @@ void wasi_link_free(struct wasi_link *link)
     arena_free(&link->arena);
 }
 
+/* ---- what is not here ---- */
+
+static bool is_version(struct str interface)
+{
+    struct str version = str_slice(interface, str_find(interface, '@'), interface.len);
+    return version.len == 0 || str_starts(version, STR("@0.2."));
+}
+
+/* The interface of this name without its version, or the nearest. */
+static struct nearest nearest_interface(struct str interface)
+{
+    struct nearest nearest = nearest_to(str_slice(interface, 0, str_find(interface, '@')));
+    for (size_t i = 0; i < HOST_FUNCTION_COUNT; i++)
+        if (host_functions[i].glue)
+            nearest_consider(&nearest, str_of(host_functions[i].interface));
+    return nearest;
+}
+
+static struct str nearest_function(struct str interface, struct str name)
+{
+    struct nearest nearest = nearest_to(name);
+    for (size_t i = 0; i < HOST_FUNCTION_COUNT; i++)
+        if (host_functions[i].glue && str_eq(str_of(host_functions[i].interface), interface))
+            nearest_consider(&nearest, str_of(host_functions[i].name));
+    return nearest.found;
+}
+
+static const char *version_of(struct str interface)
+{
+    size_t i = 0;
+    while (!str_eq(str_of(host_functions[i].interface), interface))
+        i++;
+    return host_functions[i].version;
+}
+
+/* What comes close is told with what differs. */
+static bool refuse(const struct canon_env *env, const char *what, struct err *err)
+{
+    struct nearest near = nearest_interface(env->interface);
+    err_set(err, ERR_LINK, "%.*s %s%.*s is imported, which mayfly does not have", STR_ARG(env->interface), what,
+            STR_ARG(env->name));
+    if (!near.found.len)
+        return err_remedy(err, "compose it with a component that exports this interface");
+    if (!str_eq(near.found, near.word))
+        return err_remedy(err, "there is %.*s@0.2", STR_ARG(near.found));
+    if (!is_version(env->interface))
+        return err_remedy(err, "there is %.*s in version 0.2: build the component for that", STR_ARG(near.found));
+    struct str function = nearest_function(near.found, env->name);
+    if (function.len)
+        return err_remedy(err, "%.*s has %.*s", STR_ARG(near.found), STR_ARG(function));
+    return err_remedy(err, "mayfly has %.*s@%s", STR_ARG(near.found), version_of(near.found));
+}
+
+static const struct host_function *find_function(struct str interface, struct str name)
+{
+    return is_version(interface) ? canon_find_function(host_functions, HOST_FUNCTION_COUNT, interface, name) : NULL;
+}
+
+static const struct host_resource *find_resource_row(struct str interface, struct str name)
+{
+    return is_version(interface) ? canon_find_resource(host_resources, HOST_RESOURCE_COUNT, interface, name) : NULL;
+}
+
 uint32_t wasi_resource_id(struct str interface, struct str name)
 {
-    const struct host_resource *row = canon_find_resource(host_resources, HOST_RESOURCE_COUNT, interface, name);
+    const struct host_resource *row = find_resource_row(interface, name);
     return row ? row->id : RESOURCE_NONE;
 }
 
 enum offer wasi_offer(struct str interface, struct str name, struct str signature)
 {
-    const struct host_function *row = canon_find_function(host_functions, HOST_FUNCTION_COUNT, interface, name);
-    if (!row)
+    const struct host_function *row = find_function(interface, name);
+    if (!row || !row->glue)
         return OFFER_MISSING;
-    if (!str_eq(str_of(row->signature), signature))
-        return OFFER_OTHER_TYPE;
-    return row->glue ? OFFER_HERE : OFFER_MISSING;
+    return str_eq(str_of(row->signature), signature) ? OFFER_HERE : OFFER_OTHER_TYPE;
 }
 
 enum offer wasi_offer_drop(struct str interface, struct str name)
 {
-    const struct host_resource *row = canon_find_resource(host_resources, HOST_RESOURCE_COUNT, interface, name);
+    const struct host_resource *row = find_resource_row(interface, name);
     return row && row->drop ? OFFER_HERE : OFFER_MISSING;
 }
 
+/* ---- linking ---- */
+
 /* A function of the host, by name and type. */
-static bool resolve_function(struct wasi_link *link, const struct image *image, const struct image_import *import,
-                             const struct canon_env *env, host_fn **ret_fn, struct err *err)
+static bool resolve_function(const struct image *image, const struct image_import *import, const struct canon_env *env,
+                             host_fn **ret_fn, struct err *err)
 {
-    const struct host_function *row =
-        canon_find_function(host_functions, HOST_FUNCTION_COUNT, env->interface, env->name);
+    const struct host_function *row = find_function(env->interface, env->name);
     struct str signature = image_str(image, import->signature);
-    if (row && !str_eq(str_of(row->signature), signature)) {
+    if (!row || !row->glue)
+        return refuse(env, "", err);
+    if (!str_eq(str_of(row->signature), signature)) {
         err_set(err, ERR_LINK, "%.*s %.*s is imported as %.*s", STR_ARG(env->interface), STR_ARG(env->name),
                 STR_ARG(signature));
-        return err_remedy(err, "this version of mayfly has it as %s", row->signature);
+        return err_remedy(err, "mayfly has it as %s", row->signature);
     }
-    *ret_fn = row && row->glue ? row->glue : canon_missing;
-    link->missing += *ret_fn == canon_missing;
+    *ret_fn = row->glue;
     return true;
 }
 
 /* resource.drop of a host resource: its table id, and what releases it. */
-static void resolve_drop(struct wasi_link *link, struct canon_env *env, host_fn **ret_fn)
+static bool resolve_drop(struct canon_env *env, host_fn **ret_fn, struct err *err)
 {
-    const struct host_resource *row =
-        canon_find_resource(host_resources, HOST_RESOURCE_COUNT, env->interface, env->name);
-    *ret_fn = row && row->drop ? canon_resource_drop : canon_missing;
-    link->missing += *ret_fn == canon_missing;
-    env->resource_type = row ? row->id : RESOURCE_NONE;
-    env->drop = row ? row->drop : NULL;
+    const struct host_resource *row = find_resource_row(env->interface, env->name);
+    if (!row || !row->drop)
+        return refuse(env, "resource ", err);
+    *ret_fn = canon_resource_drop;
+    env->resource_type = row->id;
+    env->drop = row->drop;
+    return true;
 }
 
 static uint32_t find_resource(void *arg, struct str interface, struct str name)
@@ -84,17 +148,11 @@ bool wasi_resolve(void *arg, const struct image *image, const struct image_impor
     *ret_env = env;
     bool own_resource = import->resource_type != WASM_NO_INDEX;
     if (import->kind == HOST_LOWERED)
-        return resolve_function(link, image, import, env, ret_fn, err);
-    if (import->kind == HOST_RESOURCE_DROP && !own_resource) {
-        resolve_drop(link, env, ret_fn);
-        return true;
-    }
+        return resolve_function(image, import, env, ret_fn, err);
+    if (import->kind == HOST_RESOURCE_DROP && !own_resource)
+        return resolve_drop(env, ret_fn, err);
     if (!own_resource)
         env->resource_type = wasi_resource_id(env->interface, env->name);
     *ret_fn = canon_link(import);
-    if (!*ret_fn) {
-        *ret_fn = canon_missing;
-        link->missing++;
-    }
-    return true;
+    return *ret_fn || refuse(env, "", err);
 }

@@ -1,7 +1,6 @@
 /* Linking a program's imports to the host: by interface and name, any 0.2.x to the newest implementation.
  *
- * What the host does not have, or has not implemented, is linked to a function that traps and names it, so
- * that a component that never calls it runs. What the host has with another type is refused.
+ * What the host does not have, has with another type or in another version is refused, with what comes close to it.
  */
 #ifndef MAYFLY_WASI_LINK_H
 #define MAYFLY_WASI_LINK_H
@@ -12,7 +11,6 @@
 /* The environments of a program's imports; lives as long as the program. */
 struct wasi_link {
     struct arena arena;
-    uint32_t missing; /* imports that will trap when called */
 };
 
 void wasi_link_init(struct wasi_link *link);

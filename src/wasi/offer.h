@@ -8,7 +8,7 @@
 enum offer {
     OFFER_HERE,
     OFFER_OTHER_TYPE, /* there under this name with another type: linking refuses it */
-    OFFER_MISSING,    /* WASI 0.1: linking refuses it; WASI 0.2: traps when it is called */
+    OFFER_MISSING,    /* linking refuses it */
 };
 
 /* A function that a core module imports: WASI 0.1. */

@@ -1,4 +1,5 @@
 /* The command line's parser against its tables: every option in every form, what is refused, what is the guest's. */
+#include "base/nearest.h"
 #include "cli/cli.h"
 
 #include <fcntl.h>
@@ -209,14 +210,14 @@ static void foreign_text_is_escaped(void **state)
 
 static void the_nearest_word(void **state)
 {
-    struct cli_nearest nearest = cli_nearest_to(STR("fibonaci"));
-    cli_consider(&nearest, STR("factorial"));
+    struct nearest nearest = nearest_to(STR("fibonaci"));
+    nearest_consider(&nearest, STR("factorial"));
     assert_int_equal(nearest.found.len, 0);
-    cli_consider(&nearest, STR("fibonacci"));
-    cli_consider(&nearest, STR("fibonaccis"));
+    nearest_consider(&nearest, STR("fibonacci"));
+    nearest_consider(&nearest, STR("fibonaccis"));
     assert_true(str_eq(nearest.found, STR("fibonacci")));
-    nearest = cli_nearest_to(STR("")); /* nothing was meant by it */
-    cli_consider(&nearest, STR("a"));
+    nearest = nearest_to(STR("")); /* nothing was meant by it */
+    nearest_consider(&nearest, STR("a"));
     assert_int_equal(nearest.found.len, 0);
 }
 

@@ -797,11 +797,6 @@ static void own_resources(void **state)
     traps(canon_resource_drop(&world->store, &env, v), "cannot leave");
 }
 
-static void missing(void **state)
-{
-    traps(canon_missing(&world->store, &env, v), "not implemented: test:demo/calls f");
-}
-
 static void look_up(void **state)
 {
     const struct host_function *row;
@@ -868,8 +863,8 @@ int main(void)
         TEST(latin1_out),      TEST(lists),         TEST(records),       TEST(scratch),
         TEST(variants_in),     TEST(variants_out),  TEST(maps),          TEST(indirect),
         TEST(borrows),         TEST(borrow_inside), TEST(owns),          TEST(lists_of_handles),
-        TEST(full_table),      TEST(drops),         TEST(own_resources), TEST(missing),
-        TEST(look_up),         TEST(table),
+        TEST(full_table),      TEST(drops),         TEST(own_resources), TEST(look_up),
+        TEST(table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -528,6 +528,27 @@ def case_errors():
         check(code == 2 and text, f"{arguments}: exit code 2 and a word about usage, not {code} {text!r}")
 
 
+def case_lacking():
+    """A component that imports what is not here: refused before it serves, with the function and what comes close."""
+    with open(guest("leak"), "rb") as file:
+        whole = file.read()
+    rows = ((b"wasi:http/types@0.2.12", b"wasi:http/types@0.9.12", r"wasi:http/types@0\.9\.12 .* is imported.*\n"
+             r".*wasi:http/types in version 0\.2"),
+            (b"wasi:http/types@0.2.12", b"wasi:http/tyqes@0.2.12", r"wasi:http/tyqes@0\.2\.12 .*\n.*there is wasi:http/types@0\.2"),
+            (b"wasi:http/types@0.2.12", b"acme:base/thing@1.0.12", r"acme:base/thing@1\.0\.12 .*\n.*compose it"),
+            (b"[method]outgoing-body.write", b"[method]outgoing-body.wrote",
+             r"wasi:http/types@0\.2\.12 \[method\]outgoing-body\.wrote .*\n.*wasi:http/types has \[method\]outgoing-body\.write"),
+            (b"[static]outgoing-body.finish", b"completely-another-function1", r"another-function1 .*\n.*has wasi:http/types@0\.2\.12"))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, other, right in rows:
+            check(name in whole and len(name) == len(other), f"{name!r} is in the guest")
+            path = os.path.join(folder, "lacking.wasm")
+            with open(path, "wb") as file:
+                file.write(whole.replace(name, other))
+            code, output, text = run_up("up", "--tier", "fast", path, "--listen", "127.0.0.1:0")
+            check(code == 1 and not output and re.match(rf"error: .*lacking\.wasm: .*{right}", text), f"{other!r}: {code} {text!r}")
+
+
 def case_busy():
     """A port that is taken: exit code 1 and an error line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -1,9 +1,9 @@
-/* Did you mean: of the words that there are, the one that is nearest to what was written. */
-#include "cli/cli.h"
+/* See nearest.h. */
+#include "base/nearest.h"
 
 #include <limits.h>
 
-#define WORD_MAX 32u
+#define WORD_MAX 64u
 
 static unsigned min(unsigned a, unsigned b)
 {
@@ -30,12 +30,12 @@ static unsigned distance(struct str a, struct str b)
     return rows[a.len][b.len];
 }
 
-struct cli_nearest cli_nearest_to(struct str word)
+struct nearest nearest_to(struct str word)
 {
-    return (struct cli_nearest){.word = word, .best = (unsigned)word.len / 3 + 1};
+    return (struct nearest){.word = word, .best = (unsigned)word.len / 3 + 1};
 }
 
-void cli_consider(struct cli_nearest *nearest, struct str candidate)
+void nearest_consider(struct nearest *nearest, struct str candidate)
 {
     unsigned far = distance(nearest->word, candidate);
     if (far >= nearest->best)

@@ -24,7 +24,7 @@ static const struct row {
     size_t size;
     uint32_t result;
 } rows[] = {
-    /* local 1: f64, 2: i64, 3: v128 */
+    /* local 1: f64, 2: i64, 3: v128, 4 to 15: i32 */
     {"two names for a local that is set, and only in a register",
      BODY("\x20\x00\x41\x01\x6a\x21\x00\x20\x00\x20\x00\x41\x07\x21\x00\x6a"), 12},
     {"more names for locals at a block than there are registers",
@@ -44,6 +44,12 @@ static const struct row {
      BODY("\xfd\x0c\xfe\x3f\x00\x00\x00\x00\x00\x00\xce\x20\x99\xf0\xc5\x5a\xb5\x00\x21\x03\x20\x03\x20\x03\xfd\x33"
           "\xfd\x0c\x92\xff\xff\xff\xff\xff\xff\xff\x06\x00\x00\x00\x00\x00\x00\x00\xfd\xd8\x01\xfd\x84\x01"),
      240},
+    {"a loop with constants as parameters that reads more locals than there are registers",
+     BODY("\x41\x01\x41\x02\x41\x03\x03\x02\x6a\x6a\x20\x04\x6a\x20\x05\x6a\x20\x06\x6a\x20\x07\x6a\x20\x08\x6a\x20\x09"
+          "\x6a"
+          "\x20\x0a\x6a\x20\x0b\x6a\x20\x0c\x6a\x21\x0e\x41\x01\x41\x01\x41\x01\x20\x04\x0d\x00\x1a\x1a\x1a\x0b\x20"
+          "\x0e"),
+     6},
 };
 
 static struct task task;
@@ -72,7 +78,7 @@ static void put_section(struct buf *module, uint8_t id, const char *content, siz
 
 static void make_module(const struct row *row, struct buf *ret_module)
 {
-    static const char locals[] = "\x03\x01\x7c\x01\x7e\x01\x7b";
+    static const char locals[] = "\x04\x01\x7c\x01\x7e\x01\x7b\x0c\x7f";
     struct buf code;
     const uint8_t head[] = {1, (uint8_t)(sizeof locals - 1 + row->size + 1)};
     buf_init(ret_module, 1000);
@@ -82,7 +88,8 @@ static void make_module(const struct row *row, struct buf *ret_module)
     buf_append(&code, row->body, row->size);
     buf_append(&code, "\x0b", 1);
     buf_append(ret_module, "\0asm\1\0\0\0", 8);
-    put_section(ret_module, 1, BODY("\x02\x60\x01\x7f\x01\x7f\x60\x10" TIMES_16("\x7e") "\x00"));
+    put_section(ret_module, 1,
+                BODY("\x03\x60\x01\x7f\x01\x7f\x60\x10" TIMES_16("\x7e") "\x00\x60\x03\x7f\x7f\x7f\x00"));
     put_section(ret_module, 3, BODY("\x01\x00"));
     put_section(ret_module, 5, BODY("\x01\x00\x01"));
     put_section(ret_module, 13, BODY("\x01\x00\x01"));

@@ -250,6 +250,8 @@ void put_site(struct gen *g);
 
 #define REG_VEC_FIRST 16u
 reg reg_alloc(struct gen *g, bool vec);
+/* Whether reg_alloc has one to give: not all are pinned. */
+bool reg_left(const struct gen *g, bool vec);
 /* This one: whoever has it gives it up. */
 void reg_take(struct gen *g, reg r);
 static inline void reg_free(struct gen *g, reg r)

@@ -245,6 +245,8 @@ static void take_wanted(struct gen *g, const struct look *look, unsigned chosen)
     for (unsigned i = 0; i < chosen; i++) {
         const struct candidate *wanted = &look->read_first[i];
         struct local *local = &g->locals[wanted->local];
+        if (local->reg == NO_REG && !reg_left(g, is_vec(local->type)))
+            continue; /* the loop's parameters have the others */
         if (local->reg == NO_REG) {
             reg r = reg_alloc(g, is_vec(local->type));
             load_cell(g, local->type, r, local->cell);

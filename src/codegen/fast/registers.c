@@ -50,6 +50,11 @@ static reg victim(struct gen *g, bool vec)
     return (reg)__builtin_ctz(allocatable(vec));
 }
 
+bool reg_left(const struct gen *g, bool vec)
+{
+    return allocatable(vec) & ~g->pinned;
+}
+
 reg reg_alloc(struct gen *g, bool vec)
 {
     uint32_t mask = allocatable(vec) & ~g->regs.used & ~g->pinned;

@@ -254,12 +254,24 @@ static bool (*const steps[PHASE_COUNT])(struct connection *c) = {
     [PHASE_SKIP] = step_skip, [PHASE_DISCARD] = step_discard,
 };
 
+/* A client that sends as fast as it is served takes turns with the others: what a step may cost, and a turn. */
+static const uint8_t costs[PHASE_COUNT] = {
+    [PHASE_HEAD] = 1, [PHASE_BODY] = 1, [PHASE_ANSWER] = 32, [PHASE_SKIP] = 32, [PHASE_DISCARD] = 32,
+};
+#define TURN 4096u
+
 void connection_run(struct connection *c)
 {
+    unsigned cost = 0;
     c->running = true;
-    while (!c->doomed && steps[c->phase](c))
-        continue;
+    while (!c->doomed && cost < TURN) {
+        cost += costs[c->phase];
+        if (!steps[c->phase](c))
+            break;
+    }
     c->running = false;
+    if (cost >= TURN)
+        io_post(c->server->loop, &c->post);
     connection_settle(c);
 }
 

@@ -398,8 +398,11 @@ bool host_wait(struct host *h, uint64_t deadline_ns)
 {
     struct host_pool *pool = h->pool;
     if (!pool->runtime.suspend)
-        return sleep_until(h, deadline_ns);
+        return sleep_until(h, h->again ? 0 : deadline_ns);
     host_yielding(h);
+    if (h->again)
+        deadline_ns = 0;
+    h->again = false;
     if (deadline_ns != HOST_FOREVER)
         io_timer_set(pool->loop, &h->timer, deadline_ns / 1000u + 1u);
     h->waiting = true;

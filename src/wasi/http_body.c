@@ -168,22 +168,32 @@ void wasi_http_incoming_body_drop(struct host *h, struct wasi_http_incoming_body
 
 /* ---- future-trailers ---- */
 
-/* What is left of the body is in the way of the trailers. */
+/* ---- the way to the trailers ----
+ * What is left of the body is in it, and may come faster than it is taken: only so much of it at a time. */
+
+#define TAKES 16u
+
 static bool request_trailers_here(struct host *h)
 {
-    while (h->request && h->request->coming && h->request->body.len)
+    for (unsigned i = 0; i < TAKES && h->request && h->request->coming && h->request->body.len; i++)
         h->face->take(h->exchange, h->request->body.len);
-    return !request_awaited(h);
+    h->again |= h->request && h->request->coming && h->request->body.len;
+    return !(h->request && h->request->coming) || (request_awaited(h), false);
+}
+
+static bool call_trailers_here(struct host *h, struct outbound_call *call)
+{
+    for (unsigned i = 0; i < TAKES && call->body.len && call->state < OUTBOUND_DONE; i++)
+        face_of(h)->take(call, call->body.len);
+    h->again |= call->body.len && call->state < OUTBOUND_DONE;
+    return call->state >= OUTBOUND_DONE;
 }
 
 static bool trailers_here(struct host *h, struct outgoing_call *outgoing)
 {
-    struct outbound_call *call = outgoing ? outgoing->call : NULL;
     if (!outgoing)
         return request_trailers_here(h);
-    while (call && call->body.len && call->state < OUTBOUND_DONE)
-        face_of(h)->take(call, call->body.len);
-    return !call || call->state >= OUTBOUND_DONE;
+    return !outgoing->call || call_trailers_here(h, outgoing->call);
 }
 
 static bool trailers_ready(struct host *h, const struct wasi_io_pollable *p)

@@ -74,6 +74,7 @@ struct host {
     unsigned failure; /* RESPONSE_SET to an error: the status that stands for it */
     bool gone;        /* the exchange broke under us */
     bool waiting;
+    bool again; /* what was asked has more to do: the next wait ends when others had their turn */
     struct host_closer *closers;
     struct host_named *named; /* what this activity may reach because it looked it up: a ring */
     uint32_t named_count, named_next, socket_count, call_count;

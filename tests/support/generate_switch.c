@@ -91,23 +91,34 @@ static void fold_touched(struct generator *g, const struct cases *cases)
 
 /* ---- branches: label 0 is the innermost block ---- */
 
+static void put_condition(struct generator *g)
+{
+    switch (choose(g, 4)) {
+    case 0: put_test(g); break;
+    case 1: generate_seldom(g); break;
+    default:
+        put_index(g, 0x23, GLOBAL_FUEL);
+        put_i32(g, 1 << choose(g, 3)), put_byte(g, 0x71);
+        break;
+    }
+}
+
 static void jump_if(struct generator *g, const struct cases *cases, uint32_t depth)
 {
     carry(g, cases->signature.results);
-    if (choose(g, 2))
-        put_test(g);
-    else
-        generate_seldom(g);
+    touch(g, cases);
+    put_condition(g);
     put_index(g, 0x0d, depth);
     generate_consume_all(g, cases->signature.results);
 }
 
 static void jump(struct generator *g, const struct cases *cases, uint32_t depth)
 {
-    generate_seldom(g);
+    put_condition(g);
     generate_label_push(g, "");
     put_byte(g, 0x04), put_byte(g, NO_TYPE);
     carry(g, cases->signature.results);
+    touch(g, cases);
     put_index(g, 0x0c, depth + 1);
     generate_label_end(g);
 }
@@ -117,6 +128,7 @@ static void jump_on_null(struct generator *g, const struct cases *cases, uint32_
     char type = REFERENCE_TYPES[choose(g, REFERENCE_COUNT)];
     carry(g, cases->signature.results);
     generate_expr(g, type);
+    touch(g, cases);
     put_index(g, 0xd5, depth);
     generate_consume(g, type);
     generate_consume_all(g, cases->signature.results);
@@ -137,20 +149,13 @@ static void jump_on_cast(struct generator *g, const struct cases *cases, uint32_
     generate_consume_all(g, results);
 }
 
-static void jump_somehow(struct generator *g, const struct cases *cases)
-{
-    static void (*const kinds[])(struct generator *g, const struct cases *cases,
-                                 uint32_t depth) = {jump_if, jump, jump_on_null, jump_on_cast};
-    touch(g, cases);
-    kinds[choose(g, sizeof kinds / sizeof *kinds)](g, cases, choose(g, cases->count));
-}
-
-/* Each label several times, in no order. The index depends on the fuel, so that another call goes another way. */
-static void jump_by_table(struct generator *g, const struct cases *cases)
+/* Each label several times, in no order. The index depends on the fuel, so that another call goes another way.
+ * `inside`: blocks that are no cases. */
+static void jump_by_table(struct generator *g, const struct cases *cases, uint32_t inside)
 {
     uint32_t rows = choose(g, 12);
-    touch(g, cases);
     carry(g, cases->signature.results);
+    touch(g, cases);
     if (choose(g, 2))
         disturb(g);
     if (choose(g, 2))
@@ -160,7 +165,25 @@ static void jump_by_table(struct generator *g, const struct cases *cases)
     put_i32(g, 15), put_byte(g, 0x71);
     put_index(g, 0x0e, rows);
     for (uint32_t i = 0; i <= rows; i++)
-        put_u(g, choose(g, cases->count));
+        put_u(g, inside + choose(g, cases->count));
+}
+
+/* The same labels may be reached by several tables. */
+static void jump_by_table_if(struct generator *g, const struct cases *cases, uint32_t depth)
+{
+    (void)depth;
+    put_condition(g);
+    generate_label_push(g, "");
+    put_byte(g, 0x04), put_byte(g, NO_TYPE);
+    jump_by_table(g, cases, 1);
+    generate_label_end(g);
+}
+
+static void jump_somehow(struct generator *g, const struct cases *cases)
+{
+    static void (*const kinds[])(struct generator *g, const struct cases *cases,
+                                 uint32_t depth) = {jump_if, jump, jump_on_null, jump_on_cast, jump_by_table_if};
+    kinds[choose(g, sizeof kinds / sizeof *kinds)](g, cases, choose(g, cases->count));
 }
 
 /* ---- blocks ---- */
@@ -203,7 +226,7 @@ static void end_block(struct generator *g, const struct cases *cases, uint32_t i
     if (choose(g, 2))
         generate_fold(g, generate_flush(g));
     if (i > 0 && choose(g, 3) == 2)
-        put_test(g), put_index(g, 0x0d, choose(g, i));
+        put_condition(g), put_index(g, 0x0d, choose(g, i));
     generate_consume_all(g, cases->signature.results);
     for (size_t k = strlen(below); k-- > 0;)
         generate_fold(g, below[k]);
@@ -225,7 +248,7 @@ bool generate_switch(struct generator *g)
     for (uint32_t i = 0; i < jumps; i++)
         jump_somehow(g, &cases);
     carry(g, cases.below[0]);
-    jump_by_table(g, &cases);
+    jump_by_table(g, &cases, 0);
     for (uint32_t i = cases.count; i-- > 0;)
         end_block(g, &cases, i);
     return true;

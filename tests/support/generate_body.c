@@ -103,6 +103,20 @@ void generate_memarg(struct generator *g, uint32_t memory, unsigned log2, bool e
     put_u(g, rarely(g) ? far : (uint64_t)choose(g, 16) << (exact && !rarely(g) ? log2 : 0));
 }
 
+/* Of the memory as it began, or as it is. */
+void generate_edge(struct generator *g, uint32_t memory, uint64_t size)
+{
+    static const int8_t beside[16] = {[12] = -8, [13] = -1, [14] = 1, [15] = 8};
+    const struct memory_plan *plan = &g->memories[memory];
+    uint64_t back = size - (uint64_t)(int64_t)beside[choose(g, sizeof beside)];
+    if (choose(g, 3) == 0) {
+        put_int(g, plan->wide, ((uint64_t)plan->pages << 16) - back);
+        return;
+    }
+    put_index(g, 0x3f, memory), put_int(g, plan->wide, 16), put_byte(g, plan->wide ? 0x86 : 0x74);
+    put_int(g, plan->wide, back), put_byte(g, plan->wide ? 0x7d : 0x6b);
+}
+
 /* One of TEMPORARIES. */
 static uint32_t temporary(const struct generator *g, char type)
 {
@@ -163,10 +177,43 @@ static bool is_access(uint8_t shape)
     return shape >= SHAPE_MEM_0 && shape <= SHAPE_ATOMIC_3;
 }
 
-static void put_immediates(struct generator *g, const struct plain *plain, uint32_t memory)
+/* Where an access goes: to what is on the stack, or to the memory's end. */
+struct access {
+    uint32_t memory;
+    bool edge;
+    uint64_t off; /* then */
+};
+
+static struct access choose_access(struct generator *g, const struct plain *plain)
+{
+    static const uint32_t offs[] = {0, 0, 1, 3, 15, 64, 4095, 65535};
+    struct access access = {0};
+    if (!is_access(plain->shape))
+        return access;
+    access.memory = choose(g, 2) ? choose_memory(g) : 0;
+    access.edge = choose(g, 8) == 7;
+    if (access.edge)
+        access.off = offs[choose(g, sizeof offs / sizeof *offs)] & -(uint64_t)(1u << access_log2(plain->shape));
+    return access;
+}
+
+static void put_memarg(struct generator *g, const struct plain *plain, const struct access *access)
+{
+    unsigned log2 = access_log2(plain->shape);
+    if (!access->edge) {
+        generate_memarg(g, access->memory, log2, plain->shape >= SHAPE_ATOMIC_0);
+        return;
+    }
+    put_u(g, (access->memory ? 0x40 : 0) | log2);
+    if (access->memory)
+        put_u(g, access->memory);
+    put_u(g, access->off);
+}
+
+static void put_immediates(struct generator *g, const struct plain *plain, const struct access *access)
 {
     if (is_access(plain->shape))
-        generate_memarg(g, memory, access_log2(plain->shape), plain->shape >= SHAPE_ATOMIC_0);
+        put_memarg(g, plain, access);
     if (plain->shape == SHAPE_FENCE)
         put_byte(g, 0);
     if (plain->shape >= SHAPE_MEMLANE_0 && plain->shape <= SHAPE_MEMLANE_3)
@@ -189,12 +236,14 @@ static void tame(struct generator *g, const struct plain *plain, char type)
 }
 
 /* Addresses are within the first pages and what is converted to an integer is small, most of the time. */
-static void operand(struct generator *g, const struct plain *plain, char type, uint32_t memory)
+static void operand(struct generator *g, const struct plain *plain, char type, const struct access *access)
 {
     bool converts = strstr(plain->text, ".trunc_f") && plain->prefix == 0 && !rarely(g);
-    if (type == 'p') {
+    if (type == 'p' && access->edge) {
+        generate_edge(g, access->memory, access->off + (1u << access_log2(plain->shape)));
+    } else if (type == 'p') {
         bool atomic = plain->shape >= SHAPE_ATOMIC_0;
-        generate_pointer(g, memory, 0x7ff, atomic && !rarely(g) ? 7 : 0);
+        generate_pointer(g, access->memory, 0x7ff, atomic && !rarely(g) ? 7 : 0);
     } else if (converts) {
         generate_masked(g, 'i', 0xffff);
         put_byte(g, type == 'f' ? 0xb2 : 0xb7);
@@ -206,11 +255,11 @@ static void operand(struct generator *g, const struct plain *plain, char type, u
 
 static void put_plain(struct generator *g, const struct plain *plain)
 {
-    uint32_t memory = is_access(plain->shape) && choose(g, 2) ? choose_memory(g) : 0;
+    const struct access access = choose_access(g, plain);
     for (const char *type = plain->signature; *type != ':'; type++)
-        operand(g, plain, *type, memory);
+        operand(g, plain, *type, &access);
     put_code(g, plain->prefix, plain->code);
-    put_immediates(g, plain, memory);
+    put_immediates(g, plain, &access);
     if (makes_nan(plain))
         canonical(g, result_of(plain), strncmp(plain->text, "f64", 3) == 0);
 }
@@ -253,7 +302,7 @@ bool generate_apply(struct generator *g, const char *stack, uint32_t *ret_operan
         if (!applies(plain, stack, depth, ret_operands))
             continue;
         put_code(g, plain->prefix, plain->code);
-        put_immediates(g, plain, 0);
+        put_immediates(g, plain, &(const struct access){0});
         if (makes_nan(plain))
             canonical(g, result_of(plain), strncmp(plain->text, "f64", 3) == 0);
         *ret_result = result_of(plain);
@@ -492,7 +541,7 @@ static const struct {
     {2, generate_call},  {1, generate_tail_call},   {1, generate_tested_call}, {3, generate_bulk},
     {2, generate_table}, {1, generate_throw},       {2, generate_try},         {1, trap_statement},
     {2, generate_gc},    {1, generate_cast_branch}, {1, generate_null_branch}, {3, generate_soup},
-    {1, generate_nest},  {1, generate_deep}};
+    {1, generate_nest},  {1, generate_deep},        {2, generate_switch},      {2, generate_thrown}};
 
 void generate_expr(struct generator *g, char type)
 {

@@ -260,3 +260,121 @@ bool generate_try(struct generator *g)
     }
     return true;
 }
+
+/* ---- locals around calls that throw ---- */
+
+#define AROUND_MAX 4u
+
+/* A number that the fuel changes, or any reference. */
+static void put_changing(struct generator *g, char type)
+{
+    static const struct {
+        char type;
+        uint8_t count, code[2];
+    } from_i32[] = {{'i', 0, {0}}, {'l', 1, {0xad}}, {'f', 1, {0xb3}}, {'d', 1, {0xb8}}, {'v', 2, {0xfd, 0x11}}};
+    for (unsigned i = 0; i < sizeof from_i32 / sizeof *from_i32; i++)
+        if (from_i32[i].type == type) {
+            put_index(g, 0x23, GLOBAL_FUEL), put_i32(g, (int32_t)choose(g, 50)), put_byte(g, 0x6a);
+            buf_append(g->out, from_i32[i].code, from_i32[i].count);
+            return;
+        }
+    generate_expr(g, type);
+}
+
+/* Some of the locals, always another choice. */
+static void set_some(struct generator *g, const uint32_t *locals, uint32_t count)
+{
+    uint32_t chosen = choose(g, 1u << AROUND_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        if (chosen >> i & 1) {
+            put_changing(g, g->locals[locals[i]]);
+            put_index(g, 0x21, locals[i]);
+        }
+}
+
+static void fold_all(struct generator *g, const uint32_t *locals, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        put_index(g, 0x20, locals[i]);
+        generate_fold(g, g->locals[locals[i]]);
+    }
+}
+
+static void call_thrower(struct generator *g)
+{
+    if (choose(g, 2)) {
+        put_index(g, 0x10, FUNC_THROWER);
+    } else {
+        put_index(g, 0xd2, FUNC_THROWER);
+        put_byte(g, 0x14), put_func_type(g, TYPE_NOTHING);
+    }
+}
+
+static void begin_loop(struct generator *g, bool really)
+{
+    if (!really)
+        return;
+    put_byte(g, 0x03), put_byte(g, NO_TYPE);
+    generate_label_push(g, "");
+}
+
+/* Again, a few times: what is in the loop takes fuel. */
+static void end_loop(struct generator *g, bool really)
+{
+    if (!really)
+        return;
+    put_index(g, 0x23, GLOBAL_FUEL), put_i32(g, 14), put_byte(g, 0x71), put_index(g, 0x0d, 0);
+    generate_label_end(g);
+}
+
+/* Calls of which one in four throws, and locals set before and behind each. */
+static void put_thrown(struct generator *g, const uint32_t *locals, uint32_t count)
+{
+    uint32_t calls = 1 + choose(g, 4);
+    if (choose(g, 2))
+        set_some(g, locals, count);
+    for (uint32_t i = 0; i < calls; i++) {
+        call_thrower(g);
+        set_some(g, locals, count);
+        if (choose(g, 4) == 3)
+            generate_statements(g, 1);
+    }
+}
+
+/* The blocks around them; what catches sees what the locals were before the call. */
+static void put_caught(struct generator *g, const uint32_t *locals, uint32_t count, bool loops)
+{
+    const struct handler handler = {choose(g, 2) ? 2 : 0, 0};
+    bool apart = choose(g, 2), before = choose(g, 2);
+    generate_label_push(g, ""), put_byte(g, 0x02), put_byte(g, NO_TYPE);
+    put_handler_block(g, &handler);
+    if (before)
+        set_some(g, locals, count);
+    put_byte(g, 0x1f), put_byte(g, NO_TYPE), put_u(g, 1), put_clause(g, &handler, 0);
+    generate_label_push(g, "");
+    begin_loop(g, loops);
+    put_thrown(g, locals, count);
+    end_loop(g, loops);
+    generate_label_end(g);
+    if (apart)
+        put_index(g, 0x0c, 1);
+    generate_label_end(g);
+    fold_all(g, locals, count);
+    generate_label_end(g);
+}
+
+/* With a loop inside, around, both or none; by whichever way, the locals are seen behind it. */
+bool generate_thrown(struct generator *g)
+{
+    uint32_t locals[AROUND_MAX], count = 1 + choose(g, AROUND_MAX), loops = choose(g, 4);
+    uint32_t most = (uint32_t)(strlen(g->locals) - strlen(TEMPORARIES));
+    if (g->label_count + 5 > LABELS_MAX)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        locals[i] = choose(g, most < 10 ? most : 10);
+    begin_loop(g, loops & 1);
+    put_caught(g, locals, count, loops & 2);
+    end_loop(g, loops & 1);
+    fold_all(g, locals, count);
+    return true;
+}

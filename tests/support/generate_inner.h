@@ -199,6 +199,8 @@ void generate_label_end(struct generator *g);
 /* An address of a memory; `clear`: its low bits that are zero, most of the time. */
 void generate_pointer(struct generator *g, uint32_t memory, uint64_t mask, uint64_t clear);
 void generate_memarg(struct generator *g, uint32_t memory, unsigned log2, bool exact);
+/* An address from which `size` bytes end where the memory ends, most of the time, or next to there. */
+void generate_edge(struct generator *g, uint32_t memory, uint64_t size);
 
 /* A plain instruction that takes what lies on top of `stack`; false: nothing was written. */
 bool generate_apply(struct generator *g, const char *stack, uint32_t *ret_operands, char *ret_result);
@@ -230,6 +232,7 @@ bool generate_tested_call(struct generator *g);
 bool generate_last_call(struct generator *g);
 bool generate_throw(struct generator *g);
 bool generate_try(struct generator *g);
+bool generate_thrown(struct generator *g);
 bool generate_caught_expr(struct generator *g, char type);
 
 /* generate_memory.c */
@@ -252,6 +255,9 @@ bool generate_null_branch(struct generator *g);
 
 /* generate_soup.c */
 bool generate_soup(struct generator *g);
+
+/* generate_switch.c */
+bool generate_switch(struct generator *g);
 
 /* generate_relaxed.c */
 bool generate_relaxed_expr(struct generator *g, char type);

@@ -64,10 +64,33 @@ static void put_copy(struct generator *g, uint32_t to, uint32_t from)
     put_code(g, 0xfc, 0x0a), put_u(g, to), put_u(g, from);
 }
 
+/* Bytes that end with the memory: filled, written from a segment, copied to there or from there. */
+static void put_edge(struct generator *g, uint32_t memory)
+{
+    bool wide = g->memories[memory].wide;
+    uint64_t length = choose_length(g);
+    uint32_t kind = choose(g, 4);
+    length = kind == 1 && length > DATA_LONG_BYTES ? DATA_LONG_BYTES : length;
+    if (kind == 3)
+        put_int(g, wide, choose(g, 64));
+    generate_edge(g, memory, length);
+    if (kind == 2)
+        put_int(g, wide, choose(g, 64));
+    else if (kind < 2)
+        put_i32(g, kind == 1 ? (int32_t)(DATA_LONG_BYTES - length) : (int32_t)choose(g, 256));
+    put_int(g, kind != 1 && wide, length);
+    if (kind == 0)
+        put_code(g, 0xfc, 0x0b), put_u(g, memory);
+    else if (kind == 1)
+        put_code(g, 0xfc, 0x08), put_u(g, DATA_LONG), put_u(g, memory);
+    else
+        put_code(g, 0xfc, 0x0a), put_u(g, memory), put_u(g, memory);
+}
+
 bool generate_bulk(struct generator *g)
 {
     uint32_t to = choose_memory(g), from = choose_memory(g), data;
-    switch (choose(g, 5)) {
+    switch (choose(g, 6)) {
     case 0:
         put_place(g, to), generate_expr(g, 'i'), put_length(g, g->memories[to].wide);
         put_code(g, 0xfc, 0x0b), put_u(g, to);
@@ -80,7 +103,8 @@ bool generate_bulk(struct generator *g)
         break;
     case 2: put_code(g, 0xfc, 0x09), put_u(g, rarely(g) ? DATA_LONG : choose(g, DATA_LONG)); break;
     case 3: put_overlap(g, to); break;
-    default: put_copy(g, to, from); break;
+    case 4: put_copy(g, to, from); break;
+    default: put_edge(g, to); break;
     }
     return true;
 }

@@ -330,7 +330,9 @@ def case_http_timeouts():
             report = fetch(server, f"http://127.0.0.1:{peer.port}/", method="POST", size=30000000, part=65536, first=300)
             check(report[-1] == "error connection-write-timeout", f"a peer that takes nothing: {report}")
         with Peer(slow) as peer:
-            check("body 5" in fetch(server, f"http://127.0.0.1:{peer.port}/", first=500, between=500), "every byte in time")
+            url = f"http://127.0.0.1:{peer.port}/"
+            check("body 5" in fetch(server, url, first=10000, between=500), "every byte in time")
+            same(fetch(server, url, first=500, between=500), ["error connection-read-timeout"], "a head in drops")
         with Peer(stops) as peer:
             report = fetch(server, f"http://127.0.0.1:{peer.port}/", between=100)
             check("read connection-read-timeout" in report and "body 5" in report, f"{report}")

@@ -135,6 +135,16 @@ bool ip_is_mapped(const struct ip_address *address)
     return ip_in_range(address, &mapped);
 }
 
+bool ip_unmap(struct ip_address *address)
+{
+    struct ip_address inner = {0};
+    if (!ip_is_mapped(address))
+        return false;
+    memcpy(inner.bytes, address->bytes + 12, 4);
+    *address = inner;
+    return true;
+}
+
 static const struct ip_range private_ranges[] = {
     V4(8, 0),
     V4(8, 10),

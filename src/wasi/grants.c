@@ -210,13 +210,22 @@ static bool names(const struct grant_rule *rule, struct str name)
     }
 }
 
+/* The kernel takes a mapped address for the one in it, and so does a range, but one of mapped addresses. */
+static bool in_range(const struct ip_address *address, const struct ip_range *range)
+{
+    struct ip_address inner = *address;
+    if (!ip_unmap(&inner) || (range->base.v6 && ip_is_mapped(&range->base)))
+        return ip_in_range(address, range);
+    return ip_in_range(&inner, range);
+}
+
 /* The rule covers the address without any name. */
 static bool covers(const struct grant_rule *rule, const struct ip_address *address)
 {
     switch (rule->host) {
     case GRANT_ANY: return !ip_is_private(address);
     case GRANT_LOCALHOST: return ip_is_loopback(address);
-    case GRANT_RANGE: return ip_in_range(address, &rule->range);
+    case GRANT_RANGE: return in_range(address, &rule->range);
     default: return false;
     }
 }
@@ -224,7 +233,8 @@ static bool covers(const struct grant_rule *rule, const struct ip_address *addre
 /* The rule covers the address, to which `name` led. */
 static bool covers_named(const struct grant_rule *rule, struct str name, const struct ip_address *address)
 {
-    return covers(rule, address) || (names(rule, name) && !ip_is_private(address));
+    bool reaches = rule->host != GRANT_LOCALHOST && names(rule, name) && !ip_is_private(address);
+    return reaches || covers(rule, address);
 }
 
 bool grants_any(const struct grants *grants, enum grant_kind kind)

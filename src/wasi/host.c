@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/poison.h"
 #include "component/canon.h"
 #include "runtime/trap.h"
 
@@ -137,10 +138,13 @@ struct host *host_begin(struct host_pool *pool, const struct host_config *config
     return h;
 }
 
+static void unpoison_spare(struct host *h);
+
 static void host_give(struct host *h)
 {
     struct host_pool *pool = h->pool;
     io_timer_stop(pool->loop, &h->timer);
+    unpoison_spare(h);
     if (pool->free_count == POOL_KEEP) {
         host_free(h);
         return;
@@ -297,6 +301,7 @@ void *host_new(struct host *h, size_t size, struct host_node *parent)
     struct host_node *node = h->free[class];
     if (node) {
         h->free[class] = node->parent;
+        unpoison(node, bytes);
         memset(node, 0, bytes);
     } else {
         node = arena_alloc(&h->arena, bytes);
@@ -328,6 +333,7 @@ void host_node_free(struct host *h, struct host_node *node)
 {
     node->parent = h->free[node->size_class];
     h->free[node->size_class] = node;
+    poison(node + 1, (node->size_class + 1u) * SIZE_STEP - sizeof *node);
 }
 
 void host_drop_node(struct host *h, struct host_node *node, const char *what)
@@ -349,8 +355,10 @@ static unsigned byte_class(size_t size)
 static void *take_spare(struct host *h, unsigned class)
 {
     void *bytes = h->spare[class];
-    if (bytes)
-        memcpy(&h->spare[class], bytes, sizeof(void *));
+    if (!bytes)
+        return NULL;
+    unpoison(bytes, BYTES_MIN << class);
+    memcpy(&h->spare[class], bytes, sizeof(void *));
     return bytes;
 }
 
@@ -381,6 +389,20 @@ void host_bytes_give(struct host *h, const void *bytes, size_t size)
         return;
     memcpy(block, &h->spare[class], sizeof(void *));
     h->spare[class] = block;
+    poison((char *)block + sizeof(void *), (BYTES_MIN << class) - sizeof(void *));
+}
+
+/* What is kept of the arena is for the next activity. */
+static void unpoison_spare(struct host *h)
+{
+    if (!poison_works())
+        return;
+    for (unsigned class = 0; class < HOST_SIZE_CLASSES; class ++)
+        for (struct host_node *node = h->free[class]; node; node = node->parent)
+            unpoison(node, (class + 1u) * SIZE_STEP);
+    for (unsigned class = 0; class < HOST_BYTE_CLASSES; class ++)
+        while (take_spare(h, class))
+            continue;
 }
 
 struct host_block *host_block_take(struct host *h)

@@ -2,7 +2,8 @@
  *
  * Invariants:
  *   - An object lives in the arena. When its handle is dropped the memory is used again for objects of the
- *     same size (host_drop_node), unless something else than its handle and its children may point to it.
+ *     same size (host_drop_node), unless something else than its handle and its children may point to it: whoever
+ *     that is lets go of it last. The same goes for bytes beside objects (host_bytes_give).
  *   - `node.children` counts the live objects that point to this one; dropping it while there are some traps
  *     (wasi:io/streams and wasi:http/types call them child resources).
  */

@@ -26,11 +26,14 @@ static struct err err;
 
 /* ---- the client ---- */
 
+#define CALLS 256u
+
 /* What it was told last. */
 static struct {
     char log[4096];
     struct outbound_call *call;
     unsigned live;
+    struct outbound_call *calls[CALLS]; /* the live ones, if they are not more */
 } client;
 
 static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -56,7 +59,8 @@ static struct outbound_call *client_begin(void *arg, const struct outbound_reque
     note("%.*s %.*s%.*s", STR_ARG(request->method), STR_ARG(request->authority), STR_ARG(request->target));
     note_fields(request->fields, request->field_count);
     client.call = call;
-    client.live += call != NULL;
+    assert_true(call && client.live < CALLS);
+    client.calls[client.live++] = call;
     return call;
 }
 
@@ -89,7 +93,10 @@ static void client_take(struct outbound_call *call, size_t size)
 
 static void client_drop(struct outbound_call *call)
 {
-    client.live--;
+    unsigned at = 0;
+    while (client.calls[at] != call)
+        at++;
+    client.calls[at] = client.calls[--client.live];
     mem_free(call);
 }
 
@@ -518,6 +525,255 @@ static void test_memory_of_lookups(void **state)
     }
 }
 
+/* ---- any order ---- */
+
+/* What a guest has handles of, by kind. */
+enum kind {
+    FIELDS,
+    REQUEST,
+    BODY,
+    OUTPUT,
+    FUTURE,
+    RESPONSE,
+    IN_BODY,
+    INPUT,
+    TRAILERS,
+    POLLABLE,
+    FAILURE,
+    KINDS,
+};
+
+static struct {
+    void *items[64];
+    unsigned count;
+} had[KINDS];
+
+static uint64_t dice;
+
+static unsigned roll(unsigned sides)
+{
+    dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)(dice >> 33) % sides;
+}
+
+static void drop_any(enum kind kind, void *object)
+{
+    switch (kind) {
+    case FIELDS: wasi_http_fields_drop(h, object); break;
+    case REQUEST: wasi_http_outgoing_request_drop(h, object); break;
+    case BODY: wasi_http_outgoing_body_drop(h, object); break;
+    case OUTPUT: wasi_io_output_stream_drop(h, object); break;
+    case FUTURE: wasi_http_future_incoming_response_drop(h, object); break;
+    case RESPONSE: wasi_http_incoming_response_drop(h, object); break;
+    case IN_BODY: wasi_http_incoming_body_drop(h, object); break;
+    case INPUT: wasi_io_input_stream_drop(h, object); break;
+    case TRAILERS: wasi_http_future_trailers_drop(h, object); break;
+    case POLLABLE: wasi_io_pollable_drop(h, object); break;
+    default: wasi_io_error_drop(h, object); break;
+    }
+}
+
+/* The guest has this, too; or, with as many already, drops it. */
+static void have(enum kind kind, void *object)
+{
+    if (had[kind].count < 64)
+        had[kind].items[had[kind].count++] = object;
+    else
+        drop_any(kind, object);
+}
+
+/* One of those; NULL: it has none. */
+static void *any(enum kind kind)
+{
+    return had[kind].count ? had[kind].items[roll(had[kind].count)] : NULL;
+}
+
+/* The same, and its handle is gone. What has children is mostly left, because taking it traps. */
+static void *take(enum kind kind)
+{
+    if (had[kind].count == 0)
+        return NULL;
+    unsigned at = roll(had[kind].count);
+    void *object = had[kind].items[at];
+    if (((struct host_node *)object)->children && roll(50))
+        return NULL;
+    had[kind].items[at] = had[kind].items[--had[kind].count];
+    return object;
+}
+
+/* Reads every byte. */
+static void look(struct wasi_http_fields *fields)
+{
+    struct list_tuple_str_list_u8 all;
+    assert_true(wasi_http_types_fields_entries(h, fields, &all));
+    for (size_t i = 0; i < all.len; i++) {
+        assert_true(http_is_token(all.ptr[i].f0));
+        assert_true(http_is_value((struct str){(const char *)all.ptr[i].f1.ptr, all.ptr[i].f1.len}));
+    }
+}
+
+static void do_fields(void)
+{
+    static const char *const names[] = {"a", "X-Name", "content-length", "a-longer-name-of-a-field"};
+    static const char *const values[] = {"1", "22", "a value of more than sixteen bytes", ""};
+    struct wasi_http_fields *fields = any(FIELDS), *made = NULL;
+    struct result_void_wasi_http_types_header_error ret;
+    const char *name = names[roll(4)], *value = values[roll(4)];
+    switch (roll(6)) {
+    case 0: assert_true(wasi_http_types_fields_constructor(h, &made)); break;
+    case 1: append(fields, name, value); break;
+    case 2: set(fields, name, value, roll(2) ? value : NULL); break;
+    case 3: assert_true(wasi_http_types_fields_delete(h, fields, str_of(name), &ret)); break;
+    case 4: assert_true(wasi_http_types_fields_clone(h, fields, &made)); break;
+    default: look(fields); break;
+    }
+    if (made)
+        have(FIELDS, made);
+}
+
+static void do_headers(void)
+{
+    struct wasi_http_fields *fields = NULL;
+    void *request_made = any(REQUEST), *response = any(RESPONSE);
+    unsigned which = roll(3);
+    if (which == 0 && h->request)
+        assert_true(wasi_http_types_incoming_request_headers(h, in_request, &fields));
+    else if (which == 1 && request_made)
+        assert_true(wasi_http_types_outgoing_request_headers(h, request_made, &fields));
+    else if (response)
+        assert_true(wasi_http_types_incoming_response_headers(h, response, &fields));
+    if (fields)
+        have(FIELDS, fields);
+}
+
+static void do_request(void)
+{
+    static const char *const paths[] = {"/", "?q", "*", "/a/path/that/is/longer/than/others"};
+    void *fields = roll(2) ? take(FIELDS) : NULL, *made = any(REQUEST);
+    struct result_wasi_http_outgoing_body_void body = {0};
+    struct wasi_http_future_incoming_response *future;
+    switch (roll(3)) {
+    case 0: have(REQUEST, new_request(fields ? fields : new_fields(), paths[roll(4)])); return;
+    case 1:
+        if (made && wasi_http_types_outgoing_request_body(h, made, &body) && !body.err)
+            have(BODY, body.ok);
+        break;
+    default:
+        if ((made = take(REQUEST)) && (future = hand_over(made)))
+            have(FUTURE, future);
+        break;
+    }
+    if (fields)
+        have(FIELDS, fields);
+}
+
+static void do_write(void)
+{
+    static const uint8_t bytes[5000];
+    struct result_wasi_io_output_stream_void made = {0};
+    struct result_u64_wasi_io_streams_stream_error room = {0};
+    struct result_void_wasi_io_streams_stream_error written = {0};
+    struct result_void_wasi_http_types_error_code finished = {0};
+    void *body = any(BODY), *stream = any(OUTPUT);
+    struct option_wasi_http_fields trailers = {0};
+    if (body && roll(2) && wasi_http_types_outgoing_body_write(h, body, &made) && !made.err) {
+        have(OUTPUT, made.ok);
+    } else if (stream && wasi_io_streams_output_stream_check_write(h, stream, &room) && !room.err) {
+        wasi_io_streams_output_stream_write(h, stream, (struct list_u8){bytes, roll(sizeof bytes)}, &written);
+        if (written.err && written.error.tag == WASI_IO_STREAMS_STREAM_ERROR_LAST_OPERATION_FAILED)
+            have(FAILURE, written.error.last_operation_failed);
+    } else if ((body = take(BODY))) {
+        trailers.value = roll(2) ? take(FIELDS) : NULL;
+        trailers.some = trailers.value != NULL;
+        wasi_http_types_outgoing_body_finish(h, body, &trailers, &finished);
+    }
+}
+
+static void do_response(void)
+{
+    struct option_result_result_wasi_http_incoming_response_wasi_http_types_error_code_void got = {0};
+    struct result_wasi_http_incoming_body_void body = {0};
+    void *future = any(FUTURE), *response = any(RESPONSE);
+    if (client.live && roll(2))
+        answer(client.calls[roll(client.live)]);
+    if (future && roll(2) && wasi_http_types_future_incoming_response_get(h, future, &got) && got.some &&
+        !got.value.err && !got.value.ok.err)
+        have(RESPONSE, got.value.ok.ok);
+    if (response && roll(2) && wasi_http_types_incoming_response_consume(h, response, &body) && !body.err)
+        have(IN_BODY, body.ok);
+}
+
+static void do_read(void)
+{
+    struct result_wasi_io_input_stream_void made = {0};
+    struct result_list_u8_wasi_io_streams_stream_error part = {0};
+    struct wasi_http_future_trailers *future;
+    struct option_result_result_option_wasi_http_fields_wasi_http_types_error_code_void got = {0};
+    void *body = any(IN_BODY), *stream = any(INPUT), *trailers = any(TRAILERS);
+    unsigned which = roll(4);
+    if (which == 0 && body && wasi_http_types_incoming_body_stream(h, body, &made) && !made.err)
+        have(INPUT, made.ok);
+    else if (which == 1 && stream)
+        wasi_io_streams_input_stream_read(h, stream, roll(10), &part);
+    else if (which == 2 && (body = take(IN_BODY)) && wasi_http_types_incoming_body_finish(h, body, &future))
+        have(TRAILERS, future);
+    else if (which == 3 && trailers && wasi_http_types_future_trailers_get(h, trailers, &got) && got.some &&
+             !got.value.err && !got.value.ok.err && got.value.ok.ok.some)
+        have(FIELDS, got.value.ok.ok.value);
+}
+
+static void do_poll(void)
+{
+    void *future = any(FUTURE), *output = any(OUTPUT), *input = any(INPUT), *pollable = any(POLLABLE);
+    struct wasi_io_pollable *made = NULL;
+    bool ready;
+    unsigned which = roll(4);
+    if (which == 0 && future)
+        wasi_http_types_future_incoming_response_subscribe(h, future, &made);
+    else if (which == 1 && output)
+        wasi_io_streams_output_stream_subscribe(h, output, &made);
+    else if (which == 2 && input)
+        wasi_io_streams_input_stream_subscribe(h, input, &made);
+    else if (pollable)
+        assert_true(wasi_io_poll_pollable_ready(h, pollable, &ready));
+    if (made)
+        have(POLLABLE, made);
+}
+
+static void do_drop(void)
+{
+    enum kind kind = roll(KINDS);
+    void *object = take(kind);
+    if (object)
+        drop_any(kind, object);
+}
+
+/* Handles that are made, used and dropped as it happens, until something traps. Under AddressSanitizer, whatever was
+ * given back and is still used ends the test. */
+static void test_any_order(void **state)
+{
+    static void (*const deeds[])(void) = {do_fields,   do_headers, do_request, do_write,
+                                          do_response, do_read,    do_poll,    do_drop};
+    unsigned traps = 0, longest = 0;
+    for (dice = 1; traps < 500; traps++) {
+        unsigned done = 0;
+        restart(0);
+        memset(had, 0, sizeof had);
+        for (int i = 0; i < 4; i++)
+            have(FIELDS, new_fields());
+        for (; store.trap == TRAP_NONE && done < 2000; done++) {
+            unsigned which = roll(8);
+            if (had[FIELDS].count || which != 0)
+                deeds[which]();
+            if (roll(500) == 0 && h->request)
+                lose_exchange();
+            arena_reset(&h->scratch);
+        }
+        longest = done > longest ? done : longest;
+    }
+    assert_true(longest > 1000);
+}
+
 /* ---- time ---- */
 
 /* A long list is looked at in parts, between which the guest may be ended. */
@@ -562,6 +818,7 @@ int main(void)
         TEST(memory_of_fields),
         TEST(memory_of_bodies_under_way),
         TEST(memory_of_lookups),
+        TEST(any_order),
         TEST(poll_is_ended),
         TEST(random_is_ended),
     };

@@ -530,18 +530,37 @@ class Authority:
         done = subprocess.run(["openssl", *words], capture_output=True, text=True)
         check(done.returncode == 0, f"openssl {words}: {done.stderr}")
 
-    def context(self, name, names, days="2"):
+    def context(self, name, names, days="2", subject="unused", more=""):
         """For a server with these subject alternative names."""
         base = os.path.join(self.folder, name)
         self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", base + ".key", "-out", base + ".csr", "-subj",
-                     "/CN=unused")
+                     "/CN=" + subject)
         with open(base + ".ext", "w") as extensions:
-            extensions.write(f"subjectAltName={names}\n")
+            extensions.write((f"subjectAltName={names}\n" if names else "") + more)
         self.openssl("x509", "-req", "-in", base + ".csr", "-CA", self.file, "-CAkey", self.key, "-CAcreateserial", "-out",
                      base + ".pem", "-days", days, "-extfile", base + ".ext")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(base + ".pem", base + ".key")
         return context
+
+
+def case_http_tls_refused():
+    """Certificates of an authority that is trusted, but not for this: each is refused."""
+    run.needs("openssl", "version")
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(folder)
+        contexts = {
+            "its time is over": authority.context("expired", "DNS:localhost,IP:127.0.0.1", days="-1"),
+            "the name stands in the subject only": authority.context("subject", None, subject="localhost"),
+            "the address stands there as a name": authority.context("text", "DNS:127.0.0.1", subject="127.0.0.1"),
+            "a wildcard for the top": authority.context("wild", "DNS:*"),
+            "for clients": authority.context("client", "DNS:localhost,IP:127.0.0.1", more="extendedKeyUsage=clientAuth\n"),
+        }
+        with environment(SSL_CERT_FILE=authority.file), Server(guest("client"), *LOCAL) as server:
+            for why, context in contexts.items():
+                with Peer(secure(context, answers(HELLO))) as peer:
+                    for host in ("localhost", "127.0.0.1"):
+                        same(fetch(server, f"https://{host}:{peer.port}/"), ["error TLS-certificate-error"], f"{host}: {why}")
 
 
 def secure(context, serve):

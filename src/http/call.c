@@ -303,7 +303,8 @@ static void end_of_input(struct http_call *call, bool clean)
 
 static void show_body(struct http_call *call)
 {
-    call->face.body = (struct str){(const char *)call->body.data + call->body_at, call->body.size - call->body_at};
+    size_t left = call->body.size - call->body_at;
+    call->face.body = left ? (struct str){(const char *)call->body.data + call->body_at, left} : (struct str){NULL, 0};
 }
 
 void call_receive(struct http_call *call)

@@ -116,7 +116,12 @@ struct host_pool {
 /* --- host.c --- */
 /* A zeroed object, child of `parent` (or NULL); NULL after setting the trap. */
 void *host_new(struct host *h, size_t size, struct host_node *parent);
-#define HOST_NEW(h, type, parent) ((type *)host_new((h), sizeof(type), (parent)))
+#define HOST_NEW(h, type, parent) ((type *)host_new((h), HOST_SIZE_OF(type), (parent)))
+#define HOST_SIZE_OF(type)                                                                                             \
+    sizeof(struct {                                                                                                    \
+        type object;                                                                                                   \
+        _Static_assert(sizeof(type) <= HOST_SIZE_CLASSES * 64, "objects have a size class");                           \
+    })
 /* The handle of an object is gone: detach it from its parent. False, with the trap set, when it has children.
  * `what` names it. */
 bool host_release(struct host *h, struct host_node *node, const char *what);

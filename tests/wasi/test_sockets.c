@@ -151,12 +151,35 @@ static void test_udp_keeps_its_port_anywhere(void **state)
     keeps_its_port(&anywhere);
 }
 
+/* ---- names ---- */
+
+static int looked_up(struct str name)
+{
+    struct result_wasi_sockets_resolve_address_stream_wasi_sockets_network_error_code ret = {0};
+    assert_true(wasi_sockets_ip_name_lookup_resolve_addresses(h, network, name, &ret));
+    return ret.err ? (int)ret.error : -1;
+}
+
+/* What is behind a zero byte is part of the name. */
+static void test_names(void **state)
+{
+    const char text[] = "host.test\0.other";
+    assert_int_equal(looked_up(STR("host.test")), WASI_SOCKETS_NETWORK_ERROR_CODE_ACCESS_DENIED);
+    assert_int_equal(looked_up((struct str){text, sizeof text - 1}), WASI_SOCKETS_NETWORK_ERROR_CODE_INVALID_ARGUMENT);
+    assert_int_equal(looked_up((struct str){text, 10}), WASI_SOCKETS_NETWORK_ERROR_CODE_INVALID_ARGUMENT);
+    assert_int_equal(looked_up((struct str){text, 0}), WASI_SOCKETS_NETWORK_ERROR_CODE_INVALID_ARGUMENT);
+    assert_int_equal(looked_up(STR("user@host.test")), WASI_SOCKETS_NETWORK_ERROR_CODE_INVALID_ARGUMENT);
+    assert_int_equal(looked_up(STR("127.1")), WASI_SOCKETS_NETWORK_ERROR_CODE_INVALID_ARGUMENT);
+    assert_int_equal(looked_up(STR("127.0.0.1")), -1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, begin, end)
     static const struct CMUnitTest tests[] = {
         TEST(udp_keeps_its_port),
         TEST(udp_keeps_its_port_anywhere),
+        TEST(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

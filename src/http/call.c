@@ -100,22 +100,11 @@ bool call_write(struct outbound_call *face, struct str bytes)
     return true;
 }
 
-/* RFC 9110, section 6.5.1: nothing that says how the message is to be read. */
-static bool is_trailer(const struct http_field *field)
-{
-    static const struct str others[] = {STR("connection"), STR("content-length"), STR("host"),
-                                        STR("transfer-encoding")};
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (http_is_same(field->name, others[i]))
-            return false;
-    return http_is_token(field->name) && http_is_value(field->value);
-}
-
 static bool append_trailers(struct http_call *call, const struct http_field *trailers, size_t count)
 {
     bool done = append(call, "0\r\n", 3);
     for (size_t i = 0; done && i < count; i++)
-        if (is_trailer(&trailers[i]))
+        if (http_is_trailer(&trailers[i]))
             done = append(call, trailers[i].name.ptr, trailers[i].name.len) && append(call, ": ", 2) &&
                    append(call, trailers[i].value.ptr, trailers[i].value.len) && append(call, "\r\n", 2);
     return done && append(call, "\r\n", 2);

@@ -516,6 +516,22 @@ def case_http_command():
         check(took < 20, f"at once, not one after the other: {took} s")
 
 
+def case_http_command_many():
+    """A command of many requests: what it has dropped is used again, or they would not fit into the host's memory."""
+    reply = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%02d: %s\r\n" % (i, b"x" * 300) for i in range(90)) + b"Content-Length: 5\r\n\r\nhello"
+
+    def serve(connection):
+        with contextlib.suppress(Failure, ConnectionError):
+            while True:
+                read_head(connection)
+                connection.sendall(reply)
+    with Peer(serve) as peer:
+        done = subprocess.run([*run.command("run"), *LOCAL, guest("request"), "4000", f"127.0.0.1:{peer.port}"],
+                              capture_output=True, text=True, timeout=240)
+        same([done.stdout, done.returncode], ["4000 answers\n", 0], done.stderr)
+        check(peer.accepted < 100, f"connections are used again: {peer.accepted}")
+
+
 class Authority:
     """A throw-away certificate authority, and certificates of it."""
 

@@ -88,6 +88,11 @@ static wasi_endpoint name_of(struct wasi_sockets_udp_socket *udp)
     return name.ok;
 }
 
+/* result<tuple<A, B>, error-code> */
+#define RESULT_OF_TWO(a, b) struct result_tuple_##a##_##b##_wasi_sockets_network_error_code
+
+typedef RESULT_OF_TWO(wasi_sockets_incoming_datagram_stream, wasi_sockets_outgoing_datagram_stream) streams_result;
+
 struct udp_streams {
     struct wasi_sockets_incoming_datagram_stream *in;
     struct wasi_sockets_outgoing_datagram_stream *out;
@@ -95,9 +100,7 @@ struct udp_streams {
 
 static struct udp_streams streams_of(struct wasi_sockets_udp_socket *udp, const wasi_endpoint *peer)
 {
-    struct
-        result_tuple_wasi_sockets_incoming_datagram_stream_wasi_sockets_outgoing_datagram_stream_wasi_sockets_network_error_code
-            ret = {0};
+    streams_result ret = {0};
     const struct option_wasi_sockets_network_ip_socket_address to = {peer != NULL, peer ? *peer : anywhere};
     assert_true(wasi_sockets_udp_udp_socket_stream(h, udp, &to, &ret));
     assert_false(ret.err);

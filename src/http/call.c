@@ -104,7 +104,7 @@ static bool append_trailers(struct http_call *call, const struct http_field *tra
 {
     bool done = append(call, "0\r\n", 3);
     for (size_t i = 0; done && i < count; i++)
-        if (http_is_token(trailers[i].name) && http_is_value(trailers[i].value))
+        if (http_is_trailer(&trailers[i]))
             done = append(call, trailers[i].name.ptr, trailers[i].name.len) && append(call, ": ", 2) &&
                    append(call, trailers[i].value.ptr, trailers[i].value.len) && append(call, "\r\n", 2);
     return done && append(call, "\r\n", 2);
@@ -292,7 +292,8 @@ static void end_of_input(struct http_call *call, bool clean)
 
 static void show_body(struct http_call *call)
 {
-    call->face.body = (struct str){(const char *)call->body.data + call->body_at, call->body.size - call->body_at};
+    size_t left = call->body.size - call->body_at;
+    call->face.body = left ? (struct str){(const char *)call->body.data + call->body_at, left} : (struct str){NULL, 0};
 }
 
 void call_receive(struct http_call *call)
@@ -309,9 +310,10 @@ void call_receive(struct http_call *call)
             break;
         call->heard = true;
         call->raw_used += (size_t)n;
-        call->moved_us = io_now_us(call->client->loop);
         while (readers[call->input](call))
             continue;
+        if (call->face.state != OUTBOUND_WAITING) /* a head that comes in drops does not get more time for each */
+            call->moved_us = io_now_us(call->client->loop);
     }
     show_body(call);
 }

@@ -9,6 +9,9 @@
 
 struct http_idle;
 
+/* Of a response's body: what waits when reading goes on, what is taken and still lies before it, and one read. */
+#define HTTP_CALL_BODY (HTTP_CALL_ROOM + HTTP_CALL_ROOM / 2 + HTTP_RESPONSE_HEAD)
+
 struct http_client {
     struct io_loop *loop;
     struct http_idle *idle, **idle_tail; /* connections kept, the oldest first */
@@ -47,7 +50,7 @@ struct http_call {
     struct io_resolver *resolver;
     bool kept; /* its connection has served another call before: then `out` stays whole */
     uint64_t connect_us, first_byte_us, between_us;
-    uint64_t began_us, moved_us; /* when it began; when bytes last went either way */
+    uint64_t began_us, moved_us; /* when it began; when bytes of the request or of the response's body last moved */
     /* The request. */
     bool of_head, sent, closed; /* HEAD; its end is written; the peer takes no more */
     enum outbound_body framing;

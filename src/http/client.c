@@ -400,7 +400,7 @@ static struct http_call *new_call(struct http_client *client, const struct outbo
     call->between_us = request->between_us ? request->between_us : HTTP_BETWEEN_US;
     call->began_us = io_now_us(client->loop);
     buf_init(&call->out, BODY_BYTES_MAX + HTTP_CALL_ROOM);
-    buf_init(&call->body, HTTP_CALL_ROOM + HTTP_RESPONSE_HEAD);
+    buf_init(&call->body, HTTP_CALL_BODY);
     http_parse_begin_response(&call->parser, 0);
     client->count++;
     return call;

@@ -26,8 +26,8 @@
 #define HTTP_IDLE_US UINT64_C(5000000) /* for how long */
 
 #define HTTP_CONNECT_US UINT64_C(30000000)    /* looking up, connecting and the TLS handshake together */
-#define HTTP_FIRST_BYTE_US UINT64_C(60000000) /* from the last byte sent to the response's first */
-#define HTTP_BETWEEN_US UINT64_C(60000000)    /* between bytes of the response, while its reader reads */
+#define HTTP_FIRST_BYTE_US UINT64_C(60000000) /* from the last byte sent to the end of the response's head */
+#define HTTP_BETWEEN_US UINT64_C(60000000)    /* between bytes of the response's body, while its reader reads */
 
 struct http_client;
 

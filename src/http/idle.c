@@ -59,12 +59,14 @@ void idle_end_all(struct http_client *client)
         end_idle(client->idle);
 }
 
-/* The response was told to be whole, and so was the request. */
+/* The response was told to be whole, and the request is: what was not sent of it when an early response came never will
+ * be, and the peer would take the next request for that. */
 static bool is_fit(const struct http_call *call)
 {
     bool told = call->input == INPUT_LENGTH || call->input == INPUT_CHUNKED || call->of_head ||
                 call->parser.status == 204 || call->parser.status == 304;
-    return told && call->parser.keep_alive && call->sent && !call->closed && call->raw_used == 0 && call->watched &&
+    bool sent = call->sent && call->out_at == call->out.size && !call->closed;
+    return told && call->parser.keep_alive && sent && call->raw_used == 0 && call->watched &&
            !(call->tls && tls_pending(call->tls));
 }
 

@@ -115,7 +115,7 @@ static bool set_host(SSL *connection, struct str host)
         return false;
     memcpy(name, host.ptr, host.len);
     name[host.len] = '\0';
-    ssl.SSL_set_hostflags(connection, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    ssl.SSL_set_hostflags(connection, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return ssl.SSL_set1_host(connection, name) == 1 &&
            ssl.SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1;
 }

@@ -135,6 +135,16 @@ bool ip_is_mapped(const struct ip_address *address)
     return ip_in_range(address, &mapped);
 }
 
+bool ip_unmap(struct ip_address *address)
+{
+    struct ip_address inner = {0};
+    if (!ip_is_mapped(address))
+        return false;
+    memcpy(inner.bytes, address->bytes + 12, 4);
+    *address = inner;
+    return true;
+}
+
 static const struct ip_range private_ranges[] = {
     V4(8, 0),
     V4(8, 10),
@@ -151,6 +161,8 @@ static const struct ip_range private_ranges[] = {
     V6(48, 0x00, 0x64, 0xff, 0x9b, 0, 1),  /* translation within a site */
     V6(64, 0x01, 0x00),                    /* discard */
     V6(32, 0x20, 0x01, 0, 0),              /* Teredo */
+    V6(48, 0x20, 0x01, 0, 2),              /* benchmarks */
+    V6(16, 0x5f, 0x00),                    /* segments of routes */
     V6(7, 0xfc),                           /* unique local */
     V6(10, 0xfe, 0x80),                    /* link-local */
     V6(10, 0xfe, 0xc0),                    /* site-local, deprecated */

@@ -50,6 +50,7 @@ bool ip_is_any(const struct ip_address *address);      /* 0.0.0.0 or :: */
 bool ip_is_loopback(const struct ip_address *address); /* 127.0.0.0/8 or ::1 */
 bool ip_is_unicast(const struct ip_address *address);  /* neither multicast nor broadcast */
 bool ip_is_mapped(const struct ip_address *address);   /* IPv4 in ::ffff:0:0/96 */
+bool ip_unmap(struct ip_address *address);             /* make that IPv4's own; false: it is none */
 /* Not an address of the public internet: this host, private networks, link-local, shared, multicast, reserved (the
  * registries of special-purpose addresses that RFC 6890 founds). Ranges for documentation count as public. */
 bool ip_is_private(const struct ip_address *address);

@@ -36,7 +36,7 @@ static bool is_ascii(struct str name)
 
 static bool take(const char *text, size_t size, char ret_ascii[IO_NAME_MAX + 2])
 {
-    if (size > IO_NAME_MAX + 1)
+    if (size > IO_NAME_MAX + 1 || (size && memchr(text, 0, size)))
         return false;
     memcpy(ret_ascii, text, size);
     ret_ascii[size] = '\0';

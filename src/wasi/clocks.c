@@ -28,26 +28,23 @@ bool wasi_clocks_monotonic_clock_resolution(struct host *h, uint64_t *ret)
     return true;
 }
 
-static bool subscribe(struct host *h, uint64_t deadline_ns, struct wasi_io_pollable **ret)
-{
-    *ret = pollable_new(h, NULL, pollable_never, NULL, deadline_ns);
-    return *ret != NULL;
-}
-
+/* Deadlines are as coarse as the clock, and never early by it: else a guest could ask them for the time. */
 bool wasi_clocks_monotonic_clock_subscribe_instant(struct host *h, uint64_t when, struct wasi_io_pollable **ret)
 {
-    uint64_t deadline_ns;
-    if (__builtin_add_overflow(when, h->pool->clock_base_ns, &deadline_ns))
-        deadline_ns = HOST_FOREVER;
-    return subscribe(h, deadline_ns, ret);
+    uint64_t deadline_ns, up;
+    bool far = __builtin_add_overflow(when, resolution_ns(h) - 1, &up) ||
+               __builtin_add_overflow(coarse(h, up), h->pool->clock_base_ns, &deadline_ns);
+    *ret = pollable_new(h, NULL, pollable_never, NULL, far ? HOST_FOREVER : deadline_ns);
+    return *ret != NULL;
 }
 
 bool wasi_clocks_monotonic_clock_subscribe_duration(struct host *h, uint64_t when, struct wasi_io_pollable **ret)
 {
-    uint64_t deadline_ns;
-    if (__builtin_add_overflow(when, clock_now_ns(), &deadline_ns))
-        deadline_ns = HOST_FOREVER;
-    return subscribe(h, deadline_ns, ret);
+    uint64_t now, then;
+    wasi_clocks_monotonic_clock_now(h, &now);
+    if (__builtin_add_overflow(now, when, &then))
+        then = HOST_FOREVER;
+    return wasi_clocks_monotonic_clock_subscribe_instant(h, then, ret);
 }
 
 bool wasi_clocks_wall_clock_now(struct host *h, struct wasi_clocks_wall_clock_datetime *ret)

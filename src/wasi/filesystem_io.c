@@ -75,6 +75,12 @@ static size_t read_size(uint64_t length, uint64_t offset)
     return (size_t)(length < most ? length : most);
 }
 
+/* No file goes on there. */
+static bool ends_at(uint64_t offset, size_t size)
+{
+    return offset + size == INT64_MAX;
+}
+
 bool wasi_filesystem_types_descriptor_read(struct host *h, descriptor *self, uint64_t length, uint64_t offset,
                                            struct result_tuple_list_u8_bool_wasi_filesystem_types_error_code *ret)
 {
@@ -87,7 +93,7 @@ bool wasi_filesystem_types_descriptor_read(struct host *h, descriptor *self, uin
         return false;
     ssize_t n = read_at(h, self->at.fd, bytes, size, offset);
     if (n >= 0)
-        ret->ok = (struct tuple_list_u8_bool){{bytes, (size_t)n}, (size_t)n < size || size < length};
+        ret->ok = (struct tuple_list_u8_bool){{bytes, (size_t)n}, (size_t)n < size || ends_at(offset, (size_t)n)};
     return FILESYSTEM_ANSWER(ret, n);
 }
 

@@ -210,13 +210,22 @@ static bool names(const struct grant_rule *rule, struct str name)
     }
 }
 
+/* The kernel takes a mapped address for the one in it, and so does a range, but one of mapped addresses. */
+static bool in_range(const struct ip_address *address, const struct ip_range *range)
+{
+    struct ip_address inner = *address;
+    if (!ip_unmap(&inner) || (range->base.v6 && ip_is_mapped(&range->base)))
+        return ip_in_range(address, range);
+    return ip_in_range(&inner, range);
+}
+
 /* The rule covers the address without any name. */
 static bool covers(const struct grant_rule *rule, const struct ip_address *address)
 {
     switch (rule->host) {
     case GRANT_ANY: return !ip_is_private(address);
     case GRANT_LOCALHOST: return ip_is_loopback(address);
-    case GRANT_RANGE: return ip_in_range(address, &rule->range);
+    case GRANT_RANGE: return in_range(address, &rule->range);
     default: return false;
     }
 }
@@ -224,7 +233,8 @@ static bool covers(const struct grant_rule *rule, const struct ip_address *addre
 /* The rule covers the address, to which `name` led. */
 static bool covers_named(const struct grant_rule *rule, struct str name, const struct ip_address *address)
 {
-    return covers(rule, address) || (names(rule, name) && !ip_is_private(address));
+    bool reaches = rule->host != GRANT_LOCALHOST && names(rule, name) && !ip_is_private(address);
+    return reaches || covers(rule, address);
 }
 
 bool grants_any(const struct grants *grants, enum grant_kind kind)
@@ -242,8 +252,8 @@ static const struct grant_list *list_of(const struct grants *grants, enum grant_
 bool grants_connect(const struct grants *grants, const struct ip_endpoint *to)
 {
     const struct grant_list *list = list_of(grants, GRANT_NET);
-    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
-        if (has_port(rule, to->port) && covers(rule, &to->address))
+    for (size_t i = 0; i < list->count; i++)
+        if (has_port(&list->items[i], to->port) && covers(&list->items[i], &to->address))
             return true;
     return false;
 }
@@ -251,8 +261,8 @@ bool grants_connect(const struct grants *grants, const struct ip_endpoint *to)
 bool grants_lookup(const struct grants *grants, struct str name)
 {
     const struct grant_list *list = list_of(grants, GRANT_NET);
-    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
-        if (names(rule, name))
+    for (size_t i = 0; i < list->count; i++)
+        if (names(&list->items[i], name))
             return true;
     return false;
 }
@@ -260,8 +270,8 @@ bool grants_lookup(const struct grants *grants, struct str name)
 bool grants_connect_named(const struct grants *grants, struct str name, const struct ip_endpoint *to)
 {
     const struct grant_list *list = list_of(grants, GRANT_NET);
-    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
-        if (has_port(rule, to->port) && covers_named(rule, name, &to->address))
+    for (size_t i = 0; i < list->count; i++)
+        if (has_port(&list->items[i], to->port) && covers_named(&list->items[i], name, &to->address))
             return true;
     return false;
 }
@@ -269,8 +279,8 @@ bool grants_connect_named(const struct grants *grants, struct str name, const st
 bool grants_reach(const struct grants *grants, struct str name, const struct ip_address *address)
 {
     const struct grant_list *list = list_of(grants, GRANT_NET);
-    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
-        if (covers_named(rule, name, address))
+    for (size_t i = 0; i < list->count; i++)
+        if (covers_named(&list->items[i], name, address))
             return true;
     return false;
 }
@@ -278,8 +288,8 @@ bool grants_reach(const struct grants *grants, struct str name, const struct ip_
 bool grants_listen(const struct grants *grants, const struct ip_endpoint *at)
 {
     const struct grant_list *list = list_of(grants, GRANT_LISTEN);
-    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
-        if (has_port(rule, at->port) && covers(rule, &at->address))
+    for (size_t i = 0; i < list->count; i++)
+        if (has_port(&list->items[i], at->port) && covers(&list->items[i], &at->address))
             return true;
     return false;
 }
@@ -296,8 +306,9 @@ bool grants_origin(const struct grants *grants, bool secure, struct str host, ui
     const struct grant_list *list = list_of(grants, GRANT_OUTBOUND);
     struct ip_address address;
     bool numeric = ip_parse(host, &address);
-    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
-        if (has_origin_port(rule, secure, port) && (numeric ? covers(rule, &address) : names(rule, host)))
+    for (size_t i = 0; i < list->count; i++)
+        if (has_origin_port(&list->items[i], secure, port) &&
+            (numeric ? covers(&list->items[i], &address) : names(&list->items[i], host)))
             return true;
     return false;
 }
@@ -305,8 +316,8 @@ bool grants_origin(const struct grants *grants, bool secure, struct str host, ui
 bool grants_origin_address(const struct grants *grants, bool secure, struct str host, const struct ip_endpoint *to)
 {
     const struct grant_list *list = list_of(grants, GRANT_OUTBOUND);
-    for (const struct grant_rule *rule = list->items; rule < list->items + list->count; rule++)
-        if (has_origin_port(rule, secure, to->port) && covers_named(rule, host, &to->address))
+    for (size_t i = 0; i < list->count; i++)
+        if (has_origin_port(&list->items[i], secure, to->port) && covers_named(&list->items[i], host, &to->address))
             return true;
     return false;
 }

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/poison.h"
 #include "component/canon.h"
 #include "runtime/trap.h"
 
@@ -137,10 +138,13 @@ struct host *host_begin(struct host_pool *pool, const struct host_config *config
     return h;
 }
 
+static void unpoison_spare(struct host *h);
+
 static void host_give(struct host *h)
 {
     struct host_pool *pool = h->pool;
     io_timer_stop(pool->loop, &h->timer);
+    unpoison_spare(h);
     if (pool->free_count == POOL_KEEP) {
         host_free(h);
         return;
@@ -192,6 +196,7 @@ bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_re
 
 void host_gone(struct host *h)
 {
+    fields_lose_exchange(h);
     h->gone = true;
     h->exchange = NULL;
     h->request = NULL;
@@ -296,6 +301,7 @@ void *host_new(struct host *h, size_t size, struct host_node *parent)
     struct host_node *node = h->free[class];
     if (node) {
         h->free[class] = node->parent;
+        unpoison(node, bytes);
         memset(node, 0, bytes);
     } else {
         node = arena_alloc(&h->arena, bytes);
@@ -304,7 +310,7 @@ void *host_new(struct host *h, size_t size, struct host_node *parent)
             return NULL;
         }
     }
-    node->size_class = class;
+    node->size_class = (uint16_t)class;
     node->parent = parent;
     if (parent)
         parent->children++;
@@ -318,15 +324,85 @@ bool host_release(struct host *h, struct host_node *node, const char *what)
                          node->children == 1 ? "" : "s");
     if (node->parent)
         node->parent->children--;
+    node->parent = NULL;
+    node->released = true;
     return true;
+}
+
+void host_node_free(struct host *h, struct host_node *node)
+{
+    node->parent = h->free[node->size_class];
+    h->free[node->size_class] = node;
+    poison(node + 1, (node->size_class + 1u) * SIZE_STEP - sizeof *node);
 }
 
 void host_drop_node(struct host *h, struct host_node *node, const char *what)
 {
-    if (!host_release(h, node, what))
+    if (host_release(h, node, what))
+        host_node_free(h, node);
+}
+
+/* ---- bytes of objects ---- */
+
+#define BYTES_MIN ((size_t)16)
+
+static unsigned byte_class(size_t size)
+{
+    return size <= BYTES_MIN ? 0 : 60u - (unsigned)__builtin_clzl(size - 1);
+}
+
+/* NULL: there is none. */
+static void *take_spare(struct host *h, unsigned class)
+{
+    void *bytes = h->spare[class];
+    if (!bytes)
+        return NULL;
+    unpoison(bytes, BYTES_MIN << class);
+    memcpy(&h->spare[class], bytes, sizeof(void *));
+    return bytes;
+}
+
+void *host_bytes_take(struct host *h, size_t size)
+{
+    unsigned class = byte_class(size);
+    if (class >= HOST_BYTE_CLASSES)
+        return arena_alloc(&h->arena, size);
+    void *bytes = take_spare(h, class);
+    return bytes ? bytes : arena_alloc(&h->arena, BYTES_MIN << class);
+}
+
+void *host_bytes_left(struct host *h, size_t least, size_t *ret_size)
+{
+    for (unsigned class = HOST_BYTE_CLASSES, end = byte_class(least); class --> end;)
+        if (h->spare[class]) {
+            *ret_size = BYTES_MIN << class;
+            return take_spare(h, class);
+        }
+    return NULL;
+}
+
+void host_bytes_give(struct host *h, const void *bytes, size_t size)
+{
+    unsigned class = byte_class(size);
+    void *block = (void *)(uintptr_t)bytes;
+    if (!block || class >= HOST_BYTE_CLASSES)
         return;
-    node->parent = h->free[node->size_class];
-    h->free[node->size_class] = node;
+    memcpy(block, &h->spare[class], sizeof(void *));
+    h->spare[class] = block;
+    poison((char *)block + sizeof(void *), (BYTES_MIN << class) - sizeof(void *));
+}
+
+/* What is kept of the arena is for the next activity. */
+static void unpoison_spare(struct host *h)
+{
+    if (!poison_works())
+        return;
+    for (unsigned class = 0; class < HOST_SIZE_CLASSES; class ++)
+        for (struct host_node *node = h->free[class]; node; node = node->parent)
+            unpoison(node, (class + 1u) * SIZE_STEP);
+    for (unsigned class = 0; class < HOST_BYTE_CLASSES; class ++)
+        while (take_spare(h, class))
+            continue;
 }
 
 struct host_block *host_block_take(struct host *h)
@@ -358,12 +434,19 @@ uint8_t *host_buffer(struct host *h, size_t size)
     return bytes;
 }
 
-struct str host_copy(struct host *h, const void *bytes, size_t size)
+struct str host_text_take(struct host *h, struct str text)
 {
-    char *copy = arena_copy(&h->arena, bytes, size);
+    char *copy = host_bytes_take(h, text.len);
     if (!copy)
         host_no_memory(h);
-    return (struct str){copy, copy ? size : 0};
+    else if (text.len)
+        memcpy(copy, text.ptr, text.len);
+    return (struct str){copy, copy ? text.len : 0};
+}
+
+void host_text_give(struct host *h, struct str text)
+{
+    host_bytes_give(h, text.ptr, text.len);
 }
 
 bool host_trap(struct host *h, const char *format, ...)

@@ -40,23 +40,79 @@ static bool same_name(struct str a, struct str b)
     return true;
 }
 
-/* ---- storage ---- */
+/* ---- life ---- */
 
-static uint32_t count_of(const struct host *h, const fields_t *fields)
+static fields_t *fields_new(struct host *h, struct host_node *parent)
 {
-    return fields->of_message && h->gone ? 0 : fields->count;
+    fields_t *fields = HOST_NEW(h, fields_t, parent);
+    if (fields)
+        fields->users = 1;
+    return fields;
 }
+
+static void link_exchange(struct host *h, fields_t *fields)
+{
+    fields->of_message = true;
+    fields->next = h->of_exchange;
+    fields->link = &h->of_exchange;
+    if (fields->next)
+        fields->next->link = &fields->next;
+    h->of_exchange = fields;
+}
+
+static void unlink_exchange(fields_t *fields)
+{
+    if (!fields->link)
+        return;
+    *fields->link = fields->next;
+    if (fields->next)
+        fields->next->link = fields->link;
+    fields->link = NULL;
+}
+
+void fields_lose_exchange(struct host *h)
+{
+    for (fields_t *fields = h->of_exchange; fields; fields = fields->next)
+        fields->count = 0;
+}
+
+static void give_text(struct host *h, const struct http_field *field)
+{
+    host_bytes_give(h, field->name.ptr, field->name.len + field->value.len);
+}
+
+static void give_items(struct host *h, fields_t *fields)
+{
+    for (uint32_t i = 0; !fields->of_message && i < fields->count; i++)
+        give_text(h, &fields->items[i]);
+    host_bytes_give(h, fields->items, fields->capacity * sizeof *fields->items);
+}
+
+void fields_leave(struct host *h, fields_t *fields)
+{
+    fields_t *root = fields->of ? fields->of : fields;
+    unlink_exchange(fields);
+    if (fields != root)
+        host_node_free(h, &fields->node);
+    if (--root->users)
+        return;
+    give_items(h, root);
+    host_node_free(h, &root->node);
+}
+
+/* ---- storage ---- */
 
 static bool grow(struct host *h, fields_t *fields)
 {
-    uint32_t capacity = fields->capacity ? fields->capacity * 2 : 8;
-    struct http_field *items = ARENA_ARRAY(&h->arena, struct http_field, capacity);
+    uint32_t capacity = fields->capacity ? fields->capacity * 2u : 8u;
+    struct http_field *items = host_bytes_take(h, capacity * sizeof *items);
     if (!items)
         return host_no_memory(h);
     if (fields->count)
         memcpy(items, fields->items, fields->count * sizeof *items);
+    host_bytes_give(h, fields->items, fields->capacity * sizeof *items);
     fields->items = items;
-    fields->capacity = capacity;
+    fields->capacity = (uint16_t)capacity;
     return true;
 }
 
@@ -70,7 +126,7 @@ static bool add(struct host *h, fields_t *fields, struct str name, struct str va
         return host_trap(h, "fields of more than %zu bytes", HOST_FIELDS_BYTES);
     if (fields->count == fields->capacity && !grow(h, fields))
         return false;
-    char *copy = arena_alloc(&h->arena, bytes);
+    char *copy = host_bytes_take(h, bytes);
     if (!copy)
         return host_no_memory(h);
     if (name.len)
@@ -78,34 +134,39 @@ static bool add(struct host *h, fields_t *fields, struct str name, struct str va
     if (value.len)
         memcpy(copy + name.len, value.ptr, value.len);
     fields->items[fields->count++] = (struct http_field){{copy, name.len}, {copy + name.len, value.len}};
-    fields->bytes += bytes;
+    fields->bytes += (uint32_t)bytes;
     return true;
 }
 
-static void remove_all(fields_t *fields, struct str name)
+static void remove_all(struct host *h, fields_t *fields, struct str name)
 {
-    uint32_t kept = 0;
+    uint16_t kept = 0;
     for (uint32_t i = 0; i < fields->count; i++) {
-        if (same_name(name, fields->items[i].name))
-            fields->bytes -= fields->items[i].name.len + fields->items[i].value.len;
-        else
-            fields->items[kept++] = fields->items[i];
+        const struct http_field field = fields->items[i];
+        if (!same_name(name, field.name)) {
+            fields->items[kept++] = field;
+            continue;
+        }
+        fields->bytes -= (uint32_t)(field.name.len + field.value.len);
+        give_text(h, &field);
     }
     fields->count = kept;
 }
 
 fields_t *fields_of_message(struct host *h, const struct http_field *from, uint32_t count, struct host_node *parent)
 {
-    fields_t *fields = HOST_NEW(h, fields_t, parent);
-    struct http_field *items = ARENA_ARRAY(&h->arena, struct http_field, count);
+    fields_t *fields = fields_new(h, parent);
+    struct http_field *items = host_bytes_take(h, count * sizeof *items);
     if (!fields)
         return NULL;
     if (!items) {
         host_no_memory(h);
         return NULL;
     }
-    fields->immutable = fields->of_message = true;
+    fields->immutable = true;
     fields->items = items;
+    fields->capacity = (uint16_t)count; /* of a message's, a hundred at most */
+    link_exchange(h, fields);
     for (uint32_t i = 0; i < count; i++)
         if (!is_forbidden(from[i].name))
             items[fields->count++] = from[i];
@@ -114,7 +175,7 @@ fields_t *fields_of_message(struct host *h, const struct http_field *from, uint3
 
 fields_t *fields_copied(struct host *h, const struct http_field *from, uint32_t count, struct host_node *parent)
 {
-    fields_t *fields = HOST_NEW(h, fields_t, parent);
+    fields_t *fields = fields_new(h, parent);
     if (!fields)
         return NULL;
     for (uint32_t i = 0; i < count; i++)
@@ -124,34 +185,45 @@ fields_t *fields_copied(struct host *h, const struct http_field *from, uint32_t 
     return fields;
 }
 
-fields_t *fields_view(struct host *h, const fields_t *of, struct host_node *parent)
+fields_t *fields_view(struct host *h, fields_t *of, struct host_node *parent)
 {
-    fields_t *fields = HOST_NEW(h, fields_t, parent);
+    fields_t *fields = fields_new(h, parent);
     if (!fields)
         return NULL;
-    struct host_node node = fields->node;
-    *fields = *of;
-    fields->node = node;
     fields->immutable = true;
+    fields->items = of->items;
+    fields->count = of->count;
+    fields->of = of->of ? of->of : of;
+    fields->of->users++;
+    if (of->of_message)
+        link_exchange(h, fields);
     return fields;
+}
+
+/* ---- the length ---- */
+
+static bool is_length(struct str name)
+{
+    return http_is_same(name, STR("content-length"));
+}
+
+static bool read_length(struct str value, uint64_t *ret_length)
+{
+    uint64_t length = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned digit = (unsigned)(uint8_t)value.ptr[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(length, 10, &length) || __builtin_add_overflow(length, digit, &length))
+            return false;
+    }
+    *ret_length = length;
+    return value.len > 0;
 }
 
 bool fields_length(const fields_t *fields, uint64_t *ret_length)
 {
-    for (uint32_t i = 0; i < fields->count; i++) {
-        struct str value = fields->items[i].value;
-        uint64_t length = 0;
-        if (!http_is_same(fields->items[i].name, STR("content-length")))
-            continue;
-        for (size_t k = 0; k < value.len; k++) {
-            unsigned digit = (unsigned)(uint8_t)value.ptr[k] - '0';
-            if (digit > 9 || __builtin_mul_overflow(length, 10, &length) ||
-                __builtin_add_overflow(length, digit, &length))
-                return false;
-        }
-        *ret_length = length;
-        return value.len > 0;
-    }
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (is_length(fields->items[i].name))
+            return read_length(fields->items[i].value, ret_length);
     return false;
 }
 
@@ -175,21 +247,35 @@ static struct str value_of(struct list_u8 bytes)
     return (struct str){(const char *)bytes.ptr, bytes.len};
 }
 
-static int check_values(struct list_list_u8 values)
+static bool has(const fields_t *fields, struct str name)
 {
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (same_name(name, fields->items[i].name))
+            return true;
+    return false;
+}
+
+/* `before`: what stays beside these values; NULL: nothing of that name. A content-length is one number (RFC 9110,
+ * section 8.6): one that is none, or another one, would be left out of the message without a word. */
+static int check_values(const fields_t *before, struct str name, struct list_list_u8 values)
+{
+    bool is_number = is_length(name);
+    uint64_t length;
+    if (is_number && values.len + (before && has(before, name)) > 1)
+        return WASI_HTTP_TYPES_HEADER_ERROR_INVALID_SYNTAX;
     for (size_t i = 0; i < values.len; i++)
-        if (!http_is_value(value_of(values.ptr[i])))
+        if (!http_is_value(value_of(values.ptr[i])) || (is_number && !read_length(value_of(values.ptr[i]), &length)))
             return WASI_HTTP_TYPES_HEADER_ERROR_INVALID_SYNTAX;
     return FINE;
 }
 
-/* The change may be made; else *ret says why not. */
-static bool allowed(const fields_t *fields, struct str name, struct list_list_u8 values,
+/* The change may be made; else *ret says why not. `before`: see check_values. */
+static bool allowed(const fields_t *fields, const fields_t *before, struct str name, struct list_list_u8 values,
                     struct result_void_wasi_http_types_header_error *ret)
 {
     int verdict = check_name(name);
     if (verdict == FINE)
-        verdict = check_values(values);
+        verdict = check_values(before, name, values);
     if (verdict == FINE && fields->immutable)
         verdict = WASI_HTTP_TYPES_HEADER_ERROR_IMMUTABLE;
     ret->err = verdict != FINE;
@@ -202,28 +288,28 @@ static bool allowed(const fields_t *fields, struct str name, struct list_list_u8
 
 bool wasi_http_types_fields_constructor(struct host *h, fields_t **ret)
 {
-    *ret = HOST_NEW(h, fields_t, NULL);
+    *ret = fields_new(h, NULL);
     return *ret != NULL;
 }
 
 bool wasi_http_types_fields_from_list(struct host *h, struct list_tuple_str_list_u8 entries,
                                       struct result_wasi_http_fields_wasi_http_types_header_error *ret)
 {
-    fields_t *fields = HOST_NEW(h, fields_t, NULL);
+    fields_t *fields = fields_new(h, NULL);
     if (!fields)
         return false;
     for (size_t i = 0; i < entries.len; i++) {
-        struct str value = value_of(entries.ptr[i].f1);
+        struct list_u8 value = entries.ptr[i].f1;
         int verdict = check_name(entries.ptr[i].f0);
-        if (verdict == FINE && !http_is_value(value))
-            verdict = WASI_HTTP_TYPES_HEADER_ERROR_INVALID_SYNTAX;
+        if (verdict == FINE)
+            verdict = check_values(fields, entries.ptr[i].f0, (struct list_list_u8){&value, 1});
         if (verdict != FINE) {
-            host_drop_node(h, &fields->node, "fields");
+            fields_leave(h, fields);
             ret->err = true;
             ret->error.tag = (enum wasi_http_types_header_error_tag)verdict;
             return true;
         }
-        if (!add(h, fields, entries.ptr[i].f0, value))
+        if (!add(h, fields, entries.ptr[i].f0, value_of(value)))
             return false;
     }
     ret->err = false;
@@ -233,7 +319,7 @@ bool wasi_http_types_fields_from_list(struct host *h, struct list_tuple_str_list
 
 bool wasi_http_types_fields_get(struct host *h, fields_t *self, struct str name, struct list_list_u8 *ret)
 {
-    uint32_t count = count_of(h, self), found = 0;
+    uint32_t count = self->count, found = 0;
     struct list_u8 *values = ARENA_ARRAY(&h->scratch, struct list_u8, count);
     if (!values)
         return host_no_memory(h);
@@ -246,18 +332,16 @@ bool wasi_http_types_fields_get(struct host *h, fields_t *self, struct str name,
 
 bool wasi_http_types_fields_has(struct host *h, fields_t *self, struct str name, bool *ret)
 {
-    *ret = false;
-    for (uint32_t i = 0; i < count_of(h, self); i++)
-        *ret |= same_name(name, self->items[i].name);
+    *ret = has(self, name);
     return true;
 }
 
 bool wasi_http_types_fields_set(struct host *h, fields_t *self, struct str name, struct list_list_u8 value,
                                 struct result_void_wasi_http_types_header_error *ret)
 {
-    if (!allowed(self, name, value, ret))
+    if (!allowed(self, NULL, name, value, ret))
         return true;
-    remove_all(self, name);
+    remove_all(h, self, name);
     for (size_t i = 0; i < value.len; i++)
         if (!add(h, self, name, value_of(value.ptr[i])))
             return false;
@@ -267,22 +351,22 @@ bool wasi_http_types_fields_set(struct host *h, fields_t *self, struct str name,
 bool wasi_http_types_fields_delete(struct host *h, fields_t *self, struct str name,
                                    struct result_void_wasi_http_types_header_error *ret)
 {
-    if (allowed(self, name, (struct list_list_u8){0}, ret))
-        remove_all(self, name);
+    if (allowed(self, NULL, name, (struct list_list_u8){0}, ret))
+        remove_all(h, self, name);
     return true;
 }
 
 bool wasi_http_types_fields_append(struct host *h, fields_t *self, struct str name, struct list_u8 value,
                                    struct result_void_wasi_http_types_header_error *ret)
 {
-    if (!allowed(self, name, (struct list_list_u8){&value, 1}, ret))
+    if (!allowed(self, self, name, (struct list_list_u8){&value, 1}, ret))
         return true;
     return add(h, self, name, value_of(value));
 }
 
 bool wasi_http_types_fields_entries(struct host *h, fields_t *self, struct list_tuple_str_list_u8 *ret)
 {
-    uint32_t count = count_of(h, self);
+    uint32_t count = self->count;
     struct tuple_str_list_u8 *entries = ARENA_ARRAY(&h->scratch, struct tuple_str_list_u8, count);
     if (!entries)
         return host_no_memory(h);
@@ -296,10 +380,10 @@ bool wasi_http_types_fields_entries(struct host *h, fields_t *self, struct list_
 
 bool wasi_http_types_fields_clone(struct host *h, fields_t *self, fields_t **ret)
 {
-    fields_t *copy = HOST_NEW(h, fields_t, NULL);
+    fields_t *copy = fields_new(h, NULL);
     if (!copy)
         return false;
-    for (uint32_t i = 0; i < count_of(h, self); i++)
+    for (uint32_t i = 0; i < self->count; i++)
         if (!add(h, copy, self->items[i].name, self->items[i].value))
             return false;
     *ret = copy;
@@ -308,5 +392,6 @@ bool wasi_http_types_fields_clone(struct host *h, fields_t *self, fields_t **ret
 
 void wasi_http_fields_drop(struct host *h, fields_t *self)
 {
-    host_drop_node(h, &self->node, "fields");
+    if (host_release(h, &self->node, "fields"))
+        fields_leave(h, self);
 }

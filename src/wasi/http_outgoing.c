@@ -13,6 +13,7 @@
 #define CALLS_MAX 128u            /* of one activity that are not dropped */
 #define TARGET_MAX ((size_t)8192) /* bytes of a path with its query */
 #define AUTHORITY_MAX ((size_t)300)
+#define BODY_MIN ((size_t)512) /* of a buffer of an earlier body that is used again */
 
 #define CODE(name) WASI_HTTP_TYPES_ERROR_CODE_##name
 
@@ -45,6 +46,7 @@ bool wasi_http_types_outgoing_request_body(struct host *h, request_t *self,
     if (!self->body)
         return false;
     self->body->of_request = true;
+    self->body->bytes = host_bytes_left(h, BODY_MIN, &self->body->capacity); /* of an earlier one */
     self->body->sized = fields_length(self->fields, &self->body->length);
     ret->ok = self->body;
     return true;
@@ -56,11 +58,12 @@ bool wasi_http_types_outgoing_request_method(struct host *h, request_t *self, st
     return true;
 }
 
-/* Keeps a text that a guest gave. False: trap. */
-static bool keep(struct host *h, struct str text, struct str *ret)
+/* Keeps a text that a guest gave, in the place of another. False: trap. */
+static bool keep(struct host *h, struct str text, struct str *place)
 {
-    *ret = host_copy(h, text.ptr, text.len);
-    return ret->ptr != NULL;
+    host_text_give(h, *place);
+    *place = host_text_take(h, text);
+    return place->ptr != NULL;
 }
 
 bool wasi_http_types_outgoing_request_set_method(struct host *h, request_t *self,
@@ -136,7 +139,9 @@ bool wasi_http_types_outgoing_request_set_scheme(struct host *h, request_t *self
     ret->err = other && !is_scheme(scheme->value.other);
     if (ret->err)
         return true;
-    self->scheme = *scheme;
+    self->scheme.some = scheme->some;
+    if (scheme->some)
+        self->scheme.value.tag = scheme->value.tag;
     return !other || keep(h, scheme->value.other, &self->scheme.value.other);
 }
 
@@ -191,11 +196,12 @@ bool wasi_http_types_outgoing_request_headers(struct host *h, request_t *self, s
     return *ret != NULL;
 }
 
-static void drop_request(struct host *h, request_t *request);
+static void free_request(struct host *h, request_t *request);
 
 void wasi_http_outgoing_request_drop(struct host *h, request_t *self)
 {
-    drop_request(h, self);
+    if (host_release(h, &self->node, "outgoing-request"))
+        free_request(h, self);
 }
 
 /* ---- request-options ---- */
@@ -259,13 +265,27 @@ static void close_call(struct host *h, struct host_closer *closer)
     end_call(IO_OWNER(closer, struct outgoing_call, closer));
 }
 
+static void free_body(struct host *h, struct wasi_http_outgoing_body *body)
+{
+    if (body->trailers)
+        fields_leave(h, body->trailers);
+    host_bytes_give(h, body->bytes, body->capacity);
+    host_node_free(h, &body->node);
+}
+
 void outgoing_leave(struct outgoing_call *call, bool reader)
 {
+    struct host *h = call->host;
     *(reader ? &call->readers : &call->writers) -= 1;
+    if (!reader)
+        free_body(h, call->body);
     if (call->readers == 0)
         end_call(call);
-    if (call->readers == 0 && call->writers == 0)
-        host_drop_node(call->host, &call->node, "request");
+    if (call->readers || call->writers)
+        return;
+    host_text_give(h, call->authority);
+    host_bytes_give(h, call->bytes, call->capacity);
+    host_node_free(h, &call->node);
 }
 
 static void changed(struct outbound_call *call)
@@ -338,7 +358,7 @@ static int take_target(struct host *h, const request_t *request, struct outbound
         return CODE(HTTP_REQUEST_URI_INVALID);
     if (path.len == 0 || path.ptr[0] != '?')
         return -1;
-    char *text = arena_alloc(&h->arena, path.len + 1);
+    char *text = arena_alloc(&h->scratch, path.len + 1); /* the call copies it */
     if (!text)
         return CODE(INTERNAL_ERROR);
     text[0] = '/';
@@ -396,22 +416,33 @@ static void take_options(const struct option_wasi_http_request_options *options,
     out->between_us = us_of(&options->value->between_bytes) & max_us;
 }
 
+/* From now on what the body's handle writes is the call's. */
+static void join(struct outgoing_call *outgoing, struct wasi_http_outgoing_body *body)
+{
+    body->call = outgoing;
+    outgoing->body = body;
+    outgoing->writers = 1;
+    outgoing->bytes = body->bytes;
+    outgoing->capacity = body->capacity;
+    body->bytes = NULL;
+    body->size = body->capacity = 0;
+}
+
 /* What the guest wrote of the body before, and its end. */
 static void send_body(struct host *h, struct wasi_http_outgoing_body *body, struct outgoing_call *outgoing)
 {
     const struct wasi_http_fields *trailers = body->trailers;
+    bool finished = body->state == BODY_FINISHED;
     face_of(h)->write(outgoing->call, (struct str){body->bytes, body->size});
-    body->size = 0;
-    if (body->state == BODY_FINISHED) {
+    if (finished)
         face_of(h)->finish(outgoing->call, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
-        return;
-    }
-    body->call = outgoing;
-    outgoing->writers = 1;
+    join(outgoing, body);
+    if (finished)
+        outgoing_leave(outgoing, false);
 }
 
 /* False: trap. */
-static bool begin_call(struct host *h, const request_t *request, struct outbound_request *out, future_t *future)
+static bool begin_call(struct host *h, request_t *request, struct outbound_request *out, future_t *future)
 {
     struct outgoing_call *outgoing = HOST_NEW(h, struct outgoing_call, NULL);
     struct ip_address address;
@@ -420,7 +451,9 @@ static bool begin_call(struct host *h, const request_t *request, struct outbound
     outgoing->host = h;
     outgoing->readers = 1;
     outgoing->secure = out->secure;
-    outgoing->name = out->host; /* of the request's authority, which lasts as long as the activity */
+    outgoing->authority = out->authority; /* which was the request's */
+    outgoing->name = out->host;
+    request->authority = (struct option_str){0};
     outgoing->closer.close = close_call;
     out->fields = request->fields->items;
     out->field_count = request->fields->count;
@@ -439,6 +472,7 @@ static bool begin_call(struct host *h, const request_t *request, struct outbound
         send_body(h, request->body, outgoing);
     else if (out->body == OUTBOUND_LENGTH)
         face_of(h)->finish(outgoing->call, NULL, 0);
+    request->body = NULL;
     return true;
 }
 
@@ -459,12 +493,32 @@ static int prepare(struct host *h, const request_t *request, struct outbound_req
     return error;
 }
 
-/* The request and its headers are gone; its body has a handle of its own. */
-static void drop_request(struct host *h, request_t *request)
+/* The body of a request that is never sent. What a handle still writes to it goes nowhere. */
+static void leave_body(struct host *h, struct wasi_http_outgoing_body *body)
 {
-    if (!request->node.children)
-        host_drop_node(h, &request->fields->node, "fields");
-    host_drop_node(h, &request->node, "outgoing-request");
+    struct outgoing_call *nowhere;
+    if (body->node.released) {
+        free_body(h, body);
+        return;
+    }
+    nowhere = HOST_NEW(h, struct outgoing_call, NULL);
+    if (!nowhere)
+        return;
+    nowhere->host = h;
+    join(nowhere, body);
+}
+
+/* The request and its headers are gone; its body has a handle of its own. */
+static void free_request(struct host *h, request_t *request)
+{
+    fields_leave(h, request->fields);
+    if (request->body)
+        leave_body(h, request->body);
+    host_text_give(h, request->path.value);
+    host_text_give(h, request->authority.value);
+    host_text_give(h, request->method.other);
+    host_text_give(h, request->scheme.value.other);
+    host_node_free(h, &request->node);
 }
 
 bool wasi_http_outgoing_handler_handle(struct host *h, request_t *request,
@@ -474,6 +528,7 @@ bool wasi_http_outgoing_handler_handle(struct host *h, request_t *request,
     struct outbound_request out = {0};
     if (request->node.children)
         return host_trap(h, "outgoing-request handed over before its headers were dropped");
+    host_release(h, &request->node, "outgoing-request");
     int error = prepare(h, request, &out);
     take_options(options, &out);
     ret->err = error >= 0;
@@ -482,7 +537,7 @@ bool wasi_http_outgoing_handler_handle(struct host *h, request_t *request,
     else
         ret->ok = HOST_NEW(h, future_t, NULL);
     bool done = ret->err || (ret->ok && begin_call(h, request, &out, ret->ok));
-    drop_request(h, request);
+    free_request(h, request);
     if (options->some)
         host_drop_node(h, &options->value->node, "request-options");
     return done;
@@ -579,8 +634,9 @@ bool wasi_http_types_incoming_response_consume(struct host *h, incoming_t *self,
 
 void wasi_http_incoming_response_drop(struct host *h, incoming_t *self)
 {
-    struct outgoing_call *call = self->node.children ? NULL : self->call;
-    host_drop_node(h, &self->node, "incoming-response");
-    if (call)
-        outgoing_leave(call, true);
+    if (!host_release(h, &self->node, "incoming-response"))
+        return;
+    fields_leave(h, self->fields);
+    outgoing_leave(self->call, true);
+    host_node_free(h, &self->node);
 }

@@ -1,6 +1,10 @@
 /* wasi:io: errors and pollables. Streams are in streams.c. */
 #include "wasi/object.h"
 
+#include "runtime/trap.h"
+
+#define POLL_PART 1024u /* pollables between two looks at the guest's deadline */
+
 /* ---- wasi:io/error ---- */
 
 bool wasi_io_error_error_to_debug_string(struct host *h, struct wasi_io_error *self, struct str *ret)
@@ -74,34 +78,35 @@ void wasi_io_pollable_drop(struct host *h, struct wasi_io_pollable *self)
     host_drop_node(h, &self->node, "pollable");
 }
 
-/* Indices of the ready ones into `found`; the earliest deadline of the others. */
-static size_t collect(struct host *h, struct list_borrow_wasi_io_pollable in, uint32_t *found,
-                      uint64_t *ret_deadline_ns)
+/* Indices of the ready ones into `found`; the earliest deadline of the others. False: trap. */
+static bool collect(struct host *h, struct list_borrow_wasi_io_pollable in, struct list_u32 *ret_found, uint32_t *found,
+                    uint64_t *ret_deadline_ns)
 {
     size_t count = 0;
     uint64_t now_ns = clock_now_ns(), deadline_ns = HOST_FOREVER;
     for (size_t i = 0; i < in.len; i++) {
+        if (i % POLL_PART == POLL_PART - 1 && !guest_goes_on(h->store))
+            return false;
         if (is_ready(h, in.ptr[i], now_ns))
             found[count++] = (uint32_t)i;
         else if (in.ptr[i]->deadline_ns < deadline_ns)
             deadline_ns = in.ptr[i]->deadline_ns;
     }
     *ret_deadline_ns = deadline_ns;
-    return count;
+    *ret_found = (struct list_u32){found, count};
+    return true;
 }
 
 bool wasi_io_poll_poll(struct host *h, struct list_borrow_wasi_io_pollable in, struct list_u32 *ret)
 {
     uint64_t deadline_ns;
-    size_t count;
     if (in.len == 0)
         return host_trap(h, "poll of an empty list");
     uint32_t *found = ARENA_ARRAY(&h->scratch, uint32_t, in.len);
     if (!found)
         return host_no_memory(h);
-    while ((count = collect(h, in, found, &deadline_ns)) == 0)
-        if (!host_wait(h, deadline_ns))
-            return false;
-    *ret = (struct list_u32){found, count};
-    return true;
+    while (collect(h, in, ret, found, &deadline_ns))
+        if (ret->len || !host_wait(h, deadline_ns))
+            return ret->len;
+    return false;
 }

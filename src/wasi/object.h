@@ -2,7 +2,8 @@
  *
  * Invariants:
  *   - An object lives in the arena. When its handle is dropped the memory is used again for objects of the
- *     same size (host_drop_node), unless something else than its handle and its children may point to it.
+ *     same size (host_drop_node), unless something else than its handle and its children may point to it: whoever
+ *     that is lets go of it last. The same goes for bytes beside objects (host_bytes_give).
  *   - `node.children` counts the live objects that point to this one; dropping it while there are some traps
  *     (wasi:io/streams and wasi:http/types call them child resources).
  */
@@ -18,9 +19,10 @@
 #include "wasi/outbound.h"
 
 struct host_node {
-    struct host_node *parent;
+    struct host_node *parent; /* NULL: none, or no more */
     uint32_t children;
-    uint32_t size_class;
+    uint16_t size_class;
+    bool released; /* its handle is gone; something else may still point to it */
 };
 
 /* What must be released when the activity ends: it is then closed, unless it was disowned before. */
@@ -43,7 +45,8 @@ struct host_block {
     _Alignas(16) uint8_t bytes[4096];
 };
 
-#define HOST_SIZE_CLASSES 4u /* objects of up to 64, 128, 192 and 256 bytes */
+#define HOST_SIZE_CLASSES 4u  /* objects of up to 64, 128, 192 and 256 bytes */
+#define HOST_BYTE_CLASSES 24u /* bytes of objects: powers of two from 16 on; larger ones are not used again */
 #define HOST_FOREVER UINT64_MAX
 #define HOST_BUFFER_BYTES ((size_t)65536) /* of a read that is quick */
 
@@ -66,6 +69,8 @@ struct host {
     void *user;
     struct activity activity;
     struct host_node *free[HOST_SIZE_CLASSES]; /* by size class, linked through `parent` */
+    void *spare[HOST_BYTE_CLASSES];            /* bytes that were given back, each a pointer to the next */
+    struct wasi_http_fields *of_exchange;      /* fields whose items point into it */
     const struct http_request *request;
     const struct http_face *face;
     void *exchange;
@@ -112,12 +117,25 @@ struct host_pool {
 /* --- host.c --- */
 /* A zeroed object, child of `parent` (or NULL); NULL after setting the trap. */
 void *host_new(struct host *h, size_t size, struct host_node *parent);
-#define HOST_NEW(h, type, parent) ((type *)host_new((h), sizeof(type), (parent)))
+#define HOST_NEW(h, type, parent) ((type *)host_new((h), HOST_SIZE_OF(type), (parent)))
+#define HOST_SIZE_OF(type)                                                                                             \
+    sizeof(struct {                                                                                                    \
+        type object;                                                                                                   \
+        _Static_assert(sizeof(type) <= HOST_SIZE_CLASSES * 64, "objects have a size class");                           \
+    })
 /* The handle of an object is gone: detach it from its parent. False, with the trap set, when it has children.
  * `what` names it. */
 bool host_release(struct host *h, struct host_node *node, const char *what);
-/* The same, and nothing else points to the object: use its memory again. */
+/* Nothing points to the object any more: use its memory again. */
+void host_node_free(struct host *h, struct host_node *node);
+/* Both at once. */
 void host_drop_node(struct host *h, struct host_node *node, const char *what);
+/* Bytes that an object has beside itself, not zeroed; NULL, without a trap, when there are none left. */
+void *host_bytes_take(struct host *h, size_t size);
+/* The largest that were given back, of `least` bytes or more; NULL: there are none. */
+void *host_bytes_left(struct host *h, size_t least, size_t *ret_size);
+/* Use them again. `size` is what was asked for. NULL is fine. */
+void host_bytes_give(struct host *h, const void *bytes, size_t size);
 /* Set the trap; false. */
 bool host_trap(struct host *h, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
 bool host_no_memory(struct host *h) __attribute__((cold));
@@ -138,8 +156,9 @@ void host_block_give(struct host *h, struct host_block *block);
 /* Room for the bytes that a call reads and returns, not zeroed: until the next call that asks for it. NULL after
  * setting the trap. */
 uint8_t *host_buffer(struct host *h, size_t size);
-/* A copy that lives as long as the activity; ptr NULL after setting the trap. */
-struct str host_copy(struct host *h, const void *bytes, size_t size);
+/* A copy of its own memory, to be given back by host_text_give; ptr NULL after setting the trap. */
+struct str host_text_take(struct host *h, struct str text);
+void host_text_give(struct host *h, struct str text);
 
 /* --- text.c: standard output and error --- */
 void host_text_write(struct host *h, enum host_stream stream, struct str text);
@@ -226,14 +245,19 @@ struct wasi_io_pollable *pollable_new(struct host *h, struct host_node *parent,
 bool pollable_always(struct host *h, const struct wasi_io_pollable *p);
 bool pollable_never(struct host *h, const struct wasi_io_pollable *p);
 
-/* --- wasi:http/types --- */
+/* --- wasi:http/types ---
+ * Fields, or a view of others, whose items it shares: those stay until the last that shows them is gone. What is viewed
+ * never changes. */
 struct wasi_http_fields {
     struct host_node node;
     bool immutable;
     bool of_message; /* items point into the exchange: none are left when it is gone */
-    uint32_t count, capacity;
-    size_t bytes;
+    uint16_t count, capacity;
+    uint32_t users; /* itself and its views */
+    uint32_t bytes;
     struct http_field *items;
+    struct wasi_http_fields *of; /* of a view: what it shows */
+    struct wasi_http_fields *next, **link; /* of_message: in the host's list */
 };
 /* An immutable view of a message's fields without those that guests may not see or set. */
 struct wasi_http_fields *fields_of_message(struct host *h, const struct http_field *from, uint32_t count,
@@ -241,7 +265,11 @@ struct wasi_http_fields *fields_of_message(struct host *h, const struct http_fie
 /* The same, copied: fields that outlive what they come from. */
 struct wasi_http_fields *fields_copied(struct host *h, const struct http_field *from, uint32_t count,
                                        struct host_node *parent);
-struct wasi_http_fields *fields_view(struct host *h, const struct wasi_http_fields *of, struct host_node *parent);
+struct wasi_http_fields *fields_view(struct host *h, struct wasi_http_fields *of, struct host_node *parent);
+/* Who holds fields that have no handle lets go of them. */
+void fields_leave(struct host *h, struct wasi_http_fields *fields);
+/* The exchange is gone. */
+void fields_lose_exchange(struct host *h);
 
 struct wasi_http_incoming_request {
     struct host_node node;
@@ -261,11 +289,14 @@ struct outgoing_call {
     struct outbound_call *call; /* NULL: ended */
     uint32_t readers, writers;
     bool secure;
-    struct str name; /* of the host that is called */
+    struct str authority, name; /* memory of its own; the host in it */
+    struct wasi_http_outgoing_body *body; /* that a handle still writes */
+    char *bytes; /* of the body before the call began: they count as long as the client may hold a copy */
+    size_t capacity;
 };
 
 /* --- http_outgoing.c --- */
-/* One reader or writer less. */
+/* One reader or writer less. With the writer, whose handle is gone, goes the body. */
 void outgoing_leave(struct outgoing_call *call, bool reader);
 struct wasi_http_incoming_body {
     struct host_node node;
@@ -292,8 +323,8 @@ enum body_state { BODY_OPEN, BODY_FINISHED, BODY_CORRUPT };
 /* An outgoing request, until it is handed over. */
 struct wasi_http_outgoing_request {
     struct host_node node;
-    struct wasi_http_types_method method; /* `other` is the activity's */
-    struct option_str path, authority;
+    struct wasi_http_types_method method;
+    struct option_str path, authority; /* these texts, and `other` of the method and the scheme: memory of its own */
     struct option_wasi_http_types_scheme scheme;
     struct wasi_http_fields *fields;
     struct wasi_http_outgoing_body *body; /* NULL until asked for */
@@ -312,7 +343,7 @@ struct wasi_http_outgoing_body {
     struct outgoing_call *call; /* of a request on its way */
 };
 extern const struct output_kind output_body;
-/* The number in a content-length field; false when there is none. */
+/* The number in the content-length field; false when there is none. */
 bool fields_length(const struct wasi_http_fields *fields, uint64_t *ret_length);
 
 #endif

@@ -2,20 +2,26 @@
  * erased when they are handed out. The insecure interfaces give the same bytes: there is nothing faster that
  * would be worth its own state, and hash seeds must not be foreseeable by who sends the keys. */
 #include "wasi/gen/wasi_random.h"
+#include "runtime/trap.h"
 #include "wasi/object.h"
 
 #include <errno.h>
 #include <sys/random.h>
 
-static bool from_kernel(void *bytes, size_t size)
+#define PART ((size_t)256 << 10) /* between two looks at the guest's deadline */
+
+/* False: trap. */
+static bool from_kernel(struct host *h, void *bytes, size_t size)
 {
     uint8_t *at = bytes;
     while (size) {
-        ssize_t n = getrandom(at, size, 0);
+        ssize_t n = getrandom(at, size < PART ? size : PART, 0);
+        if ((n >= 0 || errno == EINTR) && !guest_goes_on(h->store))
+            return false;
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return false;
+            return host_trap(h, "no random bytes: %m");
         at += n;
         size -= (size_t)n;
     }
@@ -26,10 +32,10 @@ static bool take(struct host *h, void *bytes, size_t size)
 {
     struct host_pool *pool = h->pool;
     if (size > sizeof pool->random / 4)
-        return from_kernel(bytes, size) || host_trap(h, "no random bytes: %m");
+        return from_kernel(h, bytes, size);
     if (size > pool->random_left) {
-        if (!from_kernel(pool->random, sizeof pool->random))
-            return host_trap(h, "no random bytes: %m");
+        if (!from_kernel(h, pool->random, sizeof pool->random))
+            return false;
         pool->random_left = sizeof pool->random;
     }
     uint8_t *at = pool->random + sizeof pool->random - pool->random_left;

@@ -70,9 +70,13 @@ static bool remember(struct host *h, struct str name, const struct ip_address *a
             return true;
     if (!h->named)
         h->named = ARENA_ARRAY(&h->arena, struct host_named, HOST_NAMED_MAX);
-    if (!h->named)
+    char *copy = h->named ? host_bytes_take(h, name.len) : NULL;
+    if (!copy)
         return false;
-    h->named[h->named_next] = (struct host_named){*address, name};
+    memcpy(copy, name.ptr, name.len);
+    struct host_named *place = &h->named[h->named_next];
+    host_text_give(h, place->name);
+    *place = (struct host_named){*address, {copy, name.len}};
     h->named_next = (h->named_next + 1) % HOST_NAMED_MAX;
     h->named_count += h->named_count < HOST_NAMED_MAX;
     return true;
@@ -161,13 +165,13 @@ bool wasi_sockets_ip_name_lookup_resolve_addresses(
         stream->count = 1;
         error = ip_is_mapped(&stream->only) ? SOCKET_ERROR(INVALID_ARGUMENT) : SOCKET_OK;
     } else if ((error = to_ascii(name, ascii)) == SOCKET_OK) {
-        stream->name = host_copy(h, ascii, strlen(ascii));
+        stream->name = host_text_take(h, str_of(ascii));
         if (!stream->name.ptr)
             return false;
         error = start(h, stream, stream->name);
     }
     if (error != SOCKET_OK)
-        host_drop_node(h, &stream->node, "resolve-address-stream");
+        wasi_sockets_resolve_address_stream_drop(h, stream);
     else
         ret->ok = stream;
     SOCKET_RETURN(ret, error);
@@ -204,7 +208,9 @@ bool wasi_sockets_ip_name_lookup_resolve_address_stream_subscribe(struct host *h
 
 void wasi_sockets_resolve_address_stream_drop(struct host *h, lookup_stream *self)
 {
-    if (!self->node.children)
-        forget(self);
-    host_drop_node(h, &self->node, "resolve-address-stream");
+    if (!host_release(h, &self->node, "resolve-address-stream"))
+        return;
+    forget(self);
+    host_text_give(h, self->name);
+    host_node_free(h, &self->node);
 }

@@ -106,13 +106,29 @@ bool wasi_sockets_udp_udp_socket_finish_bind(struct host *h, udp_socket *self, v
 
 /* ---- streams ---- */
 
+static bool name_of(const udp_socket *udp, struct ip_endpoint *ret)
+{
+    union ip_sockaddr name = {0};
+    socklen_t size = sizeof name;
+    return getsockname(udp->socket.watch.fd, &name.any, &size) == 0 && ip_from_sockaddr(&name, ret);
+}
+
+/* With its peer the kernel forgets a port that it chose; to the guest the socket is bound to that. */
 static socket_error disconnect(udp_socket *udp)
 {
     const struct sockaddr none = {.sa_family = AF_UNSPEC};
-    if (udp->connected && connect(udp->socket.watch.fd, &none, sizeof none) < 0)
+    struct ip_endpoint before, after;
+    if (!udp->connected)
+        return SOCKET_OK;
+    bool known = name_of(udp, &before);
+    if (connect(udp->socket.watch.fd, &none, sizeof none) < 0)
         return socket_error_of(errno);
     udp->connected = false;
-    return SOCKET_OK;
+    if (!known || !name_of(udp, &after))
+        return SOCKET_ERROR(UNKNOWN);
+    bool kept = after.port == before.port;
+    after.port = before.port;
+    return kept ? SOCKET_OK : socket_bind(&udp->socket, &after, false);
 }
 
 static socket_error set_peer(struct host *h, udp_socket *udp,

@@ -330,7 +330,9 @@ def case_http_timeouts():
             report = fetch(server, f"http://127.0.0.1:{peer.port}/", method="POST", size=30000000, part=65536, first=300)
             check(report[-1] == "error connection-write-timeout", f"a peer that takes nothing: {report}")
         with Peer(slow) as peer:
-            check("body 5" in fetch(server, f"http://127.0.0.1:{peer.port}/", first=500, between=500), "every byte in time")
+            url = f"http://127.0.0.1:{peer.port}/"
+            check("body 5" in fetch(server, url, first=10000, between=500), "every byte in time")
+            same(fetch(server, url, first=500, between=500), ["error connection-read-timeout"], "a head in drops")
         with Peer(stops) as peer:
             report = fetch(server, f"http://127.0.0.1:{peer.port}/", between=100)
             check("read connection-read-timeout" in report and "body 5" in report, f"{report}")
@@ -514,6 +516,22 @@ def case_http_command():
         check(took < 20, f"at once, not one after the other: {took} s")
 
 
+def case_http_command_many():
+    """A command of many requests: what it has dropped is used again, or they would not fit into the host's memory."""
+    reply = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%02d: %s\r\n" % (i, b"x" * 300) for i in range(90)) + b"Content-Length: 5\r\n\r\nhello"
+
+    def serve(connection):
+        with contextlib.suppress(Failure, ConnectionError):
+            while True:
+                read_head(connection)
+                connection.sendall(reply)
+    with Peer(serve) as peer:
+        done = subprocess.run([*run.command("run"), *LOCAL, guest("request"), "4000", f"127.0.0.1:{peer.port}"],
+                              capture_output=True, text=True, timeout=240)
+        same([done.stdout, done.returncode], ["4000 answers\n", 0], done.stderr)
+        check(peer.accepted < 100, f"connections are used again: {peer.accepted}")
+
+
 class Authority:
     """A throw-away certificate authority, and certificates of it."""
 
@@ -528,18 +546,37 @@ class Authority:
         done = subprocess.run(["openssl", *words], capture_output=True, text=True)
         check(done.returncode == 0, f"openssl {words}: {done.stderr}")
 
-    def context(self, name, names, days="2"):
+    def context(self, name, names, days="2", subject="unused", more=""):
         """For a server with these subject alternative names."""
         base = os.path.join(self.folder, name)
         self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", base + ".key", "-out", base + ".csr", "-subj",
-                     "/CN=unused")
+                     "/CN=" + subject)
         with open(base + ".ext", "w") as extensions:
-            extensions.write(f"subjectAltName={names}\n")
+            extensions.write((f"subjectAltName={names}\n" if names else "") + more)
         self.openssl("x509", "-req", "-in", base + ".csr", "-CA", self.file, "-CAkey", self.key, "-CAcreateserial", "-out",
                      base + ".pem", "-days", days, "-extfile", base + ".ext")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(base + ".pem", base + ".key")
         return context
+
+
+def case_http_tls_refused():
+    """Certificates of an authority that is trusted, but not for this: each is refused."""
+    run.needs("openssl", "version")
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(folder)
+        contexts = {
+            "its time is over": authority.context("expired", "DNS:localhost,IP:127.0.0.1", days="-1"),
+            "the name stands in the subject only": authority.context("subject", None, subject="localhost"),
+            "the address stands there as a name": authority.context("text", "DNS:127.0.0.1", subject="127.0.0.1"),
+            "a wildcard for the top": authority.context("wild", "DNS:*"),
+            "for clients": authority.context("client", "DNS:localhost,IP:127.0.0.1", more="extendedKeyUsage=clientAuth\n"),
+        }
+        with environment(SSL_CERT_FILE=authority.file), Server(guest("client"), *LOCAL) as server:
+            for why, context in contexts.items():
+                with Peer(secure(context, answers(HELLO))) as peer:
+                    for host in ("localhost", "127.0.0.1"):
+                        same(fetch(server, f"https://{host}:{peer.port}/"), ["error TLS-certificate-error"], f"{host}: {why}")
 
 
 def secure(context, serve):

@@ -39,7 +39,7 @@ static struct http_call *open_call(struct http_client *client, bool of_head, int
     call->face.changed = changed;
     call->connect_us = call->first_byte_us = call->between_us = 1000000;
     buf_init(&call->out, 1024);
-    buf_init(&call->body, HTTP_CALL_ROOM + HTTP_RESPONSE_HEAD);
+    buf_init(&call->body, HTTP_CALL_BODY);
     http_parse_begin_response(&call->parser, 0);
     client->count++;
     *ret_peer = ends[1];

@@ -137,6 +137,32 @@ static void test_reused(void **state)
     assert_int_equal(h->arena.used, used);
 }
 
+/* A read that gives less than was asked for, because that is more than one gives, has not come to the end. */
+static void test_end_of_file(void **state)
+{
+    const uint64_t size = UINT64_C(3) << 20;
+    struct result_wasi_filesystem_descriptor_wasi_filesystem_types_error_code opened = {0};
+    struct result_tuple_list_u8_bool_wasi_filesystem_types_error_code part = {0};
+    struct list_tuple_wasi_filesystem_descriptor_str directories = {0};
+    void_answer changed = {0};
+    uint64_t offset = 0;
+    assert_true(wasi_filesystem_preopens_get_directories(h, &directories));
+    assert_true(wasi_filesystem_types_descriptor_open_at(h, directories.ptr[0].f0, 0, STR("a"),
+                                                         WASI_FILESYSTEM_TYPES_OPEN_FLAGS_CREATE,
+                                                         FLAG(READ) | FLAG(WRITE), &opened));
+    assert_true(wasi_filesystem_types_descriptor_set_size(h, opened.ok, size, &changed));
+    for (int reads = 0; reads < 10 && !part.ok.f1; reads++) {
+        assert_true(wasi_filesystem_types_descriptor_read(h, opened.ok, UINT64_MAX, offset, &part));
+        assert_false(part.err);
+        offset += part.ok.f0.len;
+    }
+    assert_true(part.ok.f1);
+    assert_int_equal(offset, size);
+    assert_true(wasi_filesystem_types_descriptor_read(h, opened.ok, UINT64_MAX, INT64_MAX, &part));
+    assert_true(!part.err && part.ok.f0.len == 0 && part.ok.f1);
+    assert_true(wasi_filesystem_types_descriptor_set_size(h, opened.ok, 0, &changed));
+}
+
 static void test_errors(void **state)
 {
     static const struct {
@@ -158,11 +184,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_closed_at_the_end),
-        TEST(test_no_memory),
-        TEST(test_nothing_granted),
-        TEST(test_reused),
-        TEST(test_errors),
+        TEST(test_closed_at_the_end), TEST(test_no_memory), TEST(test_nothing_granted), TEST(test_reused),
+        TEST(test_end_of_file),       TEST(test_errors),
     };
     return cmocka_run_group_tests(tests, group_begin, group_end);
 }

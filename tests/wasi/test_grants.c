@@ -121,6 +121,23 @@ static void test_localhost(void **state)
     assert_true(looks_up("localhost") && looks_up("LocalHost.") && connects("127.0.0.1", 8080) &&
                 connects("::1", 8080) && connects("127.1.2.3", 8080));
     assert_false(connects("127.0.0.1", 80) || connects("10.0.0.1", 8080) || looks_up("a.localhost"));
+    assert_true(connects_named("localhost", "127.0.0.1", 8080) && connects_named("localhost", "::1", 8080));
+    assert_false(connects_named("localhost", "1.1.1.1", 8080)); /* whatever the name system answers */
+}
+
+/* A mapped address is IPv4's: the kernel connects to that. */
+static void test_mapped(void **state)
+{
+    add(GRANT_OUTBOUND, "http://[::]/0");
+    assert_true(origin("http", "[2606:4700::1]", 80) && origin("http", "[::1]", 80));
+    assert_false(origin("http", "[::ffff:10.0.0.1]", 80) || leads("http", "::ffff:10.0.0.1", "::ffff:10.0.0.1", 80));
+    assert_false(origin("http", "[::ffff:1.1.1.1]", 80) || origin("http", "10.0.0.1", 80));
+    add(GRANT_OUTBOUND, "http://10.0.0.0/8");
+    assert_true(origin("http", "[::ffff:10.0.0.1]", 80) && leads("http", "::ffff:10.0.0.1", "::ffff:10.0.0.1", 80));
+    assert_false(origin("http", "[::ffff:11.0.0.1]", 80));
+    add(GRANT_OUTBOUND, "http://[::ffff:192.0.2.0]/120");
+    assert_true(origin("http", "[::ffff:192.0.2.7]", 80));
+    assert_false(origin("http", "[::ffff:192.0.3.7]", 80));
 }
 
 static void test_listen(void **state)
@@ -227,7 +244,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(test_nothing), TEST(test_address),  TEST(test_name),    TEST(test_any),   TEST(test_localhost),
-        TEST(test_listen),  TEST(test_outbound), TEST(test_refused), TEST(test_limit),
+        TEST(test_listen),  TEST(test_outbound), TEST(test_refused), TEST(test_limit), TEST(test_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,6 +126,31 @@ static void test_instant(void **state)
     assert_false(ready);
 }
 
+/* A clock that is made coarse cannot be asked for more by deadlines. */
+static void test_coarse_deadlines(void **state)
+{
+    const uint64_t step = config.clock_resolution_ns = 1000000000;
+    struct wasi_io_pollable *p;
+    uint64_t now, then;
+    bool ready;
+    do /* not at the end of a step, which could pass meanwhile */
+        assert_true(wasi_clocks_monotonic_clock_now(h, &now));
+    while ((clock_now_ns() - pool->clock_base_ns) % step > step / 4);
+    assert_true(wasi_clocks_monotonic_clock_subscribe_instant(h, now + 1, &p));
+    usleep(1000);
+    assert_true(wasi_io_poll_pollable_ready(h, p, &ready));
+    assert_false(ready);
+    assert_true(wasi_io_poll_pollable_block(h, p));
+    assert_true(wasi_clocks_monotonic_clock_now(h, &then));
+    assert_true(then >= now + step);
+    assert_true(wasi_clocks_monotonic_clock_subscribe_duration(h, 0, &p));
+    assert_true(wasi_io_poll_pollable_ready(h, p, &ready));
+    assert_true(ready);
+    assert_true(wasi_clocks_monotonic_clock_subscribe_duration(h, UINT64_MAX, &p));
+    assert_true(wasi_io_poll_pollable_ready(h, p, &ready));
+    assert_false(ready);
+}
+
 static void test_parent_of_pollable(void **state)
 {
     struct wasi_io_output_stream *out;
@@ -263,6 +288,7 @@ int main(void)
         TEST(test_block),
         TEST(test_poll),
         TEST(test_instant),
+        TEST(test_coarse_deadlines),
         TEST(test_parent_of_pollable),
         TEST(test_no_waiter),
         TEST(test_random),

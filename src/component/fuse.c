@@ -71,14 +71,17 @@ bool fuse_tuple(struct fuse *f, const struct func_type *func, const struct type 
     struct type_item *items = ARENA_ARRAY(check->arena, struct type_item, func->param_count);
     if (!tuple || !items)
         return checker_memory(check);
-    *ret_tuple = NULL;
-    if (func->param_count == 0)
+    if (func->param_count == 0) {
+        *ret_tuple = NULL;
         return true;
+    }
     for (uint32_t i = 0; i < func->param_count; i++)
         items[i].type = func->params[i].type;
     *tuple = (struct type){.kind = TYPE_TUPLE, .items = items, .count = func->param_count};
+    if (!type_finish(tuple, check->err))
+        return false;
     *ret_tuple = tuple;
-    return type_finish(tuple, check->err);
+    return true;
 }
 
 static bool make_params(struct call *call)

@@ -80,21 +80,41 @@ static bool work_many(struct store *store, const void *env, union cell *v)
     return true;
 }
 
-/* So many parameters that they always come in memory. */
-static bool work_long(struct store *store, const void *env, union cell *v)
+/* The sum of its parameters, which lie in cells up to sixteen of them. */
+static bool sum_of(struct store *store, const void *env, union cell *v, uint32_t count)
 {
     struct canon c;
     uint64_t sum = 0;
     if (!canon_enter(&c, store, env))
         return false;
     canon_memory(&c);
-    if (!canon_range(&c, v[0].u32, 17 * 4, 4))
+    if (count > TYPE_MAX_FLAT_PARAMS && !canon_range(&c, v[0].u32, count * 4, 4))
         return false;
-    for (int i = 0; i < 17; i++)
-        sum += canon_load_u32(c.memory + v[0].u32 + (size_t)i * 4);
+    for (uint32_t i = 0; i < count; i++)
+        sum += count > TYPE_MAX_FLAT_PARAMS ? canon_load_u32(c.memory + v[0].u32 + (size_t)i * 4) : v[i].u32;
     canon_leave(&c);
     v[0].u64 = sum;
     return true;
+}
+
+static bool work_sum4(struct store *store, const void *env, union cell *v)
+{
+    return sum_of(store, env, v, 4);
+}
+
+static bool work_sum5(struct store *store, const void *env, union cell *v)
+{
+    return sum_of(store, env, v, 5);
+}
+
+static bool work_sum16(struct store *store, const void *env, union cell *v)
+{
+    return sum_of(store, env, v, 16);
+}
+
+static bool work_sum17(struct store *store, const void *env, union cell *v)
+{
+    return sum_of(store, env, v, 17);
 }
 
 /* The string's length, the number, and so many letters. */
@@ -125,8 +145,8 @@ static const struct work {
     const char *name;
     host_fn *fn;
 } works[] = {
-    {"nothing", work_nothing}, {"half", work_half}, {"text", work_text},
-    {"many", work_many},       {"long", work_long}, {"split", work_split},
+    {"nothing", work_nothing}, {"half", work_half},   {"text", work_text},   {"many", work_many},   {"sum4", work_sum4},
+    {"sum5", work_sum5},       {"sum16", work_sum16}, {"sum17", work_sum17}, {"split", work_split},
 };
 
 static bool resolve(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
@@ -223,7 +243,11 @@ static void lowered_asynchronously(void **state)
     /* one byte, and not its neighbours: 0xff05ffff */
     expect("", "call-half", ARGS("10", "102"), "4278583295");
     expect("", "call-text", ARGS("6", "64"), "419425"); /* 6 << 16 | 'f' << 8 | 'a' */
-    expect("", "call-long", ARGS(NULL), "153");
+    /* as many as go flat to an asynchronous lower, and to a synchronous one, and one more */
+    expect("", "call-sum", ARGS("4"), "10");
+    expect("", "call-sum", ARGS("5"), "15");
+    expect("", "call-sum", ARGS("16"), "136");
+    expect("", "call-sum", ARGS("17"), "153");
     for (int i = 0; i < 3; i++) {
         static const char *const cases[] = {"0", "1", "2"}, *const results[] = {"41", "42", "43"};
         expect("", "call-many", ARGS(cases[i], "512"), results[i]);
@@ -269,7 +293,9 @@ static void exported_again(void **state)
     expect("", "half", ARGS("255"), "127");
     expect("test:host/work", "text", ARGS("\"abc\""), "\"cba\"");
     expect("test:host/work", "text", ARGS("\"\""), "\"\"");
-    expect("test:host/work", "long", seventeen, "153");
+    expect("test:host/work", "sum4", seventeen, "10");
+    expect("test:host/work", "sum16", seventeen, "136");
+    expect("test:host/work", "sum17", seventeen, "153");
     expect("test:host/work", "split", ARGS("\"abc\"", "4"), "(3, 4, \"xxxx\")");
     expect("", "split", ARGS("\"\"", "0"), "(0, 0, \"\")");
     expect("", "again", ARGS("\"four\"", "2"), "(4, 2, \"xx\")");

@@ -246,21 +246,28 @@ def component_commands(folder, wasmtime):
     return commands
 
 
+def seconds_of(command, function, count):
+    """Processor time of so many calls, less that of none."""
+    start, _ = processor_time(command(function, 0))
+    spent, _ = processor_time(command(function, count))
+    return max(spent - start, 1e-6)
+
+
 def component_calls(folder, wasmtime, rounds):
     """Nanoseconds per call from one component into another, by what is passed and by side; the sides take turns. The
-    loop stands in the calling component, so that both runtimes do the same between the same two clocks."""
-    count, commands, found = 10000000, component_commands(folder, wasmtime), {}
+    loop stands in the calling component, so that both runtimes do the same between the same two clocks. Each side
+    makes as many calls as take it a quarter of a second."""
+    commands, few, found = component_commands(folder, wasmtime), 1000000, {}
     for function, _ in COMPONENT_CALLS:
-        times, sums = {side: [] for side in commands}, {}
-        for round_number in range(rounds + 1):
-            for side, command in commands.items():
-                start, _ = processor_time(command(function, 0))
-                spent, text = processor_time(command(function, count))
-                sums[side] = checksum(text)
-                if round_number:  # the first round warms the files
-                    times[side].append((spent - start) / count * 1e9)
+        sums = {side: checksum(quiet(command(function, few))) for side, command in commands.items()}
         if len(set(sums.values())) != 1:
             sys.exit(f"calls between components, {function}: results differ: {sums}")
+        counts = {side: max(int(few * 0.25 / seconds_of(command, function, few)), few // 4)
+                  for side, command in commands.items()}
+        times = {side: [] for side in commands}
+        for _ in range(rounds):
+            for side, command in commands.items():
+                times[side].append(seconds_of(command, function, counts[side]) / counts[side] * 1e9)
         found[function] = {side: summary(values) for side, values in times.items()}
     return found
 

@@ -113,11 +113,11 @@ struct planner {
     struct units units;
     struct host_imports imports;
     struct plan_exports exports;
-    struct concretes concretes; /* of the file, by id - RESOURCE_COMPONENT_BASE */
-    uint32_t handle_tables, instances, depth;
     struct {
         uint32_t unit, handle_table;
     } shelf; /* of exports that are functions of the host; WASM_NO_INDEX until there is one */
+    struct concretes concretes; /* of the file, by id - RESOURCE_COMPONENT_BASE */
+    uint32_t handle_tables, instances, depth;
     bool exceptions; /* some module of the file may throw */
     bool context;    /* some component of the file uses context.set */
     uint64_t adapter_bytes;

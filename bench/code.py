@@ -8,13 +8,13 @@ does not fails the run. Two real programs, Lua and SQLite, are fetched as source
 of the tree; offline their rows are left out by name.
 
     code.py [--rounds N] [--only NAME,...] [--no-peers] [--no-real] [--module FILE] [--json]
+    code.py --calls [--rounds N] [--no-peers] [--json]
 """
 import argparse
 import json
 import math
 import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -223,24 +223,52 @@ def border_calls(folder, rounds):
     return {"host_call_ns": summary([r[0] for r in runs]), "guest_call_ns": summary([r[1] for r in runs])}
 
 
-def processor_seconds(command):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    quiet(command)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+# Functions of components.wat, and what each call carries.
+COMPONENT_CALLS = (("scalars", "a number, a number back"), ("strings", "a string of 16 bytes"),
+                   ("lists", "a list of 16 bytes"), ("records", "a number, a record of four fields back"),
+                   ("methods", "a method: the handle is lent, and a number"))
+COMPONENT_SIDES = ("best", "fast", "wasmtime", "winch")
 
 
-def component_calls(rounds):
-    """Nanoseconds per call from one component into another, by what is passed and by compiler."""
-    file, count = os.path.join(PROGRAMS, "components.wasm"), 10000000
-    found = {}
+def component_commands(folder, wasmtime):
+    """By side, what runs a function of the component a number of times, with the compiling done."""
+    file, mayfly = os.path.join(PROGRAMS, "components.wasm"), os.path.join(peers.BUILD, "mayfly")
+    commands = {}
     for tier in ("best", "fast"):
-        for function in ("scalars", "strings", "lists"):
-            command = [os.path.join(peers.BUILD, "mayfly"), "run", "--tier", tier, "--invoke", function, file]
-            processor_seconds(command + ["1"])  # compiles
-            found[f"component_call_{function}_{tier}_ns"] = summary(
-                [(processor_seconds(command + [str(count)]) - processor_seconds(command + ["1"])) / count * 1e9
-                 for _ in range(rounds)])
+        image = os.path.join(folder, f"components.{tier}.image")
+        compile_image(file, image, "--tier", tier)
+        commands[tier] = lambda function, n, image=image: [mayfly, "run", "--invoke", function, image, str(n)]
+    for side, options in (("wasmtime", []), ("winch", ["-C", "compiler=winch"])) if wasmtime else ():
+        made = os.path.join(folder, f"components.{side}.cwasm")
+        quiet([wasmtime, "compile", *options, file, "-o", made])
+        commands[side] = lambda function, n, made=made, options=options: [
+            wasmtime, "run", *options, "--allow-precompiled", "--invoke", f"{function}({n})", made]
+    return commands
+
+
+def seconds_of(command, function, count):
+    """Processor time of so many calls, less that of none."""
+    start, _ = processor_time(command(function, 0))
+    spent, _ = processor_time(command(function, count))
+    return max(spent - start, 1e-6)
+
+
+def component_calls(folder, wasmtime, rounds):
+    """Nanoseconds per call from one component into another, by what is passed and by side; the sides take turns. The
+    loop stands in the calling component, so that both runtimes do the same between the same two clocks. Each side
+    makes as many calls as take it a quarter of a second."""
+    commands, few, found = component_commands(folder, wasmtime), 1000000, {}
+    for function, _ in COMPONENT_CALLS:
+        sums = {side: checksum(quiet(command(function, few))) for side, command in commands.items()}
+        if len(set(sums.values())) != 1:
+            sys.exit(f"calls between components, {function}: results differ: {sums}")
+        counts = {side: max(int(few * 0.25 / seconds_of(command, function, few)), few // 4)
+                  for side, command in commands.items()}
+        times = {side: [] for side in commands}
+        for _ in range(rounds):
+            for side, command in commands.items():
+                times[side].append(seconds_of(command, function, counts[side]) / counts[side] * 1e9)
+        found[function] = {side: summary(values) for side, values in times.items()}
     return found
 
 
@@ -324,6 +352,15 @@ def print_generation(name, result):
     print("the fast generator without a process around it:", *result["fast_alone"], sep="\n    ")
 
 
+def print_component_calls(results):
+    """Nanoseconds per call, median and median distance from it."""
+    rows = [["call between components, ns", *(side for side in COMPONENT_SIDES if side in results["scalars"])]]
+    for function, words in COMPONENT_CALLS:
+        rows.append([words, *(f"{results[function][side][0]:.1f} ±{results[function][side][1]:.1f}"
+                              for side in rows[0][1:])])
+    peers.table(rows)
+
+
 def print_again(again):
     print(f"compiled again after a change outside of the functions, {again['program']}: "
           f"{again['again_cpu_seconds']:.2f} s of processor time, not {again['first_cpu_seconds']:.2f}; "
@@ -347,6 +384,21 @@ def gather(options, folder, results):
         yield Program(row.name, row.kind, row.n, folder, wasm, native, row.note)
 
 
+def only_calls(options, wasmtime):
+    folder = tempfile.mkdtemp()
+    try:
+        results = component_calls(folder, wasmtime, options.rounds)
+    finally:
+        shutil.rmtree(folder)
+    found = {"machine": peers.machine(), "versions": versions(wasmtime), "rounds": options.rounds}
+    if options.json:
+        print(json.dumps({**found, "component_calls": results}, indent=1))
+        return
+    print(f"{found['machine']}; {'; '.join(found['versions'].values())}")
+    print(f"processor time, median of {options.rounds} rounds ± median distance\n")
+    print_component_calls(results)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -355,10 +407,14 @@ def main():
     parser.add_argument("--no-real", action="store_true", help="without the programs that are fetched")
     parser.add_argument("--module", action="append", default=[], metavar="FILE",
                         help="a core module to measure the compilers with, besides the largest program")
+    parser.add_argument("--calls", action="store_true", help="calls between components, and nothing else")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     os.sched_setaffinity(0, {int(peers.SERVER_CORE)})
     wasmtime = None if options.no_peers else peers.wasmtime_program()
+    if options.calls:
+        only_calls(options, wasmtime)
+        return
     folder = tempfile.mkdtemp()
     results = {"machine": peers.machine(), "versions": versions(wasmtime), "rounds": options.rounds,
                "guest": [*BOTH, *GUEST], "native": [*BOTH, *NATIVE], "programs": [], "generation": {}, "left_out": {}}
@@ -377,7 +433,8 @@ def main():
         results["geometric_mean"] = {
             side: geometric_mean([row["ratio"][side] for row in results["programs"] if side in row["ratio"]])
             for side in sides}
-        results["calls"] = {**border_calls(folder, options.rounds), **component_calls(options.rounds)}
+        results["calls"] = border_calls(folder, options.rounds)
+        results["component_calls"] = component_calls(folder, wasmtime, options.rounds)
         largest = max(results["programs"], key=lambda row: row["wasm_bytes"])["name"]
         results["again"] = {"program": largest, **compile_again(os.path.join(folder, largest + ".wasm"), folder)}
         for path in [os.path.join(folder, largest + ".wasm"), *options.module]:
@@ -393,6 +450,9 @@ def main():
     else:
         print_results(results, sides)
         print_others(results)
+        print()
+        print_component_calls(results["component_calls"])
+        print()
         print_again(results["again"])
         for name, result in results["generation"].items():
             print_generation(name, result)

@@ -25,11 +25,9 @@ struct call {
     uint32_t func;    /* the callee in the adapter */
 };
 
-#define ASYNC_MAX_FLAT_PARAMS 4u
-
 /* ---- the two sides ---- */
 
-static bool set_side(struct fuse *f, struct instance *in, const struct options *opts, struct fuse_side *side)
+bool fuse_set_side(struct fuse *f, struct instance *in, const struct options *opts, struct fuse_side *side)
 {
     *side = (struct fuse_side){.in = in, .opts = opts, .memory = WASM_NO_INDEX};
     if (!planner_options(f->p, in, opts, &side->options) || !planner_handle_table(f->p, in, &side->table))
@@ -66,24 +64,34 @@ static void set_flat_types(struct passing *passing, const struct type *type)
         passing->types[passing->count++] = type->flat[i];
 }
 
-static bool make_params(struct call *call)
+bool fuse_tuple(struct fuse *f, const struct func_type *func, const struct type **ret_tuple)
 {
-    const struct func_type *func = call->type;
-    struct checker *check = &call->f->p->check;
+    struct checker *check = &f->p->check;
     struct type *tuple = ARENA_NEW(check->arena, struct type);
     struct type_item *items = ARENA_ARRAY(check->arena, struct type_item, func->param_count);
     if (!tuple || !items)
         return checker_memory(check);
-    if (func->param_count == 0)
+    if (func->param_count == 0) {
+        *ret_tuple = NULL;
         return true;
+    }
     for (uint32_t i = 0; i < func->param_count; i++)
         items[i].type = func->params[i].type;
     *tuple = (struct type){.kind = TYPE_TUPLE, .items = items, .count = func->param_count};
     if (!type_finish(tuple, check->err))
         return false;
+    *ret_tuple = tuple;
+    return true;
+}
+
+static bool make_params(struct call *call)
+{
+    const struct type *tuple;
+    if (!fuse_tuple(call->f, call->type, &tuple))
+        return false;
     call->params.tuple = tuple;
-    call->params.indirect = tuple->flat_count > TYPE_MAX_FLAT_PARAMS;
-    if (!call->params.indirect)
+    call->params.indirect = tuple && tuple->flat_count > TYPE_MAX_FLAT_PARAMS;
+    if (tuple && !call->params.indirect)
         set_flat_types(&call->params, tuple);
     return true;
 }
@@ -113,8 +121,7 @@ static void make_result(struct call *call)
 
 /* ---- code ---- */
 
-/* The address in the local must be one of a value of this type. */
-static void check_pointer(struct fuse *f, const struct fuse_side *side, const struct type *type, uint32_t at)
+void fuse_check_pointer(struct fuse *f, const struct fuse_side *side, const struct type *type, uint32_t at)
 {
     uint32_t size = fuse_local(f, WASM_I64);
     fuse_check_align(f, at, type->align, FUSE_ALIGN);
@@ -154,7 +161,7 @@ static void move_params(struct call *call, uint32_t locals[TYPE_MAX_FLAT_PARAMS]
     if (!params->tuple)
         return;
     if (caller_indirect(call)) {
-        check_pointer(f, &call->caller, params->tuple, 0);
+        fuse_check_pointer(f, &call->caller, params->tuple, 0);
         source = (struct fuse_spot){.base = 0};
     }
     if (params->indirect) {
@@ -195,11 +202,11 @@ static void move_result(struct call *call, const uint32_t *result, const uint32_
     if (!passing->tuple)
         return;
     if (passing->indirect) {
-        check_pointer(f, &call->callee, passing->tuple, *result);
+        fuse_check_pointer(f, &call->callee, passing->tuple, *result);
         source = (struct fuse_spot){.base = *result};
     }
     if (result_pointed(call)) {
-        check_pointer(f, &call->caller, passing->tuple, call->pointer);
+        fuse_check_pointer(f, &call->caller, passing->tuple, call->pointer);
         target = (struct fuse_spot){.base = call->pointer};
     }
     fuse_value(f, &call->callee, &call->caller, passing->tuple, &source, &target);
@@ -307,7 +314,7 @@ static void write_ret(struct call *call)
 
 /* ---- the adapter ---- */
 
-static const struct func_type *type_of(const struct canon_value *canon)
+const struct func_type *fuse_type_of(const struct canon_value *canon)
 {
     return &canon->in->component->scope.spaces[SORT_FUNC].items[canon->canon->target].func->type;
 }
@@ -316,15 +323,15 @@ static bool open_call(struct call *call, struct fuse *f, const struct canon_valu
 {
     const struct func_value *callee = canon->callee;
     *call = (struct call){.f = f,
-                          .type = type_of(canon),
+                          .type = fuse_type_of(canon),
                           .own = canon->type,
                           .async_lower = canon->canon->opts.async_,
                           .async_lift = callee->canon->opts.async_,
                           .pointer = canon->type->param_count - 1};
     f->param_count = canon->type->param_count;
     f->in = canon->in;
-    if (!set_side(f, canon->in, &canon->canon->opts, &call->caller) ||
-        !set_side(f, callee->in, &callee->canon->opts, &call->callee) || !make_params(call))
+    if (!fuse_set_side(f, canon->in, &canon->canon->opts, &call->caller) ||
+        !fuse_set_side(f, callee->in, &callee->canon->opts, &call->callee) || !make_params(call))
         return false;
     make_result(call);
     return true;
@@ -408,7 +415,8 @@ bool planner_fuse(struct planner *p, struct canon_value *canon, struct str impor
                   uint32_t *ret_func)
 {
     struct plan_func func = {canon->unit, canon->func};
-    if (func.unit == WASM_NO_INDEX && !make(p, canon, import, make_synchronous, &func))
+    make_fn *made = canon_is_lifted(canon) ? make_synchronous : fuse_make_async_host;
+    if (func.unit == WASM_NO_INDEX && !make(p, canon, import, made, &func))
         return false;
     *ret_unit = canon->unit = func.unit;
     *ret_func = canon->func = func.func;
@@ -420,7 +428,7 @@ bool planner_call_row(struct planner *p, struct canon_value *canon, struct str i
 {
     const struct func_value *callee = canon->callee;
     const struct options *lift = &callee->canon->opts, *lower = &canon->canon->opts;
-    const struct func_type *type = type_of(canon);
+    const struct func_type *type = fuse_type_of(canon);
     bool pointer = type->result && (lower->async_ || type->result->flat_count > TYPE_MAX_FLAT_RESULTS);
     row->kind = HOST_CALL;
     row->name = import;

@@ -85,6 +85,8 @@ struct fuse_spot {
 /* The unit and function that a lowered function of another instance becomes; made on first use. */
 bool planner_fuse(struct planner *p, struct canon_value *canon, struct str import, uint32_t *ret_unit,
                   uint32_t *ret_func);
+/* fuse_host.c: an export that is a function of the host; `row` has its name, and gets the rest. */
+bool planner_export_host(struct planner *p, const struct func_value *callee, struct plan_export *row);
 /* The row of the host's function that calls an asynchronous function of another instance. */
 bool planner_call_row(struct planner *p, struct canon_value *canon, struct str import, struct host_import *row);
 /* The unit of `thread.new-indirect`, which takes the function from its table. */

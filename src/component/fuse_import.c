@@ -108,6 +108,16 @@ uint32_t fuse_host(struct fuse *f, enum host_import_kind kind, const struct fuse
     return add(f, &f->funcs, &import);
 }
 
+uint32_t fuse_row(struct fuse *f, const struct host_import *row)
+{
+    struct fuse_import import = {.by = {.from = IMPORT_HOST}, .kind = row->kind, .type = row->type};
+    if (f->failed || !planner_add_row(f->p, row, &import.by.host)) {
+        f->failed = true;
+        return 0;
+    }
+    return add(f, &f->funcs, &import);
+}
+
 /* ---- the module's bytes ---- */
 
 static void put_u32(struct buf *out, uint32_t value)

@@ -328,6 +328,23 @@ MOVE(move_list)
         fuse_local_free(f, locals[i]);
 }
 
+/* ---- within one instance ---- */
+
+/* What has a place or an entry of its own keeps it, and only the words that say which one move. */
+static const bool stays[] = {
+    [TYPE_STRING] = true, [TYPE_LIST] = true,   [TYPE_MAP] = true,    [TYPE_OWN] = true,
+    [TYPE_BORROW] = true, [TYPE_STREAM] = true, [TYPE_FUTURE] = true, [TYPE_ERROR_CONTEXT] = true,
+};
+
+MOVE(move_words)
+{
+    for (uint32_t i = 0; i < type->flat_count; i++) {
+        begin_store(f, target);
+        load(f, from, &scalars[TYPE_U32], source, i * 4);
+        end_store(f, to, &scalars[TYPE_U32], target, i * 4);
+    }
+}
+
 /* ---- composite types ---- */
 
 static struct fuse_spot part_of(const struct fuse_spot *whole, uint32_t offset)
@@ -536,6 +553,8 @@ static move_fn *const moves[] = {
 void fuse_value(struct fuse *f, const struct fuse_side *from, const struct fuse_side *to, const struct type *type,
                 struct fuse_spot *source, struct fuse_spot *target)
 {
+    bool words = from == to && type->kind < sizeof stays / sizeof *stays && stays[type->kind];
+    move_fn *move = words ? move_words : moves[type->kind];
     if (!f->failed)
-        moves[type->kind](f, from, to, type, source, target);
+        move(f, from, to, type, source, target);
 }

@@ -173,9 +173,6 @@ static bool row_lower(struct planner *p, struct canon_value *value, struct str i
     const struct func_value *callee = value->callee;
     if (canon_is_lifted(value))
         return planner_call_row(p, value, import, row);
-    if (value->canon->opts.async_)
-        return checker_fail(&p->check, ERR_UNSUPPORTED, "core import `%.*s`: asynchronous lowering of `%.*s`",
-                            STR_ARG(import), STR_ARG(callee->name));
     row->kind = HOST_LOWERED;
     row->interface = callee->interface;
     row->name = callee->name;
@@ -277,20 +274,23 @@ bool planner_host_row(struct planner *p, struct canon_value *canon, struct str i
 
 /* Exports. */
 
+static bool export_lifted(struct planner *p, const struct func_value *func, struct plan_export *ret)
+{
+    const struct options *opts = &func->canon->opts;
+    ret->result = func->result;
+    ret->flags = (func->type->type.async_ ? CANON_ASYNC_TYPE : 0) | (opts->async_ ? CANON_ASYNC_LIFT : 0) |
+                 (opts->callback != WASM_NO_INDEX ? CANON_CALLBACK : 0);
+    return planner_core_func(p, func->in, opts->callback, &ret->callback.unit, &ret->callback.func) &&
+           planner_core_func(p, func->in, func->canon->target, &ret->unit, &ret->func) &&
+           planner_options(p, func->in, &func->canon->opts, &ret->options) &&
+           planner_signature(p, func->in, func->type, &ret->signature) &&
+           planner_handle_table(p, func->in, &ret->handle_table);
+}
+
 static bool export_func(struct planner *p, const struct func_value *func, struct str interface, struct str name)
 {
-    struct plan_export row = {
-        .interface = interface, .name = name, .result = func->result, .callback = {WASM_NO_INDEX, WASM_NO_INDEX}};
-    if (func->origin != FUNC_LIFTED)
-        return checker_fail(&p->check, ERR_UNSUPPORTED, "export `%.*s` is an imported function", STR_ARG(name));
-    const struct options *opts = &func->canon->opts;
-    row.flags = (func->type->type.async_ ? CANON_ASYNC_TYPE : 0) | (opts->async_ ? CANON_ASYNC_LIFT : 0) |
-                (opts->callback != WASM_NO_INDEX ? CANON_CALLBACK : 0);
-    if (!planner_core_func(p, func->in, opts->callback, &row.callback.unit, &row.callback.func) ||
-        !planner_core_func(p, func->in, func->canon->target, &row.unit, &row.func) ||
-        !planner_options(p, func->in, &func->canon->opts, &row.options) ||
-        !planner_signature(p, func->in, func->type, &row.signature) ||
-        !planner_handle_table(p, func->in, &row.handle_table))
+    struct plan_export row = {.interface = interface, .name = name, .callback = {WASM_NO_INDEX, WASM_NO_INDEX}};
+    if (!(func->origin == FUNC_LIFTED ? export_lifted(p, func, &row) : planner_export_host(p, func, &row)))
         return false;
     struct plan_export *slot = LIST_PUSH(&p->check, &p->exports, EXPORTS);
     if (slot)

@@ -112,7 +112,8 @@ bool component_plan(const uint8_t *bytes, size_t size, struct arena *arena, stru
     struct planner p = {.check = {.arena = arena,
                                   .err = err ? err : &ignored,
                                   .next_number = component->numbers,
-                                  .work = COMPONENT_MAX_WORK}};
+                                  .work = COMPONENT_MAX_WORK},
+                        .shelf = {WASM_NO_INDEX, WASM_NO_INDEX}};
     struct component_value outermost = {component, NULL};
     struct plan *plan = NULL;
     survey(&p, component);

@@ -2,8 +2,8 @@
  *
  * Nested components are instantiated in place, aliases are followed, and each core import ends at
  * another core instance's export or at one row of what the host is asked for; a function of another component instance
- * is an export of an adapter (fuse.h). Correct components that need what is not built yet (asynchronous canonical
- * options, imported modules) are ERR_UNSUPPORTED, with a message that names the item.
+ * is an export of an adapter (fuse.h). Correct components that need what is not built yet (imported modules, threads
+ * that run in parallel) are ERR_UNSUPPORTED, with a message that names the item.
  */
 #ifndef MAYFLY_COMPONENT_PLAN_H
 #define MAYFLY_COMPONENT_PLAN_H

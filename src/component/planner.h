@@ -113,6 +113,9 @@ struct planner {
     struct units units;
     struct host_imports imports;
     struct plan_exports exports;
+    struct {
+        uint32_t unit, handle_table;
+    } shelf; /* of exports that are functions of the host; WASM_NO_INDEX until there is one */
     struct concretes concretes; /* of the file, by id - RESOURCE_COMPONENT_BASE */
     uint32_t handle_tables, instances, depth;
     bool exceptions; /* some module of the file may throw */
@@ -144,10 +147,12 @@ static inline bool canon_is_lifted(const struct canon_value *value)
 {
     return value->callee && value->callee->origin == FUNC_LIFTED;
 }
-/* Does an adapter call it, without the host? */
+/* Is it a function of an adapter? Synchronous functions of components, asynchronously lowered ones of the host. */
 static inline bool canon_is_fused(const struct canon_value *value)
 {
-    return canon_is_lifted(value) && !value->callee->type->type.async_;
+    if (canon_is_lifted(value))
+        return !value->callee->type->type.async_;
+    return value->callee && value->canon->opts.async_;
 }
 /* Text of a value type as components in the file tell types apart; NULL gives an empty one. */
 bool planner_text(struct planner *p, struct instance *in, const struct type *type, struct str *ret_text);

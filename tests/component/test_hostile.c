@@ -48,9 +48,9 @@ static enum err_kind try_plan(const uint8_t *bytes, size_t size)
     return done ? ERR_NONE : err.kind;
 }
 
-static const char *const fixtures[] = {"plain.wasm", "shim.wasm",  "twice.wasm",  "resource.wasm",
-                                       "pair.wasm",  "async.wasm", "types.wasm",  "fuse.wasm",
-                                       "named.wasm", "tasks.wasm", "lending.wasm"};
+static const char *const fixtures[] = {"plain.wasm", "shim.wasm",  "twice.wasm",   "resource.wasm",
+                                       "pair.wasm",  "async.wasm", "types.wasm",   "fuse.wasm",
+                                       "named.wasm", "tasks.wasm", "lending.wasm", "host.wasm"};
 #define FIXTURE_COUNT (sizeof fixtures / sizeof *fixtures)
 
 static void truncated(void **state)

@@ -190,7 +190,51 @@ static void expect_unsupported(struct input input, const char *words)
 static void refusals(void **state)
 {
     (void)state;
-    expect_unsupported(input_fixture("async.wasm"), "asynchronous lowering of `work`");
+    expect_unsupported(input_fixture("module.wasm"), "import `m`: a core module cannot come from the host");
+}
+
+/* A function of the host that is lowered asynchronously: an adapter calls it as a synchronous lower would. */
+static void asynchronous_host(void **state)
+{
+    static const wasm_valtype words[] = {WASM_I32};
+    struct input input = input_fixture("async.wasm");
+    const struct plan *plan = plan_of(input);
+    (void)state;
+    assert_int_equal(plan->unit_count, 3);
+    const struct wasm_module *module = plan->units[1].module;
+    assert_from_unit(find_import(plan, 2, "h", "work"), 1, module->imported_funcs);
+    const struct host_import *row = NULL;
+    for (uint32_t i = 0; i < plan->import_count; i++)
+        if (plan->imports[i].kind == HOST_LOWERED)
+            row = &plan->imports[i];
+    assert_non_null(row);
+    assert_str(row->name, "work");
+    assert_str(row->signature, "async func(u32) -> u32");
+    assert_true(row->type->param_count == 1 && row->type->result_count == 1);
+    assert_memory_equal(row->type->params, words, sizeof words);
+    assert_int_equal(row->options.memory_unit, 0);
+    release(input);
+}
+
+/* Functions of the host that are exported again share one memory and one table of handles of their own. */
+static void exported_host(void **state)
+{
+    struct input input = input_fixture("host.wasm");
+    const struct plan *plan = plan_of(input);
+    uint32_t shelf = WASM_NO_INDEX, count = 0;
+    (void)state;
+    for (uint32_t i = 0; i < plan->export_count; i++) {
+        const struct plan_export *row = &plan->exports[i];
+        if (row->options.realloc == WASM_NO_INDEX)
+            continue;
+        if (shelf == WASM_NO_INDEX)
+            shelf = row->options.memory_unit;
+        assert_int_equal(row->options.memory_unit, shelf);
+        assert_int_equal(row->handle_table, plan->handle_tables - 1);
+        count++;
+    }
+    assert_int_equal(count, 13);
+    release(input);
 }
 
 /* The adapter stands between the two components, as one more unit that the caller imports from. */
@@ -309,11 +353,10 @@ static void own_resource(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hello_rust),   cmocka_unit_test(hello_c),
-        cmocka_unit_test(hello_go),     cmocka_unit_test(refusals),
-        cmocka_unit_test(plain_names),  cmocka_unit_test(through_a_shim),
-        cmocka_unit_test(own_resource), cmocka_unit_test(instantiated_twice),
-        cmocka_unit_test(adapter),      cmocka_unit_test(names_of_others),
+        cmocka_unit_test(hello_rust),         cmocka_unit_test(hello_c),           cmocka_unit_test(hello_go),
+        cmocka_unit_test(refusals),           cmocka_unit_test(asynchronous_host), cmocka_unit_test(exported_host),
+        cmocka_unit_test(plain_names),        cmocka_unit_test(through_a_shim),    cmocka_unit_test(own_resource),
+        cmocka_unit_test(instantiated_twice), cmocka_unit_test(adapter),           cmocka_unit_test(names_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

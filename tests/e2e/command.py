@@ -188,6 +188,20 @@ def case_command_invoke_component():
     expect(invoke(nap, "run", "41", options=("--timeout", "150ms")), 134, "", "trap: time limit reached")
 
 
+def case_command_invoke_host():
+    """Functions of WASI that a component exports again."""
+    again = os.path.join(ROOT, "tests", "component", "fixtures", "again.wasm")
+    given = ("--env", "A=b", "--env", "NAME=value")
+    expect(invoke(again, "variables", options=given), 0, '[("A", "b"), ("NAME", "value")]\n')
+    expect(invoke(again, "variables"), 0, "[]\n")
+    status, text, _ = invoke(again, "get-random-bytes", "200000")
+    check(status == 0 and text.count(",") == 199999, "so many bytes as were asked for")
+    begin = time.monotonic_ns()
+    status, text, _ = invoke(again, "time")
+    check(status == 0 and 0 < int(text) < time.monotonic_ns() - begin, f"a clock that began with the run: {text!r}")
+    expect(invoke(again, "get-random-bytes", "1000000000"), 134, "", "trap:")
+
+
 def case_command_invoke():
     """Functions by name: values of every type come back as they were passed; what does not fit is refused by name."""
     file = guest("invoke")

@@ -256,7 +256,7 @@ static void components(void **state)
 {
     static const struct step step = {"component", plan_component, clean_arena};
     static const char *const files[] = {"examples/hello-c/hello.wasm", "examples/hello-rust/hello.wasm",
-                                        "tests/component/fixtures/resource.wasm"};
+                                        "tests/component/fixtures/resource.wasm", "tests/component/fixtures/host.wasm"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         sweep_input(read_file(files[i]), &step);
 }

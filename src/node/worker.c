@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/client.h"
-#include "base/ticks.h"
+#include "io/ticks.h"
 #include "node/histogram.h"
 #include "runtime/backtrace.h"
 #include "runtime/call.h"

@@ -6,8 +6,8 @@
  *
  * Host code in a task may start or resume another one of the same store (`task_spawn`, `task_resume`): the tasks then
  * nest, and suspending or ending the inner one continues the outer one. The threads of components are such tasks. A
- * preemption stops all of them at once, and the outermost, resumed from the loop, goes on with the innermost: so host code
- * in between never sees one.
+ * preemption stops all of them at once, and the outermost, resumed from the loop, goes on with the innermost: so host
+ * code in between never sees one.
  */
 #ifndef MAYFLY_RUNTIME_TASK_H
 #define MAYFLY_RUNTIME_TASK_H

@@ -1,6 +1,6 @@
 /* A clock that costs almost nothing to read, of unknown rate: the processor's counter. */
-#ifndef MAYFLY_BASE_TICKS_H
-#define MAYFLY_BASE_TICKS_H
+#ifndef MAYFLY_IO_TICKS_H
+#define MAYFLY_IO_TICKS_H
 
 #include <stdint.h>
 

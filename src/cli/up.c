@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define INSTANCES_MAX 1000000u
 #define ARENA_MAX ((size_t)16 << 20) /* of what the options say */
 
 struct up {
@@ -23,6 +24,7 @@ struct up {
     struct arena arena;
     struct given given;
     struct host_config config;
+    struct worker_limits limits;
     int listen_fd;
     bool draining;
 };
@@ -54,6 +56,23 @@ static void function_name(const char *path, char name[64])
         *dot = '\0';
 }
 
+/* CLI_DONE, or CLI_USAGE after an error. */
+static int take_limits(struct worker_limits *limits, const struct cli_options *options)
+{
+    uint64_t instances = limits->instances;
+    if ((options->timeout && !cli_duration(options->timeout, &limits->wall_ns)) ||
+        (options->cpu_time && !cli_duration(options->cpu_time, &limits->cpu_ns)))
+        return cli_usage("up", "--timeout and --cpu-time take a number with ms, s, m or h");
+    if ((options->max_memory && !cli_size(options->max_memory, &limits->memory_bytes)) ||
+        (options->max_body && !cli_size(options->max_body, &limits->body_bytes)))
+        return cli_usage("up", "--max-memory and --max-body take bytes, or a number with K, M or G");
+    if (options->max_instances &&
+        (!cli_size(options->max_instances, &instances) || instances == 0 || instances > INSTANCES_MAX))
+        return cli_usage("up", "--max-instances takes a number from 1 to %u", INSTANCES_MAX);
+    limits->instances = (uint32_t)instances;
+    return CLI_DONE;
+}
+
 static bool load(struct up *up, const struct cli_options *options, const char *name, struct err *err)
 {
     int image_fd = cli_open(options->file, &up->compile, NULL, err);
@@ -72,8 +91,10 @@ static bool listen_on(struct up *up, const struct cli_options *options, struct e
 static bool start(struct up *up, const struct cli_options *options, const char *name, struct err *err)
 {
     static const int numbers[] = {SIGINT, SIGTERM};
-    const struct worker_options worker = {
-        .config = &up->config, .stats = options->stats != NULL, .services = {.name_servers = options->dns}};
+    const struct worker_options worker = {.limits = up->limits,
+                                          .config = &up->config,
+                                          .stats = options->stats != NULL,
+                                          .services = {.name_servers = options->dns}};
     up->config.name = name;
     if (!given_take(&up->given, options, &up->arena, err) || !given_config(&up->given, &up->config, &up->arena, err) ||
         !load(up, options, name, err) || !listen_on(up, options, err))
@@ -122,10 +143,11 @@ static void finish(struct up *up)
 
 int cli_up(const struct cli_options *options)
 {
-    struct up up = {.listen_fd = -1};
+    struct up up = {.listen_fd = -1, .limits = worker_limits_default};
     struct err err = {0};
     char name[64];
-    if (cli_compile_options("up", options, TIER_BEST, &up.compile) != CLI_DONE)
+    if (cli_compile_options("up", options, TIER_BEST, &up.compile) != CLI_DONE ||
+        take_limits(&up.limits, options) != CLI_DONE)
         return CLI_USAGE;
     function_name(options->file, name);
     if (options->quiet)

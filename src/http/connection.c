@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define DISCARD_US UINT64_C(1000000)
+#define PROBE_US UINT64_C(1000000)
 #define DISCARD_BYTES ((size_t)1 << 20)
 
 /* ---- closing ---- */
@@ -299,9 +300,18 @@ static void close_after_last(struct connection *c)
     c->doomed |= c->ended;
 }
 
+/* It said that it sends no more: it may wait for its answer all the same, or be gone. */
+static bool may_be_gone(const struct connection *c)
+{
+    return c->phase == PHASE_ANSWER && c->ending && !c->pending.size && c->x->answer == HTTP_UNANSWERED &&
+           c->x->parser.minor;
+}
+
 static uint64_t patience_us(const struct connection *c)
 {
     const struct http_limits *limits = &c->server->limits;
+    if (may_be_gone(c))
+        return PROBE_US;
     if (c->pending.size || (c->phase == PHASE_ANSWER && !c->x->wants_body))
         return limits->write_us;
     if (c->phase == PHASE_BODY || c->phase == PHASE_ANSWER || c->phase == PHASE_SKIP)
@@ -351,10 +361,14 @@ static void connection_ready(struct io_watch *watch, unsigned events)
     connection_run(c);
 }
 
-/* The service has limits of its own, but what it waits for from the client comes in time or not at all. */
+/* The service has limits of its own, but what it waits for from the client comes in time or not at all. A client of
+ * which nobody knows whether it is there is sent a word that means nothing (RFC 9110 section 15.2): if it is gone, its
+ * system says so. */
 static void wait_on(struct connection *c)
 {
-    if (c->x->wants_body)
+    if (may_be_gone(c))
+        output_append(c, "HTTP/1.1 102 Processing\r\n\r\n", 27);
+    else if (c->x->wants_body)
         body_break(c->x, HTTP_BODY_LATE);
     tell_ready(c);
     connection_run(c);

@@ -217,8 +217,10 @@ void http_fail(struct http_exchange *x, unsigned status)
     struct connection *c = x->connection;
     char text[64];
     struct http_out body = {text, 0, sizeof text};
-    static const struct http_field type = {{"content-type", 12}, {"text/plain; charset=utf-8", 25}};
-    struct http_head head = {.status = status, .fields = &type, .count = 1, .close = c->phase != PHASE_ANSWER};
+    static const struct http_field fields[] = {{{"content-type", 12}, {"text/plain; charset=utf-8", 25}},
+                                               {{"retry-after", 11}, {"1", 1}}};
+    struct http_head head = {
+        .status = status, .fields = fields, .count = status == 503 ? 2 : 1, .close = c->phase != PHASE_ANSWER};
     struct str reason = http_reason(status);
     http_out_number(&body, status, 10);
     http_out_append(&body, " ", 1);

@@ -9,8 +9,15 @@
 #include "node/histogram.h"
 #include "runtime/backtrace.h"
 #include "runtime/call.h"
+#include "runtime/slice.h"
 
-#define INSTANCES_MAX 1000u /* of the function at once; beyond: 503 */
+const struct worker_limits worker_limits_default = {
+    .wall_ns = 60 * NS_PER_S,
+    .cpu_ns = 10 * NS_PER_S,
+    .memory_bytes = UINT64_C(1) << 30,
+    .body_bytes = UINT64_C(1) << 40,
+    .instances = 1000,
+};
 
 /* A request on its way: an instance, its task, its host objects. */
 struct request {
@@ -20,7 +27,10 @@ struct request {
     struct host *host;
     struct http_exchange *exchange; /* NULL once answered or gone */
     struct request *next, **link;  /* in the pool; among those that run, with `link` */
-    bool returned;
+    struct request *later;         /* among the preempted ones */
+    struct io_timer timer;         /* of its end, once it waited */
+    bool returned, gone;
+    uint64_t ran;                  /* time stamp counter: so long before it was preempted or waited */
     uint64_t dispatched, entered, left; /* time stamp counter */
 };
 
@@ -32,7 +42,11 @@ struct worker {
     struct host_pool *hosts;
     struct http_client *client;
     struct host_config config;
+    struct worker_limits limits;
+    uint64_t allowance_ns; /* of a request that begins */
     struct request *pool, *live;
+    struct request *first_preempted, **last_preempted;
+    struct io_post turn; /* of the first preempted one */
     uint32_t running;
     bool stats;
     uint64_t requests, traps;
@@ -40,18 +54,25 @@ struct worker {
     struct histogram starts, pages;
 };
 
+static void out_of_time(struct io_timer *timer)
+{
+    host_interrupt(IO_OWNER(timer, struct request, timer)->host, TRAP_DEADLINE);
+}
+
 static struct request *take_request(struct worker *worker)
 {
     struct request *request = worker->pool;
+    if (worker->running >= worker->limits.instances)
+        return NULL;
     if (request) {
         worker->pool = request->next;
         return request;
     }
-    if (worker->running >= INSTANCES_MAX)
-        return NULL;
     request = mem_alloc(1, sizeof *request);
-    if (request)
+    if (request) {
         request->worker = worker;
+        request->timer.fired = out_of_time;
+    }
     return request;
 }
 
@@ -121,24 +142,103 @@ static void record(struct request *request, uint32_t pages)
     histogram_add(&worker->pages, pages);
 }
 
+/* ---- time ---- */
+
+static double ns_per_tick(const struct worker *worker)
+{
+    return (double)(clock_now_ns() - worker->began_ns) / (double)(ticks_now() - worker->began_tsc);
+}
+
+static uint64_t less(uint64_t whole, uint64_t part)
+{
+    return whole > part ? whole - part : 0;
+}
+
+/* What is left of a limit on the time since dispatch, and on that which it ran. */
+static uint64_t wall_left_ns(const struct request *request)
+{
+    const struct worker *worker = request->worker;
+    double past = (double)(ticks_now() - request->dispatched) * ns_per_tick(worker);
+    return less(worker->limits.wall_ns, (uint64_t)past);
+}
+
+static uint64_t cpu_left_ns(const struct request *request)
+{
+    const struct worker *worker = request->worker;
+    return less(worker->limits.cpu_ns, (uint64_t)((double)request->ran * ns_per_tick(worker)));
+}
+
+static void log_limit(const struct request *request)
+{
+    const struct worker_limits *limits = &request->worker->limits;
+    bool cpu = wall_left_ns(request) > 0;
+    log_line(LOG_ERROR, request->worker->config.name, "ended: a request may take %.3g s of %s (%s)",
+             (double)(cpu ? limits->cpu_ns : limits->wall_ns) / NS_PER_S, cpu ? "processor time" : "time",
+             cpu ? "--cpu-time" : "--timeout");
+}
+
+/* ---- the end ---- */
+
 /* The task is over: complete the response, restore the slot. */
 static void finish(struct request *request)
 {
     struct worker *worker = request->worker;
     bool trapped = !request->returned;
     uint32_t pages = request->slot->hot_count;
-    if (trapped) {
-        worker->traps++;
+    enum trap trap = trapped ? request->task.report.trap : TRAP_NONE;
+    bool late = trap == TRAP_DEADLINE, ended = request->gone && (late || trap == TRAP_CANCELLED);
+    worker->traps += trapped && !ended;
+    if (trapped && !ended)
         log_trap(request);
-    }
+    if (late && !ended)
+        log_limit(request);
+    io_timer_stop(worker->loop, &request->timer);
     enum host_outcome outcome = host_end(request->host, trapped);
     if (outcome != HOST_ANSWERED && request->exchange)
-        http_fail(request->exchange, 500);
+        http_fail(request->exchange, late ? 504 : 500);
     slot_release(request->slot);
     end_request(request);
     if (worker->stats && !trapped)
         record(request, pages);
     give_request(request);
+}
+
+/* ---- turns ---- */
+
+static void queue(struct request *request)
+{
+    struct worker *worker = request->worker;
+    request->later = NULL;
+    if (!worker->first_preempted)
+        worker->last_preempted = &worker->first_preempted;
+    *worker->last_preempted = request;
+    worker->last_preempted = &request->later;
+    io_post(worker->loop, &worker->turn);
+}
+
+/* Its task ran, since `began`, and stopped. */
+static void after_run(struct request *request, uint64_t began)
+{
+    enum task_state state = request->task.state;
+    if (state == TASK_DONE) {
+        finish(request);
+        return;
+    }
+    request->ran += ticks_now() - began;
+    if (state == TASK_PREEMPTED)
+        queue(request);
+    else if (!request->timer.armed)
+        io_timer_set(request->worker->loop, &request->timer,
+                     io_now_us(request->worker->loop) + wall_left_ns(request) / 1000);
+}
+
+static void run_on(struct request *request)
+{
+    uint64_t wall_ns = wall_left_ns(request), cpu_ns = cpu_left_ns(request), began = ticks_now();
+    slice_enter(request->gone ? 0 : wall_ns < cpu_ns ? wall_ns : cpu_ns);
+    task_resume(&request->task);
+    slice_leave();
+    after_run(request, began);
 }
 
 static void suspend(struct host *host)
@@ -149,10 +249,19 @@ static void suspend(struct host *host)
 
 static void resume(struct host *host)
 {
-    struct request *request = host_user(host);
-    task_resume(&request->task);
-    if (request->task.state == TASK_DONE)
-        finish(request);
+    run_on(host_user(host));
+}
+
+static void take_turn(struct io_post *post)
+{
+    struct worker *worker = IO_OWNER(post, struct worker, turn);
+    struct request *request = worker->first_preempted;
+    if (!request)
+        return;
+    worker->first_preempted = request->later;
+    run_on(request);
+    if (worker->first_preempted)
+        io_post(worker->loop, &worker->turn);
 }
 
 static bool refuse(struct worker *worker, struct http_exchange *x, const struct err *err)
@@ -173,6 +282,8 @@ static bool serve(void *arg, struct http_exchange *x)
         return refuse(worker, x, &err);
     request->dispatched = dispatched;
     request->exchange = x;
+    request->ran = 0;
+    request->gone = false;
     request->slot = slot_acquire(worker->program, &err);
     request->host = request->slot ? host_begin(worker->hosts, &worker->config, request->slot->store, request) : NULL;
     if (!request->host) {
@@ -185,13 +296,14 @@ static bool serve(void *arg, struct http_exchange *x)
     worker->requests++;
     begin_request(request);
     host_take_request(request->host, http_request(x), &http_exchange_face, x);
+    slice_enter(worker->allowance_ns);
     if (!task_start(&request->task, request->slot, run_handler, request, request->host, &err)) {
         request->returned = false;
         request->task.report = (struct trap_report){.trap = TRAP_OUT_OF_MEMORY};
         request->task.state = TASK_DONE;
     }
-    if (request->task.state == TASK_DONE)
-        finish(request);
+    slice_leave();
+    after_run(request, dispatched);
     return true;
 }
 
@@ -202,11 +314,41 @@ static void ready(void *arg, struct http_exchange *x)
     host_ready(request->host);
 }
 
+/* What still waits, or was stopped, and will not go on. Its exchange is gone. */
+static void abandon(struct request *request)
+{
+    io_timer_stop(request->worker->loop, &request->timer);
+    task_abandon(&request->task);
+    host_end(request->host, true);
+    slot_release(request->slot);
+    end_request(request);
+    give_request(request);
+}
+
+static void leave_queue(struct request *request)
+{
+    struct worker *worker = request->worker;
+    struct request **at = &worker->first_preempted;
+    while (*at != request)
+        at = &(*at)->later;
+    *at = request->later;
+    if (!*at)
+        worker->last_preempted = at;
+}
+
+/* A preempted guest may be in the middle of reading what goes with the exchange: it does not go on. */
 static void gone(void *arg, struct http_exchange *x)
 {
     struct request *request = x->user;
     (void)arg;
     request->exchange = NULL;
+    if (request->task.state == TASK_PREEMPTED) {
+        leave_queue(request);
+        host_gone(request->host);
+        abandon(request);
+        return;
+    }
+    request->gone = true;
     host_gone(request->host);
 }
 
@@ -241,13 +383,20 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
     }
     worker->loop = loop;
     worker->program = program;
+    worker->limits = options->limits;
+    worker->allowance_ns =
+        options->limits.wall_ns < options->limits.cpu_ns ? options->limits.wall_ns : options->limits.cpu_ns;
+    worker->turn.run = take_turn;
     worker->config = *options->config;
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
     worker->began_ns = clock_now_ns();
     const struct http_service service = {serve, ready, gone, worker};
-    bool done = find_handler(worker, err) && (worker->hosts = host_pool_new(loop, &runtime, err)) &&
-                (worker->server = http_server_new(loop, &service, NULL, err)) &&
+    struct http_limits http = http_limits_default;
+    http.body_bytes = options->limits.body_bytes;
+    bool done = find_handler(worker, err) && slot_limit(program, options->limits.memory_bytes, err) &&
+                (worker->hosts = host_pool_new(loop, &runtime, err)) &&
+                (worker->server = http_server_new(loop, &service, &http, err)) && slice_open(err) &&
                 http_server_listen(worker->server, listen_fd, err);
     if (done && serve_outbound(worker, &options->services, err))
         return worker;
@@ -260,20 +409,12 @@ void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg)
     http_server_drain(worker->server, done, arg);
 }
 
-/* What still waits when everything ends. Its exchange is gone. */
-static void abandon(struct request *request)
-{
-    task_abandon(&request->task);
-    host_end(request->host, true);
-    slot_release(request->slot);
-    end_request(request);
-    give_request(request);
-}
-
 void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
+    slice_close();
+    io_post_cancel(worker->loop, &worker->turn);
     http_server_free(worker->server);
     while (worker->live)
         abandon(worker->live);
@@ -289,15 +430,14 @@ void worker_free(struct worker *worker)
 
 void worker_stats(const struct worker *worker, struct buf *ret_text)
 {
-    double ns_per_tick = (double)(clock_now_ns() - worker->began_ns) / (double)(ticks_now() - worker->began_tsc);
+    double ns = ns_per_tick(worker);
     const struct histogram *starts = &worker->starts, *pages = &worker->pages;
-    buf_printf(
-        ret_text,
-        "{\"requests\": %llu, \"traps\": %llu, \"start_ns\": {\"p50\": %.0f, \"p90\": %.0f, \"p99\": %.0f, "
-        "\"p999\": %.0f}, \"pages_restored\": {\"p50\": %llu, \"p99\": %llu}, \"slots\": %u}",
-        (unsigned long long)worker->requests, (unsigned long long)worker->traps,
-        ns_per_tick * (double)histogram_quantile(starts, 0.5), ns_per_tick * (double)histogram_quantile(starts, 0.9),
-        ns_per_tick * (double)histogram_quantile(starts, 0.99), ns_per_tick * (double)histogram_quantile(starts, 0.999),
-        (unsigned long long)histogram_quantile(pages, 0.5), (unsigned long long)histogram_quantile(pages, 0.99),
-        worker->program->slot_count);
+    buf_printf(ret_text,
+               "{\"requests\": %llu, \"traps\": %llu, \"start_ns\": {\"p50\": %.0f, \"p90\": %.0f, \"p99\": %.0f, "
+               "\"p999\": %.0f}, \"pages_restored\": {\"p50\": %llu, \"p99\": %llu}, \"slots\": %u}",
+               (unsigned long long)worker->requests, (unsigned long long)worker->traps,
+               ns * (double)histogram_quantile(starts, 0.5), ns * (double)histogram_quantile(starts, 0.9),
+               ns * (double)histogram_quantile(starts, 0.99), ns * (double)histogram_quantile(starts, 0.999),
+               (unsigned long long)histogram_quantile(pages, 0.5), (unsigned long long)histogram_quantile(pages, 0.99),
+               worker->program->slot_count);
 }

@@ -3,7 +3,9 @@
  *     request -> slot -> task on a guest stack -> handler -> response -> slot restored
  *
  * The handler runs to completion inside http_service.handle where it can (the hot path: no allocation, no
- * mapping, one receive and one send per request); what suspends is resumed by the loop.
+ * mapping, one receive and one send per request); what suspends is resumed by the loop. What runs long is preempted and
+ * takes turns of a millisecond with its like, behind new requests. What is over its limits, or has nobody left to
+ * answer to, is ended.
  */
 #ifndef MAYFLY_NODE_WORKER_H
 #define MAYFLY_NODE_WORKER_H
@@ -14,7 +16,16 @@
 
 struct worker;
 
+struct worker_limits {
+    uint64_t wall_ns, cpu_ns; /* of a request, from its dispatch; beyond: 504 */
+    uint64_t memory_bytes;    /* of an instance; beyond, growing fails */
+    uint64_t body_bytes;      /* of a request's body; beyond: 413 */
+    uint32_t instances;       /* at once; beyond: 503 */
+};
+extern const struct worker_limits worker_limits_default;
+
 struct worker_options {
+    struct worker_limits limits;
     const struct host_config *config; /* what the function is given; what it points to outlives the worker */
     bool stats; /* measure starts and teardowns */
     struct host_services services;

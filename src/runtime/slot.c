@@ -375,6 +375,20 @@ struct slot *slot_acquire(struct program *program, struct err *err)
     return slot;
 }
 
+bool slot_limit(struct program *program, uint64_t bytes, struct err *err)
+{
+    while (program->free_slots) {
+        struct slot *slot = program->free_slots;
+        program->free_slots = slot->next;
+        slot_destroy(slot);
+    }
+    program->memory_max = bytes;
+    struct slot *slot = slot_acquire(program, err);
+    if (slot)
+        slot_release(slot);
+    return slot != NULL;
+}
+
 static void learn(struct slot *slot)
 {
     struct program *program = slot->program;

@@ -69,6 +69,9 @@ struct slot {
 /* A slot holding a fresh instance (start functions that must run per instance have not run). ERR_LIMIT: it would begin
  * with more than program->memory_max; this and slot_join count all slots of the store, by the first one's maximum. */
 struct slot *slot_acquire(struct program *program, struct err *err);
+/* Set program->memory_max while all slots are free: those that there are end, and one is made to see that it can be.
+ * ERR_LIMIT: it would begin with more. */
+bool slot_limit(struct program *program, uint64_t bytes, struct err *err);
 /* End of the instance: everything it wrote is restored, the slot is free for the next one. */
 void slot_release(struct slot *slot);
 void slot_destroy(struct slot *slot);

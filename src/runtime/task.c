@@ -72,16 +72,17 @@ static void use_stack(struct store *store, struct task *task)
 static void run(struct task *task)
 {
     void *fiber = NULL;
-    struct task *outer = task_current;
+    struct task *outer = task_current, *innermost = task->frozen ? task->frozen : task;
     struct store *store = task->slot->store;
     uint64_t outer_fp = store->guest_fp;
     task->outer = outer;
+    task->frozen = NULL;
     task->state = TASK_RUNNING;
-    task_current = task;
-    use_stack(store, task);
+    task_current = innermost;
+    use_stack(store, innermost);
     store->guest_fp = task->guest_fp;
-    announce(&fiber, (void *)task->stack->low, task->stack->high - task->stack->low);
-    stack_switch(outer ? &outer->sp : &task->loop_sp, task->sp);
+    announce(&fiber, (void *)innermost->stack->low, innermost->stack->high - innermost->stack->low);
+    stack_switch(outer ? &outer->sp : &task->loop_sp, innermost->sp);
     arrived(fiber, NULL, NULL);
     task->guest_fp = store->guest_fp;
     if (outer) {
@@ -104,6 +105,7 @@ bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *
     task->stack = stack;
     task->activation = NULL;
     task->guest_fp = 0;
+    task->frozen = NULL;
     task->body = body;
     task->arg = arg;
     task->report.trap = TRAP_NONE;
@@ -145,14 +147,36 @@ void task_abandon(struct task *task)
         stack_release(task->stack);
     }
     task->stack = NULL;
+    task->frozen = NULL;
     task->state = TASK_DONE;
+}
+
+void task_yield(void)
+{
+    struct task *innermost = task_current, *outermost = innermost;
+    while (outermost->outer)
+        outermost = outermost->outer;
+    outermost->frozen = innermost;
+    outermost->state = TASK_PREEMPTED;
+    task_current = NULL;
+    announce(&innermost->fiber, outermost->outer_bottom, outermost->outer_size);
+    stack_switch(&innermost->sp, outermost->loop_sp);
+    arrived(innermost->fiber, &outermost->outer_bottom, &outermost->outer_size);
 }
 
 /* Called by guest_preempt on the guest's stack. */
 void task_preempted(void);
 void task_preempted(void)
 {
-    leave(task_current, TASK_PREEMPTED);
+    task_yield();
+}
+
+void task_want_yield(void)
+{
+    uint32_t none = TRAP_NONE;
+    if (task_current)
+        __atomic_compare_exchange_n(&task_current->slot->store->interrupt, &none, INTERRUPT_YIELD, false,
+                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 bool task_preempt_at(ucontext_t *context)

@@ -5,7 +5,9 @@
  * keeps busy can be preempted by signal at any instruction of image text.
  *
  * Host code in a task may start or resume another one of the same store (`task_spawn`, `task_resume`): the tasks then
- * nest, and suspending or ending the inner one continues the outer one. The threads of components are such tasks.
+ * nest, and suspending or ending the inner one continues the outer one. The threads of components are such tasks. A
+ * preemption stops all of them at once, and the outermost, resumed from the loop, goes on with the innermost: so host
+ * code in between never sees one.
  */
 #ifndef MAYFLY_RUNTIME_TASK_H
 #define MAYFLY_RUNTIME_TASK_H
@@ -28,6 +30,7 @@ struct task {
     uint64_t guest_fp; /* the store's, while the task does not run */
     uint64_t loop_sp; /* the worker's, while the task runs; or that of: */
     struct task *outer; /* the task that started or resumed it, while it runs */
+    struct task *frozen; /* of an outermost one that was preempted: the innermost, which goes on */
     struct activation *activation;
     void (*body)(struct task *task);
     void *arg;
@@ -46,7 +49,7 @@ bool task_start(struct task *task, struct slot *slot, void (*body)(struct task *
 /* The same from inside a task of the slot's store, which waits until the new one suspends or is done. The activity goes
  * on: traps, deadlines and the host's object are the outer task's. */
 bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err);
-/* Continue a suspended or preempted task. */
+/* Continue a suspended task, or from the loop a preempted one. */
 void task_resume(struct task *task);
 /* From inside a task: return to whoever started or resumed it. */
 void task_suspend(void);
@@ -60,6 +63,10 @@ bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uin
 
 /* For a signal handler: if the interrupted code may be preempted, make it continue in guest_preempt. */
 bool task_preempt_at(ucontext_t *context);
+/* For a signal handler: whatever host code runs in the task is to yield when it asks (guest_goes_on). */
+void task_want_yield(void);
+/* From inside a task: as if it were preempted here. */
+void task_yield(void);
 
 /* Where the guest's words are, besides memories, globals, tables and objects: the stacks of the tasks of the store of
  * `first`, that of the running one from `here` on, and the values spilled for calls. Suspended tasks have their

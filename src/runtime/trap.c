@@ -101,6 +101,15 @@ void trap_interrupt(ucontext_t *context, enum trap trap)
     machine_leave(context, task->activation);
 }
 
+bool guest_interrupted(struct store *store, uint32_t interrupt)
+{
+    if (interrupt != INTERRUPT_YIELD)
+        return trap_raise(store, (enum trap)interrupt, NULL);
+    __atomic_compare_exchange_n(&store->interrupt, &interrupt, TRAP_NONE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    task_yield();
+    return guest_goes_on(store);
+}
+
 void trap_leave(struct store *store, enum trap trap, uint64_t return_address)
 {
     struct task *task = task_current;

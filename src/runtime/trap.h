@@ -18,13 +18,18 @@
  * activation wins. The message is kept in the store and cut to its size. */
 bool trap_raise(struct store *store, enum trap trap, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+#define INTERRUPT_YIELD UINT32_MAX /* in store->interrupt: others wait for their turn */
+
+bool guest_interrupted(struct store *store, uint32_t interrupt);
+
 /* For host functions and helpers that run long or wait: may they go on? To be asked between chunks of work (of a
  * millisecond at most, or of more than a kilobyte), after every system call that was interrupted, and once before
- * returning to the guest. False: the guest must end; the reason is raised, and the caller returns false in turn. */
+ * returning to the guest. False: the guest must end; the reason is raised, and the caller returns false in turn. Others
+ * may have run meanwhile: the store is as it was, the rest of the world may not be. */
 static inline bool guest_goes_on(struct store *store)
 {
-    uint32_t trap = __atomic_load_n(&store->interrupt, __ATOMIC_RELAXED);
-    return __builtin_expect(!trap, 1) || trap_raise(store, (enum trap)trap, NULL);
+    uint32_t interrupt = __atomic_load_n(&store->interrupt, __ATOMIC_RELAXED);
+    return __builtin_expect(!interrupt, 1) || guest_interrupted(store, interrupt);
 }
 
 /* For helpers without a way to fail: end the innermost activation from here. Nothing of the helper may be left to

@@ -200,7 +200,7 @@ void host_gone(struct host *h)
     h->gone = true;
     h->exchange = NULL;
     h->request = NULL;
-    host_ready(h);
+    host_interrupt(h, TRAP_CANCELLED);
 }
 
 void host_ready(struct host *h)

@@ -97,8 +97,8 @@ void host_take_request(struct host *h, const struct http_request *request, const
 /* Make own handles of `incoming-request` and `response-outparam`. False: no memory or no room. */
 bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_request, uint32_t *ret_outparam);
 
-/* The exchange is gone, and with it the request's bytes: a guest that runs on finds the request empty and its
- * response closed. Resumes a guest that waits to write. */
+/* The exchange is gone, and with it the request's bytes. The guest must end, with TRAP_CANCELLED: resumes one that
+ * waits; until it ends it finds the request empty and its response closed. */
 void host_gone(struct host *h);
 /* There is room again in the exchange, or more of the request's body: resumes a guest that waits. */
 void host_ready(struct host *h);

@@ -27,6 +27,11 @@ bool trap_raise(struct store *store, enum trap trap, const char *format, ...)
     return false;
 }
 
+bool guest_interrupted(struct store *store, uint32_t interrupt)
+{
+    return trap_raise(store, (enum trap)interrupt, NULL);
+}
+
 bool guest_call(struct store *store, uint64_t funcref, const uint8_t *types, uint32_t param_count,
                 uint32_t result_count, union cell *v)
 {

@@ -1,0 +1,109 @@
+/* Takes time, memory or stack without end, as the path says; any other path is answered with 200. */
+#include "answer.h"
+
+#include <stdlib.h>
+
+#define PAGE 65536u
+
+static volatile uint32_t sink;
+
+static void spin(outparam_t out)
+{
+    for (;;)
+        sink++;
+}
+
+/* In the runtime rather than in code of its own. */
+static void fill(outparam_t out)
+{
+    static uint8_t bytes[16 << 20];
+    for (;;) {
+        memset(bytes, (int)sink++, sizeof bytes);
+        __asm__ volatile("" : : "r"(bytes) : "memory"); /* somebody may read them */
+    }
+}
+
+/* The answer is on its way when the loop begins. */
+static void spin_stream(outparam_t out)
+{
+    static uint8_t bytes[200000];
+    wasi_http_types_own_output_stream_t stream;
+    wasi_http_types_own_outgoing_body_t body = start_answer(out, 200);
+    wasi_http_types_method_outgoing_body_write(wasi_http_types_borrow_outgoing_body(body), &stream);
+    write_all(stream, bytes, sizeof bytes);
+    spin(out);
+}
+
+/* Works for about so many milliseconds before it answers, without ever waiting. */
+static void work(outparam_t out, uint64_t milliseconds)
+{
+    uint64_t end = wasi_clocks_monotonic_clock_now() + milliseconds * 1000000u;
+    while (wasi_clocks_monotonic_clock_now() < end)
+        for (int i = 0; i < 1000; i++)
+            sink++;
+    answer(out, 200, "worked\n");
+}
+
+/* Writes to every page that it gets, and says whether there was an end. */
+static void grow(outparam_t out)
+{
+    size_t page;
+    while ((page = __builtin_wasm_memory_grow(0, 1)) != SIZE_MAX)
+        *(volatile uint8_t *)(page * PAGE) = 1;
+    answer(out, 200, "no more\n");
+}
+
+static __attribute__((noinline)) uint32_t descend(uint32_t depth)
+{
+    volatile uint32_t here = depth;
+    return descend(depth + 1) + here;
+}
+
+static void deep(outparam_t out)
+{
+    sink = descend(0);
+}
+
+static void wait(outparam_t out)
+{
+    wasi_io_poll_own_pollable_t hour = wasi_clocks_monotonic_clock_subscribe_duration(3600ull * 1000000000u);
+    wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable(hour));
+}
+
+/* Waits between short works: it takes more processor time than one run of it. */
+static void doze(outparam_t out)
+{
+    for (;;) {
+        uint64_t end = wasi_clocks_monotonic_clock_now() + 20000000u;
+        while (wasi_clocks_monotonic_clock_now() < end)
+            sink++;
+        wasi_io_poll_own_pollable_t soon = wasi_clocks_monotonic_clock_subscribe_duration(1000000u);
+        wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable(soon));
+        wasi_io_poll_pollable_drop_own(soon);
+    }
+}
+
+static void work_short(outparam_t out)
+{
+    work(out, 50);
+}
+
+static const struct {
+    const char *path;
+    void (*run)(outparam_t out);
+} ways[] = {
+    {"/spin", spin},       {"/fill", fill}, {"/spin-stream", spin_stream},
+    {"/work", work_short}, {"/grow", grow}, {"/deep", deep},
+    {"/wait", wait},       {"/doze", doze},
+};
+
+void exports_wasi_http_incoming_handler_handle(request_t request, outparam_t out)
+{
+    guest_string_t path = request_path(request);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        if (path.len == strlen(ways[i].path) && starts_with(path, ways[i].path)) {
+            ways[i].run(out);
+            return;
+        }
+    answer(out, 200, "fine\n");
+}

@@ -188,7 +188,7 @@ static bool write_trailers(struct connection *c, const struct http_field *traile
     bool sent = output_append(c, "0\r\n", 3);
     for (size_t i = 0; i < count && sent; i++) {
         const struct http_field *field = &trailers[i];
-        if (!http_is_token(field->name) || !http_is_value(field->value))
+        if (!http_is_trailer(field))
             continue;
         sent = output_append(c, field->name.ptr, field->name.len) && output_append(c, ": ", 2) &&
                output_append(c, field->value.ptr, field->value.len) && output_append(c, "\r\n", 2);

@@ -328,20 +328,34 @@ static bool prepare(struct collector *c)
     return c->starts && c->marks && c->cards && grow_stack(c);
 }
 
+void gc_abandon(struct gc *gc)
+{
+    struct collector *c = gc->under_way;
+    if (!c)
+        return;
+    mem_free(c->starts);
+    mem_free(c->marks);
+    mem_free(c->cards);
+    mem_free(c->stack);
+    mem_free(c);
+    gc->under_way = NULL;
+}
+
 bool gc_collect(struct gc *gc, struct slot *first)
 {
-    struct collector c = {.gc = gc, .store = first, .size = gc->open - gc->first};
-    bool ready = prepare(&c);
+    struct collector *c = gc->under_way = mem_alloc(1, sizeof *c);
+    if (!c)
+        return false;
+    *c = (struct collector){.gc = gc, .store = first, .size = gc->open - gc->first};
+    bool ready = prepare(c);
     if (ready) {
         gc_leave_hole(gc);
         *gc->words = (struct heap_words){(uint32_t)gc->open, (uint32_t)gc->open};
         gc->touched = true;
         gc->collections++;
-        collect(&c);
+        collect(c);
     }
-    mem_free(c.starts);
-    mem_free(c.marks);
-    mem_free(c.cards);
-    mem_free(c.stack);
-    return ready && !c.stopped;
+    bool done = ready && !c->stopped;
+    gc_abandon(gc);
+    return done;
 }

@@ -35,7 +35,7 @@ static bool list_all(struct sweeper *s)
 {
     for (const struct thrown *thrown = s->first->thrown; thrown; thrown = thrown->next)
         s->count++;
-    s->all = mem_alloc(s->count * 2 + 1, sizeof(struct thrown *));
+    s->all = s->first->sweeping = mem_alloc(s->count * 2 + 1, sizeof(struct thrown *));
     if (!s->all || !s->count)
         return false;
     s->grey = s->all + s->count;
@@ -150,6 +150,7 @@ bool exceptions_sweep(struct slot *first)
 {
     struct sweeper s = {.first = first};
     bool enough = list_all(&s) && mark_all(&s) && make_spare(first) >= s.count / 8 + 1;
-    mem_free(s.all);
+    mem_free(first->sweeping);
+    first->sweeping = NULL;
     return enough;
 }

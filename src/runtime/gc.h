@@ -23,6 +23,8 @@
 
 struct slot;
 
+struct collector;
+
 struct gc {
     uint8_t *base;            /* heap base */
     struct heap_words *words; /* the current hole */
@@ -32,13 +34,16 @@ struct gc {
     uint64_t budget;          /* collect before more than so many are */
     uint64_t live;            /* bytes of objects that the last collection left */
     uint64_t collections;
-    bool touched;             /* something here is not as in a fresh instance */
+    struct collector *under_way; /* a collection that was stopped in its middle */
+    bool touched;                /* something here is not as in a fresh instance */
     bool stress;              /* collect at every allocation */
     uint32_t bins[GC_BINS];   /* holes by size: the first of 1 << i bytes and more; linked behind their header */
 };
 
 /* For a slot whose image has a heap of its own. `open`: end of the part that is open from the start. */
 void gc_init(struct gc *gc, uint8_t *base, struct heap_words *words, uint32_t first, uint64_t open);
+/* A collection in whose middle the instance ended is over: its working memory goes. */
+void gc_abandon(struct gc *gc);
 /* Back to a fresh instance; memory is the slot's business. */
 void gc_reset(struct gc *gc, uint64_t open);
 

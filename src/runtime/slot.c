@@ -157,8 +157,17 @@ static bool open_all(struct slot *slot)
 }
 
 /* Addresses of a store of several images are given back all at once. */
+/* What was stopped in its middle, and will not go on. */
+static void drop_work(struct slot *slot)
+{
+    gc_abandon(&slot->gc);
+    mem_free(slot->sweeping);
+    slot->sweeping = NULL;
+}
+
 static void drop(struct slot *slot)
 {
+    drop_work(slot);
     arena_free(&slot->exceptions);
     mem_free(slot->externs);
     if (!slot->region)
@@ -432,6 +441,7 @@ void slot_release(struct slot *slot)
         slot->thrown = NULL;
         memset(slot->spare, 0, sizeof slot->spare);
     }
+    drop_work(slot);
     if (slot->gc.touched)
         gc_reset(&slot->gc, program->heap_open);
     if (slot->learned < slot->hot_count)

@@ -62,6 +62,7 @@ struct slot {
     struct gc gc;            /* base NULL: there is no heap */
     struct arena exceptions; /* thrown by this instance */
     struct thrown *thrown;   /* the last of them that may still be used */
+    void *sweeping;          /* working memory of a sweep of them that was stopped in its middle */
     struct thrown *spare[SLOT_EXCEPTION_CLASSES]; /* others, by exception_class: to be used again */
     struct slot_page hot[SLOT_HOT_MAX];
 };

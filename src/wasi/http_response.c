@@ -169,7 +169,7 @@ static struct wasi_io_error *size_error(struct host *h, const body_t *body, uint
     return error;
 }
 
-/* The buffer doubles; where it began lies in the arena until the activity ends. */
+/* The buffer doubles. */
 static bool make_room(struct host *h, body_t *body, size_t size)
 {
     size_t capacity = body->capacity ? body->capacity : 512;
@@ -177,11 +177,12 @@ static bool make_room(struct host *h, body_t *body, size_t size)
         return true;
     while (capacity - body->size < size)
         capacity *= 2;
-    char *bytes = arena_alloc(&h->arena, capacity);
+    char *bytes = host_bytes_take(h, capacity);
     if (!bytes)
         return host_no_memory(h);
     if (body->size)
         memcpy(bytes, body->bytes, body->size);
+    host_bytes_give(h, body->bytes, body->capacity);
     body->bytes = bytes;
     body->capacity = capacity;
     return true;

@@ -126,7 +126,7 @@ static struct wasi_http_incoming_request *in_request;
 static void begin_with(size_t memory_max)
 {
     uint32_t request_handle, outparam_handle;
-    static const struct http_sink nowhere;
+    static const struct http_face nowhere;
     memset(&store, 0, sizeof store);
     memset(&handles, 0, sizeof handles);
     fields_there[0] = (struct http_field){{"x-one", 5}, {"1", 1}};

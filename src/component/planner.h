@@ -115,6 +115,7 @@ struct planner {
     struct plan_exports exports;
     struct concretes concretes; /* of the file, by id - RESOURCE_COMPONENT_BASE */
     uint32_t handle_tables, instances, depth;
+    uint32_t canon_depth; /* canonical functions that are being made for others */
     bool exceptions; /* some module of the file may throw */
     bool context;    /* some component of the file uses context.set */
     uint64_t adapter_bytes;

@@ -304,7 +304,8 @@ static void sharing_is_not_expanded(void **state)
     assert_non_null(strstr(message, "parts of a type"));
 }
 
-/* A small file whose types are large: fixtures/adapters.py. */
+/* A small file whose types are large (fixtures/adapters.py), and functions that are options of each other (chain.py).
+ */
 static void adapters(void **state)
 {
     static const struct {
@@ -314,6 +315,8 @@ static void adapters(void **state)
         {"adapter-large.wasm", NULL},
         {"adapter-over.wasm", "bytes of code between two component instances for one function"},
         {"adapters-over.wasm", "bytes of code between component instances"},
+        {"chain-long.wasm", NULL},
+        {"chain-over.wasm", "canonical functions that are options or callees of each other"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

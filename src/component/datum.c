@@ -350,12 +350,12 @@ bool datum_move(struct canon *from, struct canon *to, const struct type *type, c
 
 /* ---- the call ---- */
 
-/* Handles can be taken from the guest, and none can be given to it. */
+/* Handles can be taken from the guest, and none can be given to it. An option's element is one of its items. */
 static bool has_datum(const struct type *type, bool given)
 {
     bool handle = type->kind == TYPE_OWN || type->kind == TYPE_STREAM || type->kind == TYPE_FUTURE;
     bool has = type->kind != TYPE_ERROR_CONTEXT && type->kind != TYPE_BORROW && !(handle && given) &&
-               (!type->element || handle || has_datum(type->element, given));
+               (!type->element || type->items || handle || has_datum(type->element, given));
     for (uint32_t i = 0; has && type->items && i < type->count; i++)
         has = !type->items[i].type || has_datum(type->items[i].type, given);
     return has;
@@ -395,16 +395,20 @@ bool datum_func_open(const struct image *image, const struct image_export *row, 
 
 static bool lower_params(struct border *b, const struct func_type *type, const struct datum *args, union cell *cells)
 {
-    uint32_t flats = 0, size = 0, align = 1, at;
+    uint32_t flats = 0, align = 1, at;
+    uint64_t size = 0;
     struct place_of to = {.cells = cells};
     for (uint32_t i = 0; i < type->param_count; i++) {
         const struct type *param = type->params[i].type;
         flats = param->flat_count > TYPE_MAX_FLAT_PARAMS ? UINT32_MAX / 2 : flats + param->flat_count;
-        size = field_offset(param, size) + param->size;
+        size = ((size + param->align - 1) & ~((uint64_t)param->align - 1)) + param->size;
         align = param->align > align ? param->align : align;
     }
     if (flats > TYPE_MAX_FLAT_PARAMS) {
-        if (!canon_realloc(&b->c, 0, 0, align, (size + align - 1) & ~(align - 1), &at))
+        size = (size + align - 1) & ~((uint64_t)align - 1);
+        if (size > TYPE_MAX_SIZE)
+            return canon_trap(&b->c, "parameters of %llu bytes", (unsigned long long)size);
+        if (!canon_realloc(&b->c, 0, 0, align, (uint32_t)size, &at))
             return false;
         cells[0].u64 = at;
         to = (struct place_of){.at = b->c.memory + at};

@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum fixture { TASKS, LENDING, THREADS, TWINS, OPTIONS, PARAMS, FIXTURE_COUNT };
-static const char *const files[] = {"tasks.wasm", "lending.wasm", "threads.wasm",
-                                    "twins.wasm", "options.wasm", "params.wasm"};
+enum fixture { TASKS, LENDING, THREADS, TWINS, OPTIONS, PARAMS, CHAOS, FIXTURE_COUNT };
+static const char *const files[] = {"tasks.wasm",   "lending.wasm", "threads.wasm", "twins.wasm",
+                                    "options.wasm", "params.wasm",  "chaos.wasm"};
 
 static struct {
     struct program *programs[FIXTURE_COUNT][2];
@@ -302,6 +302,38 @@ static void run_mutant(struct program *program)
     }
 }
 
+/* Threads of three instances call built-ins and each other as a random number says (fixtures/chaos.py). They end by
+ * returning, by a trap of the host or by a deadlock, the same way with both generators; a thread that finds its word
+ * changed traps otherwise. */
+static void chaos(void **state)
+{
+    const char *rounds = getenv("CHAOS_ROUNDS");
+    unsigned count = rounds ? (unsigned)strtoul(rounds, NULL, 10) : getenv("MAYFLY_TEST_FULL") ? 20000 : 500;
+    unsigned returned = 0;
+    struct err err = {0};
+    (void)state;
+    assert_true(trap_install(&err));
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t n = dice(UINT32_MAX);
+        char first[400] = "";
+        for (uint32_t generator = 0; generator < world.count; generator++) {
+            char message[400];
+            assert_true(deadline_set(5000000000, &err));
+            int64_t result = run(world.programs[CHAOS][generator], "main", n, i % 5 ? 1 << 22 : 1 << 16, message);
+            deadline_clear();
+            if (result != 1 && !strstr(message, "host function failed") && !strstr(message, "out of memory"))
+                fail_msg("%u: %s", n, message);
+            if (generator == 0)
+                memcpy(first, message, sizeof first);
+            if (strcmp(first, message) != 0)
+                fail_msg("%u: %s, %s", n, first, message);
+            returned += result == 1 && generator == 0;
+        }
+    }
+    print_message("%u of %u returned\n", returned, count);
+    assert_true(returned > count / 10);
+}
+
 /* A byte or two changed, anywhere: what is still valid runs, and whatever it does to its handles, tasks and streams, it
  * ends by returning, by a trap or by its deadline. */
 static void mutate(const char *file, unsigned count)
@@ -391,7 +423,7 @@ int main(void)
         cmocka_unit_test(results),       cmocka_unit_test(used_again), cmocka_unit_test(hoarded),
         cmocka_unit_test(one_instance),  cmocka_unit_test(resources),  cmocka_unit_test(threads),
         cmocka_unit_test(twins),         cmocka_unit_test(deep_types), cmocka_unit_test(large_params),
-        cmocka_unit_test(out_of_memory), cmocka_unit_test(mutants),
+        cmocka_unit_test(out_of_memory), cmocka_unit_test(chaos),      cmocka_unit_test(mutants),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

@@ -135,9 +135,10 @@ static bool lower_handle(struct border *b, const struct type *type, const struct
 {
     void *object = (void *)(uintptr_t)datum->bits;
     uint32_t index;
-    bool own = type->kind == TYPE_OWN;
-    if (own ? !canon_give(&b->c, type->resource->id & HANDLE_TYPE_MAX, object, &index)
-            : !end_lower(&b->c, object, &index))
+    bool done = type->kind == TYPE_OWN ? canon_give(&b->c, type->resource->id & HANDLE_TYPE_MAX, object, &index)
+                : type->kind == TYPE_ERROR_CONTEXT ? error_lower(&b->c, &index)
+                                                   : end_lower(&b->c, object, &index);
+    if (!done)
         return false;
     put_bits(to, index, 4);
     return true;
@@ -148,7 +149,8 @@ static bool lower(struct border *b, const struct type *type, const struct datum 
     switch (type->kind) {
     case TYPE_OWN:
     case TYPE_STREAM:
-    case TYPE_FUTURE: return lower_handle(b, type, datum, to);
+    case TYPE_FUTURE:
+    case TYPE_ERROR_CONTEXT: return lower_handle(b, type, datum, to);
     case TYPE_STRING: return lower_string(b, datum, to);
     case TYPE_LIST:
     case TYPE_MAP: return lower_list(b, type->element, datum, to);
@@ -330,6 +332,7 @@ static bool lift(struct border *b, const struct type *type, struct place_of *fro
     case TYPE_OWN: return lift_own(b, type, from, ret);
     case TYPE_STREAM:
     case TYPE_FUTURE: return lift_end(b, type, from, ret);
+    case TYPE_ERROR_CONTEXT: return error_lift(&b->c, (uint32_t)get_bits(from, 4));
     case TYPE_CHAR: return lift_char(b, from, ret);
     default: return lift_scalar(type, from, ret);
     }

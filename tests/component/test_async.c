@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum fixture { TASKS, LENDING, THREADS, TWINS, OPTIONS, PARAMS, CHAOS, FIXTURE_COUNT };
-static const char *const files[] = {"tasks.wasm",   "lending.wasm", "threads.wasm", "twins.wasm",
-                                    "options.wasm", "params.wasm",  "chaos.wasm"};
+enum fixture { TASKS, LENDING, THREADS, TWINS, ERRORS, OPTIONS, PARAMS, CHAOS, FIXTURE_COUNT };
+static const char *const files[] = {"tasks.wasm",  "lending.wasm", "threads.wasm", "twins.wasm",
+                                    "errors.wasm", "options.wasm", "params.wasm",  "chaos.wasm"};
 
 static struct {
     struct program *programs[FIXTURE_COUNT][2];
@@ -112,6 +112,7 @@ static void results(void **state)
         expect(TASKS, "sums", 7, 0, 7 * BYTES);
         expect(TASKS, "texts", 1, 0, 15);
         expect(TASKS, "texts", 9, 0, 9 * 15);
+        expect(ERRORS, "errors", 5, 0, 5);
     }
 }
 
@@ -289,7 +290,8 @@ static uint32_t dice(uint32_t sides)
 
 static void run_mutant(struct program *program)
 {
-    static const char *const funcs[] = {"adds", "sums", "texts", "hoard", "maps", "promotes", "stays", "upper"};
+    static const char *const funcs[] = {"adds",     "sums",  "texts", "hoard", "maps",
+                                        "promotes", "stays", "upper", "errors"};
     char message[400];
     struct err err = {0};
     for (size_t f = 0; f < sizeof funcs / sizeof *funcs; f++) {

@@ -500,9 +500,11 @@ static bool call_asynchronous(struct border *b, const struct datum_func *func, c
     struct store *store = b->c.store;
     struct inst *inst = inst_of(store, &func->env);
     struct call *call = inst ? call_new(store) : NULL;
-    if (!call)
-        return false;
-    call->env = &func->env;
+    /* Threads that go on after the call outlive the function's description. */
+    const struct canon_env *env = call ? arena_copy(host_arena(store->host), &func->env, sizeof func->env) : NULL;
+    if (!env)
+        return call && canon_trap_memory(&b->c);
+    call->env = env;
     call->host = &host;
     call->host_arg = &hosted;
     call->inst = inst;

@@ -119,7 +119,7 @@ struct planner {
     bool exceptions; /* some module of the file may throw */
     bool context;    /* some component of the file uses context.set */
     uint64_t adapter_bytes;
-    uint64_t work; /* definitions and arguments evaluated */
+    uint64_t work; /* definitions, arguments and imports of core modules evaluated */
 };
 
 /* Arguments of an instantiation: sorted names. */

@@ -229,9 +229,11 @@ bool socket_reaches(const struct host *h, const struct ip_endpoint *to)
 {
     if (grants_connect(h->config->grants, to))
         return true;
-    for (const struct host_named *named = h->named; named < h->named + h->named_count; named++)
+    for (uint32_t i = 0; i < h->named_count; i++) {
+        const struct host_named *named = &h->named[i];
         if (ip_same(&named->address, &to->address) && grants_connect_named(h->config->grants, named->name, to))
             return true;
+    }
     return false;
 }
 

@@ -132,7 +132,7 @@ static void imports_are_work(void **state)
 {
     char message[sizeof((struct err *)0)->message];
     (void)state;
-    if (outcome(importing(900, 2000), message) != ERR_NONE)
+    if (outcome(importing(100, 2000), message) != ERR_NONE)
         fail_msg("%s", message);
     assert_int_equal(outcome(importing(6000, 2000), message), ERR_LIMIT);
     assert_non_null(strstr(message, "imports that instantiation evaluates"));

@@ -225,5 +225,8 @@ host_fn builtin_task_return, builtin_task_cancel;
 bool end_lift(struct canon *c, uint32_t index, struct str text, struct end **ret_end);
 /* And comes to another. */
 bool end_lower(struct canon *c, struct end *end, uint32_t *ret_index);
+/* An error context stays where it is, and another one comes to where it goes: nothing is in them. */
+bool error_lift(struct canon *c, uint32_t index);
+bool error_lower(struct canon *c, uint32_t *ret_index);
 
 #endif

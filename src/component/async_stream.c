@@ -431,11 +431,7 @@ bool fuse_stream(struct store *store, const void *env, union cell *v)
 static bool error_new(struct store *store, const void *env, union cell *v)
 {
     struct canon c;
-    struct waitable *error = canon_enter(&c, store, env) ? pool_new(store, sizeof *error) : NULL;
-    if (!error)
-        return false;
-    error->kind = WAITABLE_ERROR;
-    return waitable_add(&c, error, &v[0].u32);
+    return canon_enter(&c, store, env) && error_lower(&c, &v[0].u32);
 }
 
 static bool error_message(struct store *store, const void *env, union cell *v)
@@ -463,15 +459,25 @@ static bool error_drop(struct store *store, const void *env, union cell *v)
     return true;
 }
 
+bool error_lift(struct canon *c, uint32_t index)
+{
+    return waitable_get(c, index, "error context") != NULL;
+}
+
+bool error_lower(struct canon *c, uint32_t *ret_index)
+{
+    struct waitable *error = pool_new(c->store, sizeof *error);
+    if (!error)
+        return false;
+    error->kind = WAITABLE_ERROR;
+    return waitable_add(c, error, ret_index);
+}
+
 bool fuse_error(struct store *store, const void *env, union cell *v)
 {
     struct canon from, to;
     open_pair(store, env, &from, &to);
-    struct waitable *copy = waitable_get(&from, v[0].u32, "error context") ? pool_new(store, sizeof *copy) : NULL;
-    if (!copy)
-        return false;
-    copy->kind = WAITABLE_ERROR;
-    return waitable_add(&to, copy, &v[0].u32);
+    return error_lift(&from, v[0].u32) && error_lower(&to, &v[0].u32);
 }
 
 host_fn *async_builtin(uint32_t builtin)

@@ -309,9 +309,9 @@ bool thread_resume(struct thread *thread, bool cancelled)
 {
     struct activity *activity = thread->activity;
     struct thread *outer = activity->current;
-    if (thread->state == THREAD_WAITING)
-        thread_stop_waiting(thread);
     while (thread) {
+        if (thread->state == THREAD_WAITING) /* one that is promoted, too */
+            thread_stop_waiting(thread);
         if (thread->is_inline) { /* whose stack is below: it goes on when this returns to it */
             thread->woken = true;
             break;
@@ -422,8 +422,6 @@ bool thread_yield_to(struct thread *self, bool cancellable, struct thread *other
 {
     if (deliver_cancel(self, cancellable, ret_cancelled))
         return true;
-    if (other && other->state == THREAD_WAITING)
-        thread_stop_waiting(other);
     thread_start_waiting(self, READY_NOW, NULL);
     return block(self, cancellable, other, ret_cancelled);
 }

@@ -135,9 +135,10 @@ static bool lower_handle(struct border *b, const struct type *type, const struct
 {
     void *object = (void *)(uintptr_t)datum->bits;
     uint32_t index;
-    bool own = type->kind == TYPE_OWN;
-    if (own ? !canon_give(&b->c, type->resource->id & HANDLE_TYPE_MAX, object, &index)
-            : !end_lower(&b->c, object, &index))
+    bool done = type->kind == TYPE_OWN ? canon_give(&b->c, type->resource->id & HANDLE_TYPE_MAX, object, &index)
+                : type->kind == TYPE_ERROR_CONTEXT ? error_lower(&b->c, &index)
+                                                   : end_lower(&b->c, object, &index);
+    if (!done)
         return false;
     put_bits(to, index, 4);
     return true;
@@ -148,7 +149,8 @@ static bool lower(struct border *b, const struct type *type, const struct datum 
     switch (type->kind) {
     case TYPE_OWN:
     case TYPE_STREAM:
-    case TYPE_FUTURE: return lower_handle(b, type, datum, to);
+    case TYPE_FUTURE:
+    case TYPE_ERROR_CONTEXT: return lower_handle(b, type, datum, to);
     case TYPE_STRING: return lower_string(b, datum, to);
     case TYPE_LIST:
     case TYPE_MAP: return lower_list(b, type->element, datum, to);
@@ -330,6 +332,7 @@ static bool lift(struct border *b, const struct type *type, struct place_of *fro
     case TYPE_OWN: return lift_own(b, type, from, ret);
     case TYPE_STREAM:
     case TYPE_FUTURE: return lift_end(b, type, from, ret);
+    case TYPE_ERROR_CONTEXT: return error_lift(&b->c, (uint32_t)get_bits(from, 4));
     case TYPE_CHAR: return lift_char(b, from, ret);
     default: return lift_scalar(type, from, ret);
     }
@@ -350,12 +353,12 @@ bool datum_move(struct canon *from, struct canon *to, const struct type *type, c
 
 /* ---- the call ---- */
 
-/* Handles can be taken from the guest, and none can be given to it. */
+/* Handles can be taken from the guest, and none can be given to it. An option's element is one of its items. */
 static bool has_datum(const struct type *type, bool given)
 {
     bool handle = type->kind == TYPE_OWN || type->kind == TYPE_STREAM || type->kind == TYPE_FUTURE;
     bool has = type->kind != TYPE_ERROR_CONTEXT && type->kind != TYPE_BORROW && !(handle && given) &&
-               (!type->element || handle || has_datum(type->element, given));
+               (!type->element || type->items || handle || has_datum(type->element, given));
     for (uint32_t i = 0; has && type->items && i < type->count; i++)
         has = !type->items[i].type || has_datum(type->items[i].type, given);
     return has;
@@ -395,16 +398,20 @@ bool datum_func_open(const struct image *image, const struct image_export *row, 
 
 static bool lower_params(struct border *b, const struct func_type *type, const struct datum *args, union cell *cells)
 {
-    uint32_t flats = 0, size = 0, align = 1, at;
+    uint32_t flats = 0, align = 1, at;
+    uint64_t size = 0;
     struct place_of to = {.cells = cells};
     for (uint32_t i = 0; i < type->param_count; i++) {
         const struct type *param = type->params[i].type;
         flats = param->flat_count > TYPE_MAX_FLAT_PARAMS ? UINT32_MAX / 2 : flats + param->flat_count;
-        size = field_offset(param, size) + param->size;
+        size = ((size + param->align - 1) & ~((uint64_t)param->align - 1)) + param->size;
         align = param->align > align ? param->align : align;
     }
     if (flats > TYPE_MAX_FLAT_PARAMS) {
-        if (!canon_realloc(&b->c, 0, 0, align, (size + align - 1) & ~(align - 1), &at))
+        size = (size + align - 1) & ~((uint64_t)align - 1);
+        if (size > TYPE_MAX_SIZE)
+            return canon_trap(&b->c, "parameters of %llu bytes", (unsigned long long)size);
+        if (!canon_realloc(&b->c, 0, 0, align, (uint32_t)size, &at))
             return false;
         cells[0].u64 = at;
         to = (struct place_of){.at = b->c.memory + at};
@@ -493,9 +500,11 @@ static bool call_asynchronous(struct border *b, const struct datum_func *func, c
     struct store *store = b->c.store;
     struct inst *inst = inst_of(store, &func->env);
     struct call *call = inst ? call_new(store) : NULL;
-    if (!call)
-        return false;
-    call->env = &func->env;
+    /* Threads that go on after the call outlive the function's description. */
+    const struct canon_env *env = call ? arena_copy(host_arena(store->host), &func->env, sizeof func->env) : NULL;
+    if (!env)
+        return call && canon_trap_memory(&b->c);
+    call->env = env;
     call->host = &host;
     call->host_arg = &hosted;
     call->inst = inst;

@@ -181,7 +181,8 @@ static bool check_async(struct decoder *d, const struct func_type *func, const s
            checker_fail(&d->check, ERR_INVALID, "the `async` canonical option requires an async function type");
 }
 
-/* canon lift: arguments are written into the component's memory, results are read from it. */
+/* canon lift: arguments are written into the component's memory, results are read from it (for asynchronous ones where
+ * task.return has them). */
 static bool rule_lift(struct decoder *d, struct canonical *canon, const struct wasm_functype **ret)
 {
     const struct func_type *func = &canon->type.func->type;
@@ -191,7 +192,9 @@ static bool rule_lift(struct decoder *d, struct canonical *canon, const struct w
     flatten(func, false, options, &flat);
     struct wasm_functype expected = {flat.param_count, flat.result_count, flat.params, flat.results};
     bool result_points = func->result && node_of(func->result)->shape.strings;
-    struct needs needs = {.memory = (result_points || flat.result_indirect) && !options->async_,
+    bool result_indirect =
+        options->async_ ? func->result && func->result->flat_count > TYPE_MAX_FLAT_PARAMS : flat.result_indirect;
+    struct needs needs = {.memory = result_points || result_indirect,
                           .realloc = params_point(func) || flat.params_indirect};
     *ret = NULL;
     if (!check_async(d, func, options) || !check_needs(d, options, needs))

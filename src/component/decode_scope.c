@@ -222,9 +222,10 @@ static bool parts_visible(const struct visible *v, const struct type *type)
 {
     if (node_of(type)->def)
         return has_name(v, node_of(type)->def->shape.number);
+    bool items = type->items && type->kind != TYPE_OPTION; /* whose element is also its second item */
     if (!value_visible(v, type->element))
         return false;
-    for (uint32_t i = 0; type->items && i < type->count; i++)
+    for (uint32_t i = 0; items && i < type->count; i++)
         if (!value_visible(v, type->items[i].type))
             return false;
     return true;

@@ -160,14 +160,11 @@ MOVE(move_flags)
 
 /* ---- handles ---- */
 
-/* The resource type that exists for a type of the caller's or callee's scope. */
-static const struct concrete *resource_of(struct fuse *f, const struct fuse_side *a, const struct fuse_side *b,
-                                          const struct type *type)
+/* The resource type that exists for one of the caller's types. The callee may give the same number another one: both
+ * can be instances of the same component. */
+static const struct concrete *resource_of(struct fuse *f, const struct type *type)
 {
-    uint32_t number = node_of(type)->def->abstract->number;
-    const void **found = remap_get(&a->in->resources, number);
-    if (!found || !*found)
-        found = remap_get(&b->in->resources, number);
+    const void **found = remap_get(&f->in->resources, node_of(type)->def->abstract->number);
     if (found && *found)
         return *found; /* its abstract is the first member */
     if (!f->failed)
@@ -177,7 +174,7 @@ static const struct concrete *resource_of(struct fuse *f, const struct fuse_side
 
 MOVE(move_handle)
 {
-    const struct concrete *resource = resource_of(f, from, to, type);
+    const struct concrete *resource = resource_of(f, type);
     if (!resource)
         return;
     enum host_import_kind kind = type->kind == TYPE_OWN        ? HOST_FUSE_OWN

@@ -85,7 +85,7 @@ bool planner_host_value(struct planner *p, struct instance *in, const struct ent
 /* Rows. */
 
 /* A canonical function gets a unit that has it. */
-static bool unit_of_canon(struct planner *p, struct canon_value *canon)
+static bool make_unit(struct planner *p, struct canon_value *canon)
 {
     const struct str name = str_of(builtin_infos[canon->canon->kind].words);
     uint32_t row;
@@ -95,6 +95,17 @@ static bool unit_of_canon(struct planner *p, struct canon_value *canon)
         return planner_thread_unit(p, canon, name);
     return canon->unit != WASM_NO_INDEX || (planner_host_row(p, canon, name, &row) &&
                                             planner_unit_of_row(p, canon->type, row, &canon->unit, &canon->func));
+}
+
+/* Its options and its callee may be canonical functions again, so this nests. */
+static bool unit_of_canon(struct planner *p, struct canon_value *canon)
+{
+    if (p->canon_depth >= COMPONENT_MAX_CANON_DEPTH)
+        return checker_limit(&p->check, COMPONENT_LIMIT_CANON_DEPTH);
+    p->canon_depth++;
+    bool made = make_unit(p, canon);
+    p->canon_depth--;
+    return made;
 }
 
 bool planner_core_func(struct planner *p, const struct instance *in, uint32_t index, uint32_t *ret_unit,

@@ -34,10 +34,11 @@
     LIMIT(SIGNATURE, 1048576, "bytes in the text of a function type")                                                  \
     LIMIT(INSTANCES, 10000, "component and core instances that instantiation makes")                                   \
     LIMIT(INSTANCE_DEPTH, 1000, "instantiations inside each other")                                                    \
-    LIMIT(PLAN_WORK, 10000000, "definitions that instantiation evaluates")                                             \
+    LIMIT(PLAN_WORK, 10000000, "definitions and imports that instantiation evaluates")                                 \
     LIMIT(ADAPTER, 4194304, "bytes of code between two component instances for one function")                          \
     LIMIT(ADAPTERS, 67108864, "bytes of code between component instances")                                             \
-    LIMIT(ADAPTER_LOCALS, 10000, "locals of code between two component instances")
+    LIMIT(ADAPTER_LOCALS, 10000, "locals of code between two component instances")                                     \
+    LIMIT(CANON_DEPTH, 100, "canonical functions that are options or callees of each other")
 
 enum component_limit {
 #define LIMIT(name, value, words) COMPONENT_LIMIT_##name,

@@ -198,9 +198,10 @@ static bool free_in_value(struct checker *c, const struct type *type, struct rem
         *ret_free = !remap_get(bound, node_of(type)->def->abstract->number);
         return true;
     }
+    bool items = type->items && type->kind != TYPE_OPTION;
     if (!free_in_value(c, type->element, bound, ret_free))
         return false;
-    for (uint32_t i = 0; type->items && i < type->count; i++)
+    for (uint32_t i = 0; items && i < type->count; i++)
         if (!free_in_value(c, type->items[i].type, bound, ret_free))
             return false;
     return true;

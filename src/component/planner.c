@@ -92,6 +92,13 @@ bool planner_handle_table(struct planner *p, struct instance *in, uint32_t *ret_
     return true;
 }
 
+/* Definitions, their arguments, the imports of core modules: a short file can have all of them many times. */
+static bool take_work(struct planner *p, uint32_t count)
+{
+    p->work += count;
+    return p->work <= COMPONENT_MAX_PLAN_WORK || checker_limit(&p->check, COMPONENT_LIMIT_PLAN_WORK);
+}
+
 /* Core instances. */
 
 static bool core_export(const struct core_instance_value *instance, struct str name, struct core_value *ret)
@@ -154,6 +161,8 @@ static bool eval_core_instantiate(struct planner *p, struct instance *in, const 
                                   struct value *ret)
 {
     const struct core_module *module = in->spaces[SORT_CORE_MODULE][definition->index].core_module;
+    if (!take_work(p, module->module->import_count))
+        return false;
     struct core_instance_value *value = ARENA_NEW(p->check.arena, struct core_instance_value);
     struct unit_import *imports = ARENA_ARRAY(p->check.arena, struct unit_import, module->module->import_count);
     struct unit unit = {.module = module->module, .imports = imports};
@@ -373,9 +382,8 @@ static bool evaluate(struct planner *p, struct instance *in, const struct defini
     struct value value = {0};
     const struct entity *type = static_entity(in, definition->sort, definition->result);
     p->check.offset = definition->offset;
-    p->work += 1 + (uint64_t)definition->arg_count;
-    if (p->work > COMPONENT_MAX_PLAN_WORK)
-        return checker_limit(&p->check, COMPONENT_LIMIT_PLAN_WORK);
+    if (!take_work(p, 1 + definition->arg_count))
+        return false;
     bool done = definition->kind == DEFINE_IMPORT ? eval_import(p, in, definition, args, &value)
                                                   : evals[definition->kind](p, in, definition, &value);
     if (!done)

@@ -118,10 +118,11 @@ struct planner {
     } shelf; /* of exports that are functions of the host; WASM_NO_INDEX until there is one */
     struct concretes concretes; /* of the file, by id - RESOURCE_COMPONENT_BASE */
     uint32_t handle_tables, instances, depth;
+    uint32_t canon_depth; /* canonical functions that are being made for others */
     bool exceptions; /* some module of the file may throw */
     bool context;    /* some component of the file uses context.set */
     uint64_t adapter_bytes;
-    uint64_t work; /* definitions and arguments evaluated */
+    uint64_t work; /* definitions, arguments and imports of core modules evaluated */
 };
 
 /* Arguments of an instantiation: sorted names. */

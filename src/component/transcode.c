@@ -272,14 +272,20 @@ static bool probably_utf16(struct transcoding *t)
     if (!copy_units(t, 2))
         return false;
     uint8_t *base = t->to.memory + t->at;
-    for (uint32_t i = 0; i < count && !wide; i++)
+    for (uint32_t i = 0; i < count && !wide; i++) {
+        if (!goes_on(t, i))
+            return false;
         wide = get_unit(base + 2 * (size_t)i) >= 0x100;
+    }
     if (wide) {
         t->length = count | UTF16_TAG;
         return true;
     }
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        if (!goes_on(t, i))
+            return false;
         base[i] = base[2 * (size_t)i];
+    }
     return canon_realloc(&t->to, t->at, 2 * count, 1, count, &t->at);
 }
 

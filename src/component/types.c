@@ -241,6 +241,7 @@ bool types_finish_entry(struct checker *c, struct node *entry)
     entry->type.align = key->align > value->align ? key->align : value->align;
     entry->type.size = (uint32_t)align_to(align_to(key->size, value->align) + value->size, entry->type.align);
     entry->type.flat_count = UINT32_MAX;
+    entry->type.has_borrow = key->has_borrow || value->has_borrow;
     return true;
 }
 

@@ -229,10 +229,11 @@ bool socket_reaches(const struct host *h, const struct ip_endpoint *to)
 {
     if (grants_connect(h->config->grants, to))
         return true;
-    for (uint32_t i = 0; i < h->named_count; i++)
-        if (ip_same(&h->named[i].address, &to->address) &&
-            grants_connect_named(h->config->grants, h->named[i].name, to))
+    for (uint32_t i = 0; i < h->named_count; i++) {
+        const struct host_named *named = &h->named[i];
+        if (ip_same(&named->address, &to->address) && grants_connect_named(h->config->grants, named->name, to))
             return true;
+    }
     return false;
 }
 

@@ -90,6 +90,54 @@ static void at_the_cap(enum component_limit limit, struct buf (*make)(uint32_t c
         fail_msg("one more than %u %s: kind %d: %s", info->value, info->words, kind, message);
 }
 
+/* A core module that exports its one function under so many names, and one that imports all of them. */
+static void importing_modules(struct buf *to, uint32_t count)
+{
+    static const uint8_t begin[] = {0, 'a', 's', 'm', 0x01, 0, 0, 0, 0x01, 0x04, 0x01, 0x60, 0, 0};
+    static const uint8_t func[] = {0x03, 0x02, 0x01, 0x00}, code[] = {0x0a, 0x04, 0x01, 0x02, 0x00, 0x0b};
+    struct buf first = new_buf(), second = new_buf(), exports = new_buf(), imports = new_buf();
+    number(&exports, count);
+    number(&imports, count);
+    for (uint32_t i = 0; i < count; i++) {
+        label(&exports, i);
+        put(&exports, (uint8_t[]){0x00, 0x00}, 2);
+        byte(&imports, 0);
+        label(&imports, i);
+        put(&imports, (uint8_t[]){0x00, 0x00}, 2);
+    }
+    put(&first, begin, sizeof begin);
+    put(&first, func, sizeof func);
+    section(&first, 7, exports);
+    put(&first, code, sizeof code);
+    section(to, 1, first);
+    put(&second, begin, sizeof begin);
+    section(&second, 2, imports);
+    section(to, 1, second);
+}
+
+/* A short file in which many instances of a module have many imports each. */
+static struct buf importing(uint32_t instances, uint32_t imports)
+{
+    struct buf all = new_component(), list = new_buf();
+    importing_modules(&all, imports);
+    number(&list, instances + 1);
+    put(&list, (uint8_t[]){0x00, 0x00, 0x00}, 3);
+    for (uint32_t i = 0; i < instances; i++)
+        put(&list, (uint8_t[]){0x00, 0x01, 0x01, 0x00, 0x12, 0x00}, 6);
+    section(&all, 2, list);
+    return all;
+}
+
+static void imports_are_work(void **state)
+{
+    char message[sizeof((struct err *)0)->message];
+    (void)state;
+    if (outcome(importing(100, 2000), message) != ERR_NONE)
+        fail_msg("%s", message);
+    assert_int_equal(outcome(importing(6000, 2000), message), ERR_LIMIT);
+    assert_non_null(strstr(message, "imports that instantiation evaluates"));
+}
+
 /* Components inside each other; the outermost counts. */
 static struct buf nested(uint32_t count)
 {
@@ -304,7 +352,8 @@ static void sharing_is_not_expanded(void **state)
     assert_non_null(strstr(message, "parts of a type"));
 }
 
-/* A small file whose types are large: fixtures/adapters.py. */
+/* A small file whose types are large (fixtures/adapters.py), and functions that are options of each other (chain.py).
+ */
 static void adapters(void **state)
 {
     static const struct {
@@ -314,6 +363,8 @@ static void adapters(void **state)
         {"adapter-large.wasm", NULL},
         {"adapter-over.wasm", "bytes of code between two component instances for one function"},
         {"adapters-over.wasm", "bytes of code between component instances"},
+        {"chain-long.wasm", NULL},
+        {"chain-over.wasm", "canonical functions that are options or callees of each other"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -341,6 +392,7 @@ int main(void)
         cmocka_unit_test(caps),
         cmocka_unit_test(nested_instance_types),
         cmocka_unit_test(deep_instantiation),
+        cmocka_unit_test(imports_are_work),
         cmocka_unit_test(sharing_is_not_expanded),
         cmocka_unit_test(adapters),
     };

@@ -350,6 +350,20 @@ static void own_resource(void **state)
     release(input);
 }
 
+/* The adapter that moves the result would have no memory to read. */
+static void memoryless(void **state)
+{
+    struct input input = input_fixture("memoryless.wasm");
+    struct plan *plan;
+    struct err err = {0};
+    (void)state;
+    arena_init(&arena, ARENA_MAX);
+    assert_false(component_plan(input.bytes, input.size, &arena, &plan, &err));
+    assert_int_equal(err.kind, ERR_INVALID);
+    assert_non_null(strstr(err.message, "canonical option `memory` is required"));
+    release(input);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +371,7 @@ int main(void)
         cmocka_unit_test(refusals),           cmocka_unit_test(asynchronous_host), cmocka_unit_test(exported_host),
         cmocka_unit_test(plain_names),        cmocka_unit_test(through_a_shim),    cmocka_unit_test(own_resource),
         cmocka_unit_test(instantiated_twice), cmocka_unit_test(adapter),           cmocka_unit_test(names_of_others),
+        cmocka_unit_test(memoryless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -316,9 +316,10 @@ static void begin_loop(struct generator *g, bool really)
         return;
     put_byte(g, 0x03), put_byte(g, NO_TYPE);
     generate_label_push(g, "");
+    generate_burn_fuel(g);
 }
 
-/* Again, a few times: what is in the loop takes fuel. */
+/* Again, a few times. */
 static void end_loop(struct generator *g, bool really)
 {
     if (!really)

@@ -190,7 +190,6 @@ static bool host_row(struct inspect *inspect, struct needs *needs, enum host_imp
     case HOST_RESOURCE_NEW:
     case HOST_RESOURCE_REP: return true;
     case HOST_CORE:
-    case HOST_TRAP: return add_missing(inspect, needs, interface, name, absent);
     default: return true; /* between components in the file */
     case HOST_KIND_COUNT: return add_missing(inspect, needs, interface, name, absent);
     }

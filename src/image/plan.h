@@ -14,7 +14,6 @@ enum host_import_kind {
     HOST_RESOURCE_DROP, /* canon resource.drop; name = the resource, interface = its owner */
     HOST_RESOURCE_NEW,  /* canon resource.new of a resource that the component defines */
     HOST_RESOURCE_REP,  /* canon resource.rep */
-    HOST_TRAP,          /* known not to exist: traps with its name when called */
     /* What adapters between component instances need (component/fuse.h): `options` and `handle_table` are of the
      * instance that a value comes from, `peer` and `peer_table` of the one that it goes to. */
     HOST_FUSE_TRAP,     /* (number): traps; numbers are those of component/fuse_traps.def */

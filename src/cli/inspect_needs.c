@@ -189,8 +189,8 @@ static bool host_row(struct inspect *inspect, struct needs *needs, enum host_imp
                            absent);
     case HOST_RESOURCE_NEW:
     case HOST_RESOURCE_REP: return true;
-    case HOST_CORE:
     default: return true; /* between components in the file */
+    case HOST_CORE:
     case HOST_KIND_COUNT: return add_missing(inspect, needs, interface, name, absent);
     }
 }

@@ -233,7 +233,7 @@ static void exported_host(void **state)
         assert_int_equal(row->handle_table, plan->handle_tables - 1);
         count++;
     }
-    assert_int_equal(count, 13);
+    assert_int_equal(count, 12);
     release(input);
 }
 

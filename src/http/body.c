@@ -210,7 +210,7 @@ void body_continue(struct connection *c)
     if (!x->owes_continue || x->answer != HTTP_UNANSWERED)
         return;
     x->owes_continue = false;
-    output_append(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    output_continue(c);
     if (!c->running)
         output_flush(c);
 }

@@ -362,12 +362,12 @@ static void connection_ready(struct io_watch *watch, unsigned events)
 }
 
 /* The service has limits of its own, but what it waits for from the client comes in time or not at all. A client of
- * which nobody knows whether it is there is sent a word that means nothing (RFC 9110 section 15.2): if it is gone, its
- * system says so. */
+ * which nobody knows whether it is there is sent a word that all clients pass over (RFC 9110 section 15.2): if it is
+ * gone, its system says so. */
 static void wait_on(struct connection *c)
 {
     if (may_be_gone(c))
-        output_append(c, "HTTP/1.1 102 Processing\r\n\r\n", 27);
+        output_continue(c);
     else if (c->x->wants_body)
         body_break(c->x, HTTP_BODY_LATE);
     tell_ready(c);

@@ -106,6 +106,8 @@ bool body_skip(struct connection *c);
 
 /* output.c. False when the connection is lost; it is then doomed. */
 bool output_append(struct connection *c, const void *bytes, size_t size);
+/* An interim answer (RFC 9110 section 15.2.1). */
+bool output_continue(struct connection *c);
 /* At least `size` bytes free in server->out, which then belongs to `c`. */
 bool output_reserve(struct connection *c, size_t size);
 bool output_flush(struct connection *c);

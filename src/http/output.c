@@ -97,6 +97,12 @@ bool output_append(struct connection *c, const void *bytes, size_t size)
     return http_out_append(&c->server->out, bytes, size) || append_large(c, bytes, size);
 }
 
+bool output_continue(struct connection *c)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    return output_append(c, line, sizeof line - 1);
+}
+
 bool output_resume(struct connection *c)
 {
     while (c->pending_at < c->pending.size) {

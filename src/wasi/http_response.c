@@ -399,10 +399,20 @@ static enum host_outcome end_with_trailers(struct host *h)
     return HOST_ANSWERED;
 }
 
+/* It says how long its body is, and has none. */
+static bool lacks_body(const struct host *h, const response_t *response)
+{
+    uint64_t length = 0;
+    return !response->body && response->status != 304 && !is_head(h) && fields_length(response->fields, &length) &&
+           length;
+}
+
 static enum host_outcome end_whole(struct host *h)
 {
     const response_t *response = h->response;
     const body_t *body = response->body;
+    if (lacks_body(h, response))
+        return complain(h, HOST_UNANSWERED, "the response has no body, of the length that it said");
     if (body && body->state != BODY_FINISHED)
         return complain(h, HOST_UNANSWERED, "the response's body was not finished, or not as long as it said");
     if (body && body->trailers)

@@ -764,6 +764,22 @@ static void test_children(void **state)
     assert_trap();
 }
 
+/* A length without a body is right only where there never is one. */
+static void test_length_without_body(void **state)
+{
+    set(new_response("5"));
+    assert_int_equal(finish(), HOST_UNANSWERED);
+    end(state);
+    begin(state);
+    set(new_response("0"));
+    assert_int_equal(finish(), HOST_ANSWERED);
+    end(state);
+    begin(state);
+    request.method = STR("HEAD");
+    set(new_response("5"));
+    assert_int_equal(finish(), HOST_ANSWERED);
+}
+
 static void test_once(void **state)
 {
     struct wasi_http_outgoing_response *response = new_response(NULL);
@@ -1061,6 +1077,7 @@ int main(void)
         TEST(test_length_short),
         TEST(test_length_of_head),
         TEST(test_children),
+        TEST(test_length_without_body),
         TEST(test_once),
         TEST(test_permit),
         TEST(test_blocking_limit),

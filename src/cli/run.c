@@ -237,10 +237,13 @@ static void print_trap(const struct trap_report *report)
 {
     char line[256], escaped[sizeof line];
     fprintf(stderr, "trap: %s%s%s\n", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
-    for (uint32_t i = 0; i < report->frame_count; i++) {
+    for (uint32_t i = 0, alike; i < report->frame_count; i += alike) {
+        alike = trap_frames_alike(report, i);
         trap_describe_frame(report, i, line, sizeof line);
         cli_escape(str_of(line), escaped, sizeof escaped);
         fprintf(stderr, "%s\n", escaped);
+        if (alike > 1)
+            fprintf(stderr, "     ... %u times more\n", alike - 1);
     }
 }
 

@@ -128,9 +128,12 @@ static void log_trap(const struct request *request)
     const char *name = request->worker->config.name;
     char line[256];
     log_line(LOG_ERROR, name, "trap: %s%s%s", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
-    for (uint32_t i = 0; i < report->frame_count; i++) {
+    for (uint32_t i = 0, alike; i < report->frame_count; i += alike) {
+        alike = trap_frames_alike(report, i);
         trap_describe_frame(report, i, line, sizeof line);
         log_line(LOG_ERROR, name, "%s", line);
+        if (alike > 1)
+            log_line(LOG_ERROR, name, "     ... %u times more", alike - 1);
     }
 }
 

@@ -119,3 +119,11 @@ int trap_describe_frame(const struct trap_report *report, uint32_t index, char *
     return snprintf(text, size, "%3u: <function %u> (core instance %u, wasm offset 0x%x)", index, func->func,
                     func->unit, site);
 }
+
+uint32_t trap_frames_alike(const struct trap_report *report, uint32_t index)
+{
+    uint32_t end = index + 1;
+    while (end < report->frame_count && report->frames[end] == report->frames[index])
+        end++;
+    return end - index;
+}

@@ -23,5 +23,7 @@ void trap_report_interrupted(struct task *task, enum trap trap, const ucontext_t
 /* One line per frame, "  0: NAME (core instance 1, wasm offset 0x1234)", into `text` (size bytes, always
  * terminated). Returns what snprintf would. */
 int trap_describe_frame(const struct trap_report *report, uint32_t index, char *text, size_t size);
+/* How many frames from this one on are at the same place: recursion is told in two lines. At least 1. */
+uint32_t trap_frames_alike(const struct trap_report *report, uint32_t index);
 
 #endif

@@ -61,6 +61,7 @@ def case_stack():
         for _ in range(20):
             expect(client.ask("/deep"), 500)
             expect(client.ask("/"), 200, b"fine\n")
+        check(server.wait_log(r"  1: descend .*\n.*\.\.\. 46 times more\n"), f"the recursion in short, not {server.log()[-500:]}")
 
 
 def case_body():

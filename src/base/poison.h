@@ -1,5 +1,4 @@
-/* Memory that is kept to be used again and that nobody may touch until then: AddressSanitizer is told, if it is here.
- */
+/* Memory that nobody may touch until it is used again: AddressSanitizer is told, if it is here. */
 #ifndef MAYFLY_BASE_POISON_H
 #define MAYFLY_BASE_POISON_H
 

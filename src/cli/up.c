@@ -96,10 +96,12 @@ static bool start(struct up *up, const struct cli_options *options, const char *
                                           .stats = options->stats != NULL,
                                           .services = {.name_servers = options->dns}};
     up->config.name = name;
-    if (!given_take(&up->given, options, &up->arena, err) || !given_config(&up->given, &up->config, &up->arena, err) ||
-        !load(up, options, name, err) || !listen_on(up, options, err))
+    if (!given_take(&up->given, options, &up->arena, err))
         return false;
-    up->config.argument_count = 0; /* a command's */
+    up->given.arg_count = 0; /* a command has arguments */
+    if (!given_config(&up->given, &up->config, &up->arena, err) || !load(up, options, name, err) ||
+        !listen_on(up, options, err))
+        return false;
     up->loop = io_loop_new(err);
     if (!up->loop || !io_signals_open(up->loop, &up->signals, numbers, 2, err))
         return false;

@@ -3,10 +3,11 @@
  * The host's functions take and give what a synchronous `canon lower` passes. Two other ways to call one are made of
  * that here, each as a unit with one function:
  *
- *     canon lower ... async      up to four flat parameters or a pointer to all of them, and where the result goes;
- *                                the function runs to its end, so the answer is always RETURNED
- *     an export that is a        what `canon lift` has: a pointer to the result is returned, not taken. Values that
- * pass function of the host       through memory need one, and a realloc: those are the *shelf's*, a unit of its own
+ * canon lower ... async: up to four flat parameters or a pointer to all of them, and where the result goes; the
+ * function runs to its end, so the answer is always RETURNED.
+ *
+ * An export that is a function of the host: it has what `canon lift` has, so a pointer to the result is returned, not
+ * taken. Values that pass through memory need one, and a realloc: those are the *shelf's*, a unit of its own.
  *
  * Values stay where they are: strings, lists and handles belong to one instance here, so their words are moved as they
  * are, and the host's function checks what it is given.

@@ -48,20 +48,9 @@ static bool has_content(const struct http_exchange *x, unsigned status)
 /* The content-length that the service gave, if it gave one number. */
 static bool declared_length(const struct http_field *fields, size_t count, uint64_t *ret_length)
 {
-    uint64_t length = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct str value = fields[i].value;
-        if (!http_is_same(fields[i].name, STR("content-length")))
-            continue;
-        for (size_t k = 0; k < value.len; k++) {
-            unsigned digit = (unsigned)(uint8_t)value.ptr[k] - '0';
-            if (digit > 9 || __builtin_mul_overflow(length, 10, &length) ||
-                __builtin_add_overflow(length, digit, &length))
-                return false;
-        }
-        *ret_length = length;
-        return value.len > 0;
-    }
+    for (size_t i = 0; i < count; i++)
+        if (http_is_same(fields[i].name, STR("content-length")))
+            return http_read_length(fields[i].value, ret_length);
     return false;
 }
 

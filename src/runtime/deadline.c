@@ -6,7 +6,6 @@
 #include "runtime/trap.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 static _Thread_local volatile uint64_t deadline; /* on the monotonic clock; 0: none */
 static _Thread_local timer_t timer;
@@ -20,28 +19,11 @@ static void on_tick(int signal_number, siginfo_t *info, void *raw)
     errno = kept;
 }
 
-/* System calls must not be taken up again by themselves: no SA_RESTART. */
-static bool install(struct err *err)
-{
-    struct sigaction action = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    sigset_t clock;
-    sigemptyset(&clock);
-    sigaddset(&clock, TRAP_CLOCK_SIGNAL);
-    if (sigaction(TRAP_CLOCK_SIGNAL, &action, NULL) != 0)
-        return err_errno(err, "cannot install the handler of the timer");
-    pthread_sigmask(SIG_UNBLOCK, &clock, NULL); /* whoever started this process may have blocked it */
-    return true;
-}
-
 static bool start(struct err *err)
 {
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TRAP_CLOCK_SIGNAL};
-    event._sigev_un._tid = gettid();
     const struct itimerspec times = {
         .it_interval = {.tv_nsec = DEADLINE_TICK_NS},
         .it_value = {.tv_sec = (time_t)(deadline / NS_PER_S), .tv_nsec = (long)(deadline % NS_PER_S)}};
-    if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0)
-        return err_errno(err, "cannot make a timer");
     if (timer_settime(timer, TIMER_ABSTIME, &times, NULL) == 0)
         return true;
     err_errno(err, "cannot start the timer");
@@ -53,7 +35,7 @@ bool deadline_set(uint64_t after_ns, struct err *err)
 {
     deadline_clear();
     deadline = clock_now_ns() + after_ns;
-    if (trap_install(err) && install(err) && start(err))
+    if (trap_clock_open(on_tick, &timer, err) && start(err))
         return true;
     deadline = 0;
     return false;

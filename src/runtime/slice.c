@@ -7,7 +7,6 @@
 #include "runtime/trap.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #define IDLE_TICKS 8u /* without a guest; then the timer ends */
 
@@ -57,29 +56,11 @@ static void on_tick(int signal_number, siginfo_t *info, void *raw)
     errno = kept;
 }
 
-static bool install(struct err *err)
-{
-    struct sigaction action = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    sigset_t clock;
-    sigemptyset(&clock);
-    sigaddset(&clock, TRAP_CLOCK_SIGNAL);
-    if (sigaction(TRAP_CLOCK_SIGNAL, &action, NULL) != 0)
-        return err_errno(err, "cannot install the handler of the timer");
-    pthread_sigmask(SIG_UNBLOCK, &clock, NULL); /* whoever started this process may have blocked it */
-    return true;
-}
-
 bool slice_open(struct err *err)
 {
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TRAP_CLOCK_SIGNAL};
-    event._sigev_un._tid = gettid();
-    if (!trap_install(err) || !install(err))
-        return false;
-    if (timer_create(CLOCK_MONOTONIC, &event, &slice.timer) != 0)
-        return err_errno(err, "cannot make a timer");
     slice.armed = slice.running = false;
-    slice.open = true;
-    return true;
+    slice.open = trap_clock_open(on_tick, &slice.timer, err);
+    return slice.open;
 }
 
 void slice_close(void)

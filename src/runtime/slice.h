@@ -2,7 +2,7 @@
  *
  * A timer of this thread ticks once per SLICE_NS while guests run. A guest that had the thread at one tick and has it
  * still at the next is preempted if it is in image text (runtime/task.h): its task goes on when whoever runs guests
- * says so. Short runs pay for nothing but two stores: the timer starts when a guest runs, is not touched from one to
+ * says so. Short runs pay for nothing but a few stores: the timer starts when a guest runs, is not touched from one to
  * the next, and ends itself when none has run for a while.
  *
  * A run may also take only so long: from then on each tick does what trap_interrupt says, with TRAP_DEADLINE. Both have

@@ -156,7 +156,6 @@ static bool open_all(struct slot *slot)
     return done;
 }
 
-/* Addresses of a store of several images are given back all at once. */
 /* What was stopped in its middle, and will not go on. */
 static void drop_work(struct slot *slot)
 {
@@ -165,6 +164,7 @@ static void drop_work(struct slot *slot)
     slot->sweeping = NULL;
 }
 
+/* Addresses of a store of several images are given back all at once. */
 static void drop(struct slot *slot)
 {
     drop_work(slot);

@@ -1,6 +1,7 @@
 /* See task.h. */
 #include "runtime/task.h"
 
+#include "base/poison.h"
 #include "runtime/call.h"
 #include "runtime/machine.h"
 
@@ -11,7 +12,6 @@ _Thread_local struct task *task_current;
 /* AddressSanitizer wants to know about stack switches; without it these are absent. */
 extern void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size) __attribute__((weak));
 extern void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size) __attribute__((weak));
-extern void __asan_unpoison_memory_region(void const volatile *address, size_t size) __attribute__((weak));
 
 static void announce(void **save, const void *bottom, size_t size)
 {
@@ -142,8 +142,8 @@ void task_abandon(struct task *task)
 {
     if (task->stack) {
         leave_slot(task);
-        if (__asan_unpoison_memory_region) /* frames that never return leave their marks */
-            __asan_unpoison_memory_region((void *)task->stack->low, task->stack->high - task->stack->low);
+        /* Frames that never return leave their marks. */
+        unpoison((void *)task->stack->low, task->stack->high - task->stack->low);
         stack_release(task->stack);
     }
     task->stack = NULL;

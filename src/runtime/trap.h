@@ -12,6 +12,7 @@
 #include "image/context.h"
 
 #include <signal.h>
+#include <time.h>
 #include <ucontext.h>
 
 /* For host functions: record why the guest must trap, and return false. The first reason of an
@@ -50,6 +51,10 @@ const char *trap_text(enum trap trap);
 
 /* The signal of timers that interrupt guests. Debuggers let it pass. */
 #define TRAP_CLOCK_SIGNAL SIGALRM
+
+/* For those timers: install the handlers of traps and this one, which runs on the alternate stack, and make a timer of
+ * this thread that sends the signal. One handler per process at a time: the last one. */
+bool trap_clock_open(void (*handler)(int number, siginfo_t *info, void *context), timer_t *ret_timer, struct err *err);
 
 /* The guest frames at a trap, innermost first. */
 struct trap_report {

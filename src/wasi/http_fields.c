@@ -207,23 +207,11 @@ static bool is_length(struct str name)
     return http_is_same(name, STR("content-length"));
 }
 
-static bool read_length(struct str value, uint64_t *ret_length)
-{
-    uint64_t length = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned digit = (unsigned)(uint8_t)value.ptr[i] - '0';
-        if (digit > 9 || __builtin_mul_overflow(length, 10, &length) || __builtin_add_overflow(length, digit, &length))
-            return false;
-    }
-    *ret_length = length;
-    return value.len > 0;
-}
-
 bool fields_length(const fields_t *fields, uint64_t *ret_length)
 {
     for (uint32_t i = 0; i < fields->count; i++)
         if (is_length(fields->items[i].name))
-            return read_length(fields->items[i].value, ret_length);
+            return http_read_length(fields->items[i].value, ret_length);
     return false;
 }
 
@@ -264,7 +252,8 @@ static int check_values(const fields_t *before, struct str name, struct list_lis
     if (is_number && values.len + (before && has(before, name)) > 1)
         return WASI_HTTP_TYPES_HEADER_ERROR_INVALID_SYNTAX;
     for (size_t i = 0; i < values.len; i++)
-        if (!http_is_value(value_of(values.ptr[i])) || (is_number && !read_length(value_of(values.ptr[i]), &length)))
+        if (!http_is_value(value_of(values.ptr[i])) ||
+            (is_number && !http_read_length(value_of(values.ptr[i]), &length)))
             return WASI_HTTP_TYPES_HEADER_ERROR_INVALID_SYNTAX;
     return FINE;
 }

@@ -98,3 +98,15 @@ bool http_is_same(struct str text, struct str lower)
             return false;
     return true;
 }
+
+bool http_read_length(struct str value, uint64_t *ret_length)
+{
+    uint64_t length = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned digit = (unsigned)(uint8_t)value.ptr[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(length, 10, &length) || __builtin_add_overflow(length, digit, &length))
+            return false;
+    }
+    *ret_length = length;
+    return value.len > 0;
+}

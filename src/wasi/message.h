@@ -63,6 +63,8 @@ bool http_is_token(struct str name);
 bool http_is_value(struct str value);
 /* The first byte in [p, end) that no value may hold, or `end`. */
 const char *http_skip_value(const char *p, const char *end);
+/* A content-length (RFC 9110, 8.6): one number, digits only. */
+bool http_read_length(struct str value, uint64_t *ret_length);
 /* Tokens equal but for the case of ASCII letters. `lower` is in lower case. */
 bool http_is_same(struct str text, struct str lower);
 

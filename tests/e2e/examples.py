@@ -368,6 +368,11 @@ def case_given():
             for unread in ("/absent/x", "/../there"):
                 expect(ask(server.port, unread), 200, "".join(f"{line}\n" for line in lines[:2] + [
                     "directory data unread unwritten", f"directory {top} unread unwritten"]).encode())
+        path = os.fsencode(top) + b"/\xff.wasm" # names of files need not be texts
+        with open(guest("given"), "rb") as file, open(path, "wb") as copy:
+            copy.write(file.read())
+        with Server(path) as server:
+            expect(ask(server.port, "/"), 200, b"")
         done = subprocess.run([*run.command("up"), "--dir", f"{top}/absent", guest("given")], capture_output=True, text=True)
         check(done.returncode == 1 and f"{top}/absent" in done.stderr, f"the folder named, not {done.stderr!r}")
 

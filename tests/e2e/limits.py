@@ -112,13 +112,19 @@ def until(port, status):
 def case_gone():
     """A client that is gone ends its request, whatever that is doing."""
     for path in (*ENDLESS, "/wait", "/spin-stream"):
-        with Server(guest("greedy"), "--max-instances", "1") as server:
-            client = Client(server.port)
-            client.send(path)
-            until(server.port, 503)
-            reset(client.socket)
-            until(server.port, 200)
-            check("trap" not in server.log(), f"nothing to tell of {path}, but {server.log()[-500:]}")
+        for leave in (reset, socket.socket.close): # one that closes looks like one that only sends no more
+            with Server(guest("greedy"), "--max-instances", "1") as server:
+                client = Client(server.port)
+                client.send(path)
+                until(server.port, 503)
+                leave(client.socket)
+                until(server.port, 200)
+                check("trap" not in server.log(), f"nothing to tell of {path}, but {server.log()[-500:]}")
+    with Server(guest("greedy"), "--timeout", "1500ms") as server, Client(server.port) as client:
+        client.send("/wait")
+        client.socket.shutdown(socket.SHUT_WR)
+        check(client.line() == b"HTTP/1.1 100 Continue" and client.line() == b"", "a word that means nothing")
+        expect(client.response(), 504)
 
 
 def send_again(port, path, statuses, stop, failures):

@@ -3,13 +3,12 @@
  * anything takes: what must end here would otherwise never end. */
 #include "runtime/deadline.h"
 
-#include "compile/build.h"
 #include "runtime/backtrace.h"
 #include "runtime/bulk.h"
 #include "runtime/call.h"
 #include "runtime/machine.h"
 #include "runtime/task.h"
-#include "support/generator.h"
+#include "support/load.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -63,21 +62,8 @@ static bool resolve(void *arg, const struct image *image, const struct image_imp
 
 static int load(void **state)
 {
-    static uint8_t bytes[65536];
     struct err err = {0};
-    const struct compile_options options = {.opt_level = 2};
-    FILE *file = fopen(SOURCE_DIR "/tests/runtime/fixtures/deadline.wasm", "rb");
-    assert_non_null(file);
-    size_t size = fread(bytes, 1, sizeof bytes, file);
-    fclose(file);
-    struct buf image;
-    buf_init(&image, (size_t)1 << 24);
-    OK(compile_build(bytes, size, &options, test_generator, &image, &err), err);
-    int fd = memfd_create("deadline", MFD_CLOEXEC);
-    assert_int_equal(write(fd, image.data, image.size), (ssize_t)image.size);
-    buf_free(&image);
-    OK(program = program_load(fd, "deadline", resolve, NULL, &err), err);
-    close(fd);
+    program = load_fixture(SOURCE_DIR "/tests/runtime/fixtures/deadline.wasm", resolve);
     OK(slot = slot_acquire(program, &err), err);
     return 0;
 }

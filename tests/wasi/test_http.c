@@ -106,9 +106,14 @@ static void face_want(void *x)
     later = NULL;
 }
 
+/* The client sends as fast as it is read. */
+static bool endless;
+static unsigned takes;
+
 static void face_take(void *x, size_t size)
 {
-    request.body = str_slice(request.body, size, request.body.len);
+    takes++;
+    request.body = endless ? STR("more") : str_slice(request.body, size, request.body.len);
 }
 
 static const struct http_face recorder = {face_want,  face_take, face_respond, face_start,
@@ -131,6 +136,7 @@ static int begin(void **state)
     log_level_set(LOG_ERROR - 1);
     memset(&exchange, 0, sizeof exchange);
     later = NULL;
+    endless = false;
     memset(&store, 0, sizeof store);
     memset(&handles, 0, sizeof handles);
     exchange.room = HOST_STREAM_BYTES;
@@ -955,6 +961,23 @@ static void test_coming_trailers(void **state)
     assert_int_equal(got.value.ok.ok.value->count, 1);
 }
 
+/* Nobody is kept from his turn by what is in the way of them. */
+static void test_endless_body(void **state)
+{
+    struct wasi_io_input_stream *stream;
+    struct wasi_http_future_trailers *trailers;
+    struct option_result_result_option_wasi_http_fields_wasi_http_types_error_code_void got = {0};
+    request.coming = endless = true;
+    struct wasi_http_incoming_body *body = consume(&stream);
+    wasi_io_input_stream_drop(h, stream);
+    assert_true(wasi_http_types_incoming_body_finish(h, body, &trailers));
+    takes = 0;
+    assert_true(wasi_http_types_future_trailers_get(h, trailers, &got));
+    assert_false(got.some);
+    assert_in_range(takes, 1, 100);
+    assert_true(h->again); /* a wait would end at once */
+}
+
 /* ---- memory ---- */
 
 static void answer_once(void)
@@ -1086,6 +1109,7 @@ int main(void)
         TEST(test_broken_body),
         TEST(test_body_of_nobody),
         TEST(test_coming_trailers),
+        TEST(test_endless_body),
         TEST(test_no_allocation),
         TEST(test_objects_are_reused),
         TEST(test_no_memory),

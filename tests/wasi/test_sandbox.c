@@ -377,34 +377,34 @@ static void what_is_granted_works(void **state)
 {
     struct stat status;
     mode_t type;
-    assert_int_equal(files_make_directory(jail, "work/"), 0);
-    int fd = files_open(jail, "work/file", O_RDWR | O_CREAT | O_EXCL, &type);
+    assert_int_equal(files_make_directory(jail, "inner/"), 0);
+    int fd = files_open(jail, "inner/file", O_RDWR | O_CREAT | O_EXCL, &type);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "text", 4), 4);
     close(fd);
-    assert_int_equal(files_symlink(jail, "file", "work/link"), 0);
-    assert_int_equal(files_stat(jail, "work/link", true, &status), 0);
+    assert_int_equal(files_symlink(jail, "file", "inner/link"), 0);
+    assert_int_equal(files_stat(jail, "inner/link", true, &status), 0);
     assert_int_equal(status.st_size, 4);
-    assert_int_equal(files_set_times(jail, "work/link", true, long_ago), 0);
-    assert_int_equal(files_stat(jail, "work/file", false, &status), 0);
+    assert_int_equal(files_set_times(jail, "inner/link", true, long_ago), 0);
+    assert_int_equal(files_stat(jail, "inner/file", false, &status), 0);
     assert_int_equal(status.st_mtim.tv_sec, 1);
-    fd = files_open(jail, "work/link", O_WRONLY | O_TRUNC, &type);
+    fd = files_open(jail, "inner/link", O_WRONLY | O_TRUNC, &type);
     assert_true(fd >= 0);
     close(fd);
-    assert_int_equal(files_stat(jail, "work/file", false, &status), 0);
+    assert_int_equal(files_stat(jail, "inner/file", false, &status), 0);
     assert_int_equal(status.st_size, 0);
-    assert_int_equal(files_symlink(jail, "made", "work/dangling"), 0);
-    fd = files_open(jail, "work/dangling", O_WRONLY | O_CREAT, &type);
+    assert_int_equal(files_symlink(jail, "made", "inner/dangling"), 0);
+    fd = files_open(jail, "inner/dangling", O_WRONLY | O_CREAT, &type);
     assert_true(fd >= 0);
     close(fd);
-    assert_int_equal(access("jail/work/made", F_OK), 0);
-    assert_int_equal(files_rename(jail, "work/made", jail, "work/renamed"), 0);
-    assert_int_equal(files_unlink(jail, "work/renamed"), 0);
-    assert_int_equal(files_unlink(jail, "work/dangling"), 0);
-    assert_int_equal(files_unlink(jail, "work/link"), 0);
-    assert_int_equal(files_remove_directory(jail, "work"), -ENOTEMPTY);
-    assert_int_equal(files_unlink(jail, "work/file"), 0);
-    assert_int_equal(files_remove_directory(jail, "work/"), 0);
+    assert_int_equal(access("jail/inner/made", F_OK), 0);
+    assert_int_equal(files_rename(jail, "inner/made", jail, "inner/renamed"), 0);
+    assert_int_equal(files_unlink(jail, "inner/renamed"), 0);
+    assert_int_equal(files_unlink(jail, "inner/dangling"), 0);
+    assert_int_equal(files_unlink(jail, "inner/link"), 0);
+    assert_int_equal(files_remove_directory(jail, "inner"), -ENOTEMPTY);
+    assert_int_equal(files_unlink(jail, "inner/file"), 0);
+    assert_int_equal(files_remove_directory(jail, "inner/"), 0);
 }
 
 /* ---- races ---- */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define BACKLOG 1024
-#define ACCEPTS_PER_TURN 32
+#define ACCEPTS_PER_TURN 2 /* others may be waiting for the rest */
 #define RETRY_US 100000
 
 union address {
@@ -112,6 +112,11 @@ void net_name(int fd, char ret_text[NET_ADDRESS_MAX])
     }
 }
 
+static void try_later(struct net_acceptor *acceptor)
+{
+    io_timer_set(acceptor->loop, &acceptor->retry, io_now_us(acceptor->loop) + RETRY_US);
+}
+
 static void pause_accepting(struct net_acceptor *acceptor)
 {
     if (!acceptor->complained)
@@ -119,7 +124,7 @@ static void pause_accepting(struct net_acceptor *acceptor)
     acceptor->complained = true;
     io_unwatch(acceptor->loop, &acceptor->watch);
     acceptor->watching = false;
-    io_timer_set(acceptor->loop, &acceptor->retry, io_now_us(acceptor->loop) + RETRY_US);
+    try_later(acceptor);
 }
 
 static bool out_of_descriptors(int error)
@@ -127,9 +132,25 @@ static bool out_of_descriptors(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+static void watch_again(struct net_acceptor *acceptor)
+{
+    acceptor->watching = io_watch_level(acceptor->loop, &acceptor->watch, NULL);
+    if (!acceptor->watching)
+        try_later(acceptor);
+}
+
+/* Of processes that wait for the same socket the kernel wakes the one that has been watching it for longest: whoever
+ * got something goes to the end of the queue. */
+static void queue_again(struct net_acceptor *acceptor)
+{
+    io_unwatch(acceptor->loop, &acceptor->watch);
+    watch_again(acceptor);
+}
+
 static void acceptor_ready(struct io_watch *watch, unsigned events)
 {
     struct net_acceptor *acceptor = IO_OWNER(watch, struct net_acceptor, watch);
+    unsigned got = 0;
     for (int i = 0; i < ACCEPTS_PER_TURN && acceptor->watching; i++) {
         int on = 1, fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && errno == ECONNABORTED)
@@ -137,18 +158,18 @@ static void acceptor_ready(struct io_watch *watch, unsigned events)
         if (fd < 0 && out_of_descriptors(errno))
             pause_accepting(acceptor);
         if (fd < 0)
-            return;
+            break;
+        got++;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         acceptor->accepted(acceptor, fd);
     }
+    if (got && acceptor->watching)
+        queue_again(acceptor);
 }
 
 static void acceptor_retry(struct io_timer *timer)
 {
-    struct net_acceptor *acceptor = IO_OWNER(timer, struct net_acceptor, retry);
-    acceptor->watching = io_watch_level(acceptor->loop, &acceptor->watch, NULL);
-    if (!acceptor->watching)
-        io_timer_set(acceptor->loop, timer, io_now_us(acceptor->loop) + RETRY_US);
+    watch_again(IO_OWNER(timer, struct net_acceptor, retry));
 }
 
 bool net_accept_start(struct net_acceptor *acceptor, struct io_loop *loop, int fd, struct err *err)

@@ -11,18 +11,12 @@
 #include "runtime/call.h"
 #include "runtime/slice.h"
 
-const struct worker_limits worker_limits_default = {
-    .wall_ns = 60 * NS_PER_S,
-    .cpu_ns = 10 * NS_PER_S,
-    .memory_bytes = UINT64_C(1) << 30,
-    .body_bytes = UINT64_C(1) << 40,
-    .instances = 1000,
-};
-
 /* A request on its way: an instance, its task, its host objects. */
 struct request {
     struct task task;
     struct worker *worker;
+    struct function *function;
+    struct generation *generation; /* of the function */
     struct slot *slot;
     struct host *host;
     struct http_exchange *exchange; /* NULL once answered or gone */
@@ -37,17 +31,12 @@ struct request {
 struct worker {
     struct io_loop *loop;
     struct http_server *server;
-    struct program *program;
-    const struct image_export *handler;
+    struct function *function;
     struct host_pool *hosts;
     struct http_client *client;
-    struct host_config config;
-    struct worker_limits limits;
-    uint64_t allowance_ns; /* of a request that begins */
     struct request *pool, *live;
     struct request *first_preempted, **last_preempted;
     struct io_post turn; /* of the first preempted one */
-    uint32_t running;
     bool stats;
     uint64_t requests, traps;
     uint64_t began_tsc, began_ns;
@@ -62,8 +51,6 @@ static void out_of_time(struct io_timer *timer)
 static struct request *take_request(struct worker *worker)
 {
     struct request *request = worker->pool;
-    if (worker->running >= worker->limits.instances)
-        return NULL;
     if (request) {
         worker->pool = request->next;
         return request;
@@ -79,7 +66,7 @@ static struct request *take_request(struct worker *worker)
 static void begin_request(struct request *request)
 {
     struct worker *worker = request->worker;
-    worker->running++;
+    request->generation = function_enter(request->function);
     request->next = worker->live;
     request->link = &worker->live;
     if (request->next)
@@ -89,7 +76,7 @@ static void begin_request(struct request *request)
 
 static void end_request(struct request *request)
 {
-    request->worker->running--;
+    function_leave(request->function, request->generation);
     *request->link = request->next;
     if (request->next)
         request->next->link = request->link;
@@ -105,13 +92,13 @@ static void give_request(struct request *request)
 static void run_handler(struct task *task)
 {
     struct request *request = task->arg;
-    const struct image_export *handler = request->worker->handler;
+    const struct image_export *handler = request->generation->handler;
     struct store *store = task->slot->store;
     struct handles *handles = (struct handles *)((char *)store + handler->canon.handles_off);
     uint32_t given, outparam;
     uint64_t params[2], result;
     request->returned = false;
-    if (request->worker->program->start_each_time && !program_start(task->slot))
+    if (request->generation->program->start_each_time && !program_start(task->slot))
         return;
     if (!host_give_request(request->host, handles, &given, &outparam))
         return;
@@ -125,7 +112,7 @@ static void run_handler(struct task *task)
 static void log_trap(const struct request *request)
 {
     const struct trap_report *report = &request->task.report;
-    const char *name = request->worker->config.name;
+    const char *name = request->function->name;
     char line[256];
     log_line(LOG_ERROR, name, "trap: %s%s%s", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
     for (uint32_t i = 0, alike; i < report->frame_count; i += alike) {
@@ -160,22 +147,20 @@ static uint64_t less(uint64_t whole, uint64_t part)
 /* What is left of a limit on the time since dispatch, and on that which it ran. */
 static uint64_t wall_left_ns(const struct request *request)
 {
-    const struct worker *worker = request->worker;
-    double past = (double)(ticks_now() - request->dispatched) * ns_per_tick(worker);
-    return less(worker->limits.wall_ns, (uint64_t)past);
+    double past = (double)(ticks_now() - request->dispatched) * ns_per_tick(request->worker);
+    return less(request->function->limits.wall_ns, (uint64_t)past);
 }
 
 static uint64_t cpu_left_ns(const struct request *request)
 {
-    const struct worker *worker = request->worker;
-    return less(worker->limits.cpu_ns, (uint64_t)((double)request->ran * ns_per_tick(worker)));
+    return less(request->function->limits.cpu_ns, (uint64_t)((double)request->ran * ns_per_tick(request->worker)));
 }
 
 static void log_limit(const struct request *request)
 {
-    const struct worker_limits *limits = &request->worker->limits;
+    const struct function_limits *limits = &request->function->limits;
     bool cpu = wall_left_ns(request) > 0;
-    log_line(LOG_ERROR, request->worker->config.name, "ended: a request may take %.3g s of %s (%s)",
+    log_line(LOG_ERROR, request->function->name, "ended: a request may take %.3g s of %s (%s)",
              (double)(cpu ? limits->cpu_ns : limits->wall_ns) / NS_PER_S, cpu ? "processor time" : "time",
              cpu ? "--cpu-time" : "--timeout");
 }
@@ -267,46 +252,62 @@ static void take_turn(struct io_post *post)
         io_post(worker->loop, &worker->turn);
 }
 
-static bool refuse(struct worker *worker, struct http_exchange *x, const struct err *err)
+static bool refuse(const struct function *function, struct http_exchange *x, const struct err *err)
 {
     if (err->kind)
-        log_line(LOG_ERROR, worker->config.name, "no instance: %s", err->message);
+        log_line(LOG_ERROR, function->name, "no instance: %s", err->message);
     http_fail(x, 503);
     return true;
 }
 
-static bool serve(void *arg, struct http_exchange *x)
+/* An instance and its host's side. */
+static bool take_instance(struct request *request, struct err *err)
 {
-    struct worker *worker = arg;
-    struct err err = {0};
-    uint64_t dispatched = ticks_now();
-    struct request *request = take_request(worker);
-    if (!request)
-        return refuse(worker, x, &err);
-    request->dispatched = dispatched;
-    request->exchange = x;
-    request->ran = 0;
-    request->gone = false;
-    request->slot = slot_acquire(worker->program, &err);
-    request->host = request->slot ? host_begin(worker->hosts, &worker->config, request->slot->store, request) : NULL;
-    if (!request->host) {
-        if (request->slot)
-            slot_release(request->slot);
-        give_request(request);
-        return refuse(worker, x, &err);
-    }
-    x->user = request;
-    worker->requests++;
-    begin_request(request);
-    host_take_request(request->host, http_request(x), &http_exchange_face, x);
-    slice_enter(worker->allowance_ns);
-    if (!task_start(&request->task, request->slot, run_handler, request, request->host, &err)) {
+    struct function *function = request->function;
+    request->slot = slot_acquire(function->current->program, err);
+    if (!request->slot)
+        return false;
+    request->host = host_begin(request->worker->hosts, &function->config, request->slot->store, request);
+    if (!request->host)
+        slot_release(request->slot);
+    return request->host || err_memory(err);
+}
+
+static void run_request(struct request *request, uint64_t allowance_ns)
+{
+    slice_enter(allowance_ns);
+    if (!task_start(&request->task, request->slot, run_handler, request, request->host, NULL)) {
         request->returned = false;
         request->task.report = (struct trap_report){.trap = TRAP_OUT_OF_MEMORY};
         request->task.state = TASK_DONE;
     }
     slice_leave();
-    after_run(request, dispatched);
+    after_run(request, request->dispatched);
+}
+
+static bool serve(void *arg, struct http_exchange *x)
+{
+    struct worker *worker = arg;
+    struct function *function = worker->function;
+    struct err err = {0};
+    uint64_t dispatched = ticks_now();
+    struct request *request = function->running < function->limits.instances ? take_request(worker) : NULL;
+    if (!request)
+        return refuse(function, x, &err);
+    request->function = function;
+    request->dispatched = dispatched;
+    request->exchange = x;
+    request->ran = 0;
+    request->gone = false;
+    if (!take_instance(request, &err)) {
+        give_request(request);
+        return refuse(function, x, &err);
+    }
+    x->user = request;
+    worker->requests++;
+    begin_request(request);
+    host_take_request(request->host, http_request(x), &http_exchange_face, x);
+    run_request(request, function->allowance_ns);
     return true;
 }
 
@@ -355,15 +356,6 @@ static void gone(void *arg, struct http_exchange *x)
     host_gone(request->host);
 }
 
-static bool find_handler(struct worker *worker, struct err *err)
-{
-    worker->handler = program_export(worker->program, STR("wasi:http/incoming-handler@0.2*"), STR("handle"));
-    if (worker->handler && worker->handler->param_count == 2 && worker->handler->result_count == 0)
-        return true;
-    err_set(err, ERR_LINK, "the component does not export wasi:http/incoming-handler@0.2 (handle)");
-    return err_remedy(err, "serve a component built for the wasi:http/proxy world");
-}
-
 /* Requests that guests make go out by this worker's client. */
 static bool serve_outbound(struct worker *worker, const struct host_services *services, struct err *err)
 {
@@ -375,7 +367,7 @@ static bool serve_outbound(struct worker *worker, const struct host_services *se
     return worker->client != NULL;
 }
 
-struct worker *worker_new(struct io_loop *loop, struct program *program, int listen_fd,
+struct worker *worker_new(struct io_loop *loop, struct function *function, int listen_fd,
                           const struct worker_options *options, struct err *err)
 {
     static const struct host_runtime runtime = {suspend, resume};
@@ -385,20 +377,15 @@ struct worker *worker_new(struct io_loop *loop, struct program *program, int lis
         return NULL;
     }
     worker->loop = loop;
-    worker->program = program;
-    worker->limits = options->limits;
-    worker->allowance_ns =
-        options->limits.wall_ns < options->limits.cpu_ns ? options->limits.wall_ns : options->limits.cpu_ns;
+    worker->function = function;
     worker->turn.run = take_turn;
-    worker->config = *options->config;
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
     worker->began_ns = clock_now_ns();
     const struct http_service service = {serve, ready, gone, worker};
     struct http_limits http = http_limits_default;
-    http.body_bytes = options->limits.body_bytes;
-    bool done = find_handler(worker, err) && slot_limit(program, options->limits.memory_bytes, err) &&
-                (worker->hosts = host_pool_new(loop, &runtime, err)) &&
+    http.body_bytes = function->limits.body_bytes;
+    bool done = (worker->hosts = host_pool_new(loop, &runtime, err)) &&
                 (worker->server = http_server_new(loop, &service, &http, err)) && slice_open(err) &&
                 http_server_listen(worker->server, listen_fd, err);
     if (done && serve_outbound(worker, &options->services, err))
@@ -442,5 +429,5 @@ void worker_stats(const struct worker *worker, struct buf *ret_text)
                ns * (double)histogram_quantile(starts, 0.5), ns * (double)histogram_quantile(starts, 0.9),
                ns * (double)histogram_quantile(starts, 0.99), ns * (double)histogram_quantile(starts, 0.999),
                (unsigned long long)histogram_quantile(pages, 0.5), (unsigned long long)histogram_quantile(pages, 0.99),
-               worker->program->slot_count);
+               worker->function->current->program->slot_count);
 }

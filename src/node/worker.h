@@ -1,4 +1,4 @@
-/* A worker: one loop, one server, one function; each request in a fresh instance.
+/* A worker: one loop, one server; each request in a fresh instance of a function.
  *
  *     request -> slot -> task on a guest stack -> handler -> response -> slot restored
  *
@@ -10,29 +10,20 @@
 #ifndef MAYFLY_NODE_WORKER_H
 #define MAYFLY_NODE_WORKER_H
 
+#include "base/buf.h"
 #include "http/server.h"
-#include "runtime/program.h"
-#include "wasi/host.h"
+#include "node/function.h"
 
 struct worker;
 
-struct worker_limits {
-    uint64_t wall_ns, cpu_ns; /* of a request, from its dispatch; beyond: 504 */
-    uint64_t memory_bytes;    /* of an instance; beyond, growing fails */
-    uint64_t body_bytes;      /* of a request's body; beyond: 413 */
-    uint32_t instances;       /* at once; beyond: 503 */
-};
-extern const struct worker_limits worker_limits_default;
-
 struct worker_options {
-    struct worker_limits limits;
-    const struct host_config *config; /* what the function is given; what it points to outlives the worker */
     bool stats; /* measure starts and teardowns */
     struct host_services services;
 };
 
-/* Serve `program` on the listening socket. The program must export wasi:http/incoming-handler@0.2. */
-struct worker *worker_new(struct io_loop *loop, struct program *program, int listen_fd,
+/* Serve `function`, which must have a program, on the listening socket. Both stay the caller's and outlive the worker.
+ */
+struct worker *worker_new(struct io_loop *loop, struct function *function, int listen_fd,
                           const struct worker_options *options, struct err *err);
 void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg);
 void worker_free(struct worker *worker);

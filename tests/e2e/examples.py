@@ -273,7 +273,7 @@ def mixed(files, count, seed):
             echo_stream(client, 0, 2 * MIB, False)
             for _ in range(20):
                 other_request(client, source)
-        before = [resident(server.process) for server in servers]
+        before = [resident(server.workers()[0]) for server in servers]
         for number, size in enumerate(sizes):
             several = range(len(servers)) if size == LARGEST else [source.randrange(len(servers))]
             for which in several:
@@ -283,7 +283,7 @@ def mixed(files, count, seed):
                 else:
                     echo_stream(client, number, size, source.random() < 0.5)
         for file, server, start in zip(files, servers, before):
-            grown = resident(server.process) - start
+            grown = resident(server.workers()[0]) - start
             check(grown < 4096, f"{count} requests made the server of {file} grow by {grown} KiB, from {start}")
 
 

@@ -246,7 +246,7 @@ def case_net_descriptors():
                 stack.enter_context(Client(server.port)).send(f"/hoard/60/{peer.port}")
             time.sleep(0.5)
             fine(server, "/alive")
-            check(len(os.listdir(f"/proc/{server.process.pid}/fd")) < 190, "descriptors are left")
+            check(run.descriptors(server.workers()[0]) < 190, "descriptors are left")
 
 
 def case_net_unreachable():

@@ -51,11 +51,19 @@ def guest(name):
     return os.path.join(HERE, "guests", name + ".wasm")
 
 
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
 class Server:
-    """`mayfly up FILE` on a free port; its log in `log()`; stopped by SIGTERM at the end of a `with`."""
+    """`mayfly up FILE` on a free port, with one worker unless more are asked for; its log in `log()`; stopped by SIGTERM
+    at the end of a `with`."""
 
     def __init__(self, file, *options, program=None):
         self.errors = tempfile.TemporaryFile(mode="w+", errors="replace")
+        if "--workers" not in options:
+            options = ("--workers", "1", *options)
         self.process = subprocess.Popen([*command("up", program), file, "--listen", "127.0.0.1:0", *options],
                                         stdout=subprocess.PIPE, stderr=self.errors, text=True)
         timer = threading.Timer(START_SECONDS, self.process.kill)
@@ -88,6 +96,10 @@ class Server:
             self.process.kill()
             self.process.wait()
             return "no answer to SIGTERM"
+
+    def workers(self):
+        """The processes that serve, by their numbers."""
+        return children(self.process.pid)
 
     def log(self):
         self.errors.flush()
@@ -333,22 +345,22 @@ def needs(*command):
 def case_gdb():
     """A debugger that looks at a trap sees the guest's functions, from the innermost to the host's."""
     needs("gdb", "-nx", "-batch", "-return-child-result", "-ex", "run", "--args", "true")
-    commands = ("handle SIGSEGV nostop noprint pass", "run", "bt", "kill")
-    words = ["gdb", "-nx", "-batch", *(w for c in commands for w in ("-ex", c)), "--args",
-             PROGRAM, "up", guest("trap"), "--gdb", "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                          env=os.environ | {"DEBUGINFOD_URLS": "", "ASAN_OPTIONS": "detect_leaks=0"}) as debugger:
-        timer = threading.Timer(START_SECONDS, debugger.kill)
-        timer.start()
-        said = ""
-        while not (found := re.search(r"^Serving http://127\.0\.0\.1:(\d+)$", said, re.M)):
-            line = debugger.stdout.readline()
-            check(line, f"the server starts under gdb: {said[-2000:]}")
-            said += line
-        with Client(int(found.group(1))) as client:
-            client.send("/trap")
-            said = debugger.stdout.read()
-        timer.cancel()
+    commands = ("handle SIGSEGV nostop noprint pass", "echo attached\\n", "continue", "bt", "kill")
+    with Server(guest("trap"), "--gdb") as server:
+        words = ["gdb", "-nx", "-batch", "-p", str(server.workers()[0]), *(w for c in commands for w in ("-ex", c))]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              env=os.environ | {"DEBUGINFOD_URLS": ""}) as debugger:
+            timer = threading.Timer(START_SECONDS, debugger.kill)
+            timer.start()
+            said = ""
+            while not said.endswith("attached\n"):
+                line = debugger.stdout.readline()
+                check(line, f"gdb attaches to a worker: {said[-2000:]}")
+                said += line
+            with Client(server.port) as client:
+                client.send("/trap")
+                said = debugger.stdout.read()
+            timer.cancel()
     stack = re.findall(r"^#\d+ +(?:0x[0-9a-f]+ in )?(\S+) \(", said, re.M)
     for inner, outer in (("drop_the_letter", "carry_the_mail"), ("carry_the_mail", "guest_enter"),
                          ("guest_enter", "stack_begin")):
@@ -364,17 +376,16 @@ def case_perf():
         record = ("perf", "record", "-q", "-e", "cpu-clock", "-F", "400", "-g", "-o", data)
         needs(*record, "true")
         with Server(guest("trap"), "--perf") as server:
-            map_file = f"/tmp/perf-{server.process.pid}.map"
+            worker = server.workers()[0]
+            map_file = f"/tmp/perf-{worker}.map"
             with Client(server.port) as client:
                 client.send("/loop")
-                subprocess.run([*record, "-p", str(server.process.pid), "--", "sleep", "0.7"], check=True,
+                subprocess.run([*record, "-p", str(worker), "--", "sleep", "0.7"], check=True,
                                capture_output=True)
             shown = subprocess.run(["perf", "script", "-i", data, "-F", "ip,sym"], capture_output=True, text=True,
                                    errors="replace", check=True).stdout
-            server.process.kill() # it would not hear of SIGTERM
+            os.kill(worker, signal.SIGKILL) # it would let the loop come to its end
             os.unlink(map_file)
-            server.process.wait()
-            server.process.returncode = 0
     check(re.search(r"spin_forever\S*\n.*handle", shown), f"spin_forever and its caller in {shown[:1000]!r}")
 
 
@@ -439,13 +450,13 @@ def case_planted():
         check(hunt(server, 200), "the hunt finds the page that stays")
 
 
-def resident(process):
-    with open(f"/proc/{process.pid}/status") as status:
+def resident(pid):
+    with open(f"/proc/{pid}/status") as status:
         return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
 
 
-def descriptors(process):
-    return len(os.listdir(f"/proc/{process.pid}/fd"))
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def case_connections():
@@ -453,7 +464,8 @@ def case_connections():
     count = 400
     with Server(os.path.join(ROOT, "examples", "hello-c", "hello.wasm")) as server:
         ask(server.port, "/")
-        before = descriptors(server.process)
+        worker = server.workers()[0]
+        before = descriptors(worker)
         clients = [Client(server.port) for _ in range(count)]
         for turn in range(3):
             for number, client in enumerate(clients):
@@ -465,10 +477,10 @@ def case_connections():
                 client.send("/never-read")
             client.socket.close()
         for _ in range(100):
-            if descriptors(server.process) <= before + 1:
+            if descriptors(worker) <= before + 1:
                 break
             time.sleep(0.05)
-        after = descriptors(server.process)
+        after = descriptors(worker)
         check(after <= before + 1, f"{before} descriptors before, {after} after")
         expect(ask(server.port, "/end"), 200)
 
@@ -480,10 +492,11 @@ def case_memory():
         body = b"z" * 5000
         for _ in range(500):
             client.ask("/whole", "POST", body)
-        before = resident(server.process)
+        worker = server.workers()[0]
+        before = resident(worker)
         for _ in range(count):
             expect(client.ask("/whole", "POST", body), 200)
-        grown = resident(server.process) - before
+        grown = resident(worker) - before
         check(grown < 4096, f"{count} requests made the server grow by {grown} KiB")
 
 
@@ -496,6 +509,7 @@ def case_shutdown():
             half.socket.sendall(b"GET /half HT")
             time.sleep(0.05)
             server.process.send_signal(number)
+            time.sleep(0.2) # two signals at once are one
             status = server.stop() if number == signal.SIGTERM else server.process.wait(timeout=20)
         check(status == 0, f"exit code 0 after signal {number}, not {status}; log: {server.log()[-2000:]}")
 

@@ -1,0 +1,29 @@
+/* Messages between the supervisor and its processes, over a socket that keeps them apart; a message may carry a
+ * descriptor. Both ends are this program, but a worker runs guests: what the supervisor gets from one is checked. */
+#ifndef MAYFLY_NODE_CHANNEL_H
+#define MAYFLY_NODE_CHANNEL_H
+
+#include "base/err.h"
+
+enum message_kind {
+    MESSAGE_READY,  /* to the supervisor: this process does its work */
+    MESSAGE_FAILED, /* to the supervisor: what it was asked for cannot be done; `err` says why */
+    MESSAGE_IMAGE,  /* both ways, with a descriptor: of an image, built or to be served */
+};
+
+struct message {
+    enum message_kind kind;
+    struct err err; /* of MESSAGE_FAILED */
+};
+
+/* The two ends, close-on-exec and non-blocking. */
+bool channel_open(int ret_ends[2], struct err *err);
+/* `fd`: sent along, or -1; it stays the caller's. False: the other end is gone, or takes no more. */
+bool channel_send(int end, const struct message *message, int fd);
+
+enum channel_got { CHANNEL_MESSAGE, CHANNEL_NOTHING, CHANNEL_CLOSED };
+/* The next message, and its descriptor or -1, which is the caller's from here on. What is no message of ours counts as
+ * the end. */
+enum channel_got channel_receive(int end, struct message *ret_message, int *ret_fd);
+
+#endif

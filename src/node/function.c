@@ -1,0 +1,86 @@
+/* See function.h. */
+#include "node/function.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "runtime/slot.h"
+
+const struct function_limits function_limits_default = {
+    .wall_ns = 60 * NS_PER_S,
+    .cpu_ns = 10 * NS_PER_S,
+    .memory_bytes = UINT64_C(1) << 30,
+    .body_bytes = UINT64_C(1) << 40,
+    .instances = 1000,
+};
+
+void function_init(struct function *function, const struct host_config *config, const struct function_limits *limits)
+{
+    *function = (struct function){.name = config->name, .config = *config, .limits = *limits};
+    function->allowance_ns = limits->wall_ns < limits->cpu_ns ? limits->wall_ns : limits->cpu_ns;
+}
+
+static void generation_free(struct generation *generation)
+{
+    if (generation->program)
+        program_unload(generation->program);
+    wasi_link_free(&generation->link);
+    mem_free(generation);
+}
+
+static void retire(struct generation *generation)
+{
+    generation->retired = true;
+    if (generation->running == 0)
+        generation_free(generation);
+}
+
+static bool find_handler(struct generation *generation, struct err *err)
+{
+    const struct image_export *row =
+        program_export(generation->program, STR("wasi:http/incoming-handler@0.2*"), STR("handle"));
+    generation->handler = row;
+    if (row && row->param_count == 2 && row->result_count == 0)
+        return true;
+    err_set(err, ERR_LINK, "the component does not export wasi:http/incoming-handler@0.2 (handle)");
+    return err_remedy(err, "serve a component built for the wasi:http/proxy world");
+}
+
+bool function_load(struct function *function, int image_fd, struct err *err)
+{
+    struct generation *generation = mem_alloc(1, sizeof *generation);
+    if (!generation)
+        return err_memory(err);
+    wasi_link_init(&generation->link);
+    generation->program = program_load(image_fd, function->name, wasi_resolve, &generation->link, err);
+    if (!generation->program || !find_handler(generation, err) ||
+        !slot_limit(generation->program, function->limits.memory_bytes, err)) {
+        generation_free(generation);
+        return false;
+    }
+    function_end(function);
+    function->current = generation;
+    return true;
+}
+
+void function_end(struct function *function)
+{
+    if (function->current)
+        retire(function->current);
+    function->current = NULL;
+}
+
+struct generation *function_enter(struct function *function)
+{
+    struct generation *generation = function->current;
+    generation->running++;
+    function->running++;
+    return generation;
+}
+
+void function_leave(struct function *function, struct generation *generation)
+{
+    function->running--;
+    generation->running--;
+    if (generation->retired && generation->running == 0)
+        generation_free(generation);
+}

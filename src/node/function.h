@@ -1,0 +1,53 @@
+/* A function as it is deployed: what it is given, what its requests may take, and the program that serves them.
+ *
+ * The program can be replaced at any time, between two requests: new requests begin with the new one, and the old one,
+ * a *generation*, is unloaded when the last of its requests is over. Nothing is replaced on a stack.
+ */
+#ifndef MAYFLY_NODE_FUNCTION_H
+#define MAYFLY_NODE_FUNCTION_H
+
+#include "runtime/program.h"
+#include "wasi/host.h"
+#include "wasi/link.h"
+
+struct function_limits {
+    uint64_t wall_ns, cpu_ns; /* of a request, from its dispatch; beyond: 504 */
+    uint64_t memory_bytes;    /* of an instance; beyond, growing fails */
+    uint64_t body_bytes;      /* of a request's body; beyond: 413 */
+    uint32_t instances;       /* at once, in each worker; beyond: 503 */
+};
+extern const struct function_limits function_limits_default;
+
+/* One program with its imports linked. It ends when it is retired and nothing of it runs. */
+struct generation {
+    struct program *program;
+    const struct image_export *handler;
+    struct wasi_link link;
+    uint32_t running;
+    bool retired;
+};
+
+struct function {
+    const char *name; /* for logs */
+    struct host_config config;
+    struct function_limits limits;
+    uint64_t allowance_ns; /* of processor time that a request may take before anybody asks for the time */
+    struct generation *current;
+    uint32_t running; /* requests, of all generations */
+};
+
+/* `config` is copied; what it points to outlives the function. */
+void function_init(struct function *function, const struct host_config *config, const struct function_limits *limits);
+/* Serve the image at `image_fd`, which stays the caller's, from the next request on. False: it cannot be, and the
+ * function is as it was. ERR_LINK: it is no handler of HTTP requests (wasi:http/incoming-handler@0.2), or imports what
+ * mayfly lacks. */
+bool function_load(struct function *function, int image_fd, struct err *err);
+/* Retire what it serves. No request may begin after this; those that run go on. */
+void function_end(struct function *function);
+
+/* A request of the function begins; it belongs to the generation that this returns. */
+struct generation *function_enter(struct function *function);
+/* It is over. */
+void function_leave(struct function *function, struct generation *generation);
+
+#endif

@@ -1,0 +1,131 @@
+/* See process.h. */
+#include "node/process.h"
+
+#include "base/log.h"
+#include "node/channel.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct process {
+    const struct process_options *options;
+    struct io_loop *loop;
+    struct io_signals signals;
+    struct io_watch channel;
+    struct function function;
+    struct worker *worker;
+    bool draining;
+};
+
+static void drained(void *arg)
+{
+    struct process *process = arg;
+    io_stop(process->loop);
+}
+
+static void drain(struct process *process)
+{
+    if (process->draining)
+        io_stop(process->loop);
+    process->draining = true;
+    worker_drain(process->worker, drained, process);
+}
+
+static void on_signal(struct io_signals *signals, int number)
+{
+    (void)number;
+    drain(IO_OWNER(signals, struct process, signals));
+}
+
+static void report(const struct process *process, enum message_kind kind, const struct err *err)
+{
+    struct message message = {.kind = kind};
+    if (err)
+        message.err = *err;
+    channel_send(process->channel.fd, &message, -1);
+}
+
+static bool load(struct process *process, int image_fd, struct err *err)
+{
+    const struct process_options *options = process->options;
+    if (!function_load(&process->function, image_fd, err))
+        return false;
+    return !options->loaded || options->loaded(options->arg, process->function.current->program, err);
+}
+
+static void replace(struct process *process, int image_fd)
+{
+    struct err err = {0};
+    bool done = load(process, image_fd, &err);
+    close(image_fd);
+    report(process, done ? MESSAGE_READY : MESSAGE_FAILED, done ? NULL : &err);
+}
+
+static void on_channel(struct io_watch *watch, unsigned events)
+{
+    struct process *process = IO_OWNER(watch, struct process, channel);
+    struct message message;
+    int fd = -1;
+    enum channel_got got = channel_receive(watch->fd, &message, &fd);
+    if (got == CHANNEL_CLOSED) {
+        io_unwatch(process->loop, watch);
+        drain(process);
+    } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_IMAGE) {
+        replace(process, fd);
+    }
+}
+
+static bool start(struct process *process, int image_fd, struct err *err)
+{
+    static const int numbers[] = {SIGTERM};
+    const struct process_options *options = process->options;
+    function_init(&process->function, options->config, options->limits);
+    process->loop = io_loop_new(err);
+    if (!process->loop || !io_signals_open(process->loop, &process->signals, numbers, 1, err))
+        return false;
+    process->signals.raised = on_signal;
+    process->channel.ready = on_channel;
+    if (!io_watch_level(process->loop, &process->channel, err) || !load(process, image_fd, err))
+        return false;
+    process->worker = worker_new(process->loop, &process->function, options->listen_fd, &options->worker, err);
+    return process->worker != NULL;
+}
+
+static void log_stats(const struct process *process)
+{
+    struct buf text;
+    buf_init(&text, 65536);
+    worker_stats(process->worker, &text);
+    fprintf(stderr, "start-stats: %.*s\n", (int)text.size, (const char *)text.data);
+    buf_free(&text);
+}
+
+static void finish(struct process *process)
+{
+    worker_free(process->worker);
+    function_end(&process->function);
+    if (process->signals.raised)
+        io_signals_close(process->loop, &process->signals);
+    io_loop_free(process->loop);
+    close(process->channel.fd);
+}
+
+int process_work(const struct process_options *options, int channel, int image_fd)
+{
+    struct process process = {.options = options, .channel.fd = channel};
+    struct err err = {0};
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    bool done = start(&process, image_fd, &err);
+    close(image_fd);
+    report(&process, done ? MESSAGE_READY : MESSAGE_FAILED, done ? NULL : &err);
+    if (done && !io_run(process.loop, &err)) {
+        log_line(LOG_ERROR, NULL, "a worker ends: %s", err.message);
+        done = false;
+    }
+    if (done && options->worker.stats)
+        log_stats(&process);
+    finish(&process);
+    return done ? 0 : 1;
+}

@@ -1,0 +1,25 @@
+/* A worker process: a loop, a worker, and the way to the supervisor.
+ *
+ * It serves until SIGTERM, which lets running requests finish; a second one ends at once. SIGINT and SIGHUP are the
+ * supervisor's. It never outlives the supervisor.
+ */
+#ifndef MAYFLY_NODE_PROCESS_H
+#define MAYFLY_NODE_PROCESS_H
+
+#include "node/worker.h"
+
+struct process_options {
+    const struct host_config *config;
+    const struct function_limits *limits;
+    struct worker_options worker;
+    int listen_fd;
+    /* Optional: a program was loaded. */
+    bool (*loaded)(void *arg, struct program *program, struct err *err);
+    void *arg;
+};
+
+/* Serve the image at `image_fd`. Reports over `channel` (node/channel.h) when it accepts, or why it cannot, and takes
+ * images to serve from there on. Returns the process's exit status. */
+int process_work(const struct process_options *options, int channel, int image_fd);
+
+#endif

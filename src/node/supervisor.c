@@ -1,0 +1,413 @@
+/* See supervisor.h. One loop around poll: signals, and a channel per child. */
+#include "node/supervisor.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SETTLED_NS NS_PER_S             /* a worker that lived so long was no false start */
+#define PAUSE_FIRST_NS (NS_PER_S / 100) /* after a false start, doubled up to the last */
+#define PAUSE_LAST_NS NS_PER_S
+#define KILL_NS NS_PER_S /* what does not end at once when it is told to is killed after this */
+
+/* A process of ours and the way to it. */
+struct child {
+    pid_t pid;   /* 0: there is none */
+    int channel; /* -1: there is none, or it was closed */
+    bool ready;  /* it said so */
+    uint64_t born_ns;
+};
+
+struct supervisor {
+    const struct supervisor_options *options;
+    struct child *workers, builder;
+    struct pollfd *polled; /* signals, the builder, the workers */
+    int image_fd, signal_fd;
+    sigset_t signals, before; /* that are read from signal_fd; what was blocked when we came */
+    uint64_t pause_ns, spawn_ns; /* after false starts: how long to wait, until when */
+    uint64_t kill_ns; /* when those that are left are killed, or 0 */
+    bool serving, draining, rebuild;
+    struct err *err;
+    bool failed;
+};
+
+uint32_t supervisor_processors(void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return count > 0 ? (uint32_t)count : 1;
+}
+
+/* ---- children ---- */
+
+static void close_channel(struct child *child)
+{
+    if (child->channel >= 0)
+        close(child->channel);
+    child->channel = -1;
+}
+
+/* In a child: what belongs to the supervisor alone is closed, and signals are as they were. */
+static void become_child(struct supervisor *supervisor, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(1);
+    for (uint32_t i = 0; i < supervisor->options->workers; i++)
+        close_channel(&supervisor->workers[i]);
+    close_channel(&supervisor->builder);
+    close(supervisor->signal_fd);
+    mem_free(supervisor->workers);
+    mem_free(supervisor->polled);
+    sigprocmask(SIG_SETMASK, &supervisor->before, NULL);
+}
+
+static void run_worker(struct supervisor *supervisor, int channel)
+{
+    exit(supervisor->options->work(supervisor->options->arg, channel, supervisor->image_fd));
+}
+
+static void run_builder(struct supervisor *supervisor, int channel)
+{
+    struct message message = {.kind = MESSAGE_FAILED};
+    int image_fd = supervisor->options->build(supervisor->options->arg, &message.err);
+    if (image_fd >= 0)
+        message.kind = MESSAGE_IMAGE;
+    bool sent = channel_send(channel, &message, image_fd);
+    close(channel);
+    close(supervisor->image_fd);
+    if (image_fd >= 0)
+        close(image_fd);
+    exit(sent ? 0 : 1);
+}
+
+static bool spawn(struct supervisor *supervisor, struct child *child, void (*run)(struct supervisor *, int),
+                  struct err *err)
+{
+    int ends[2];
+    pid_t parent = getpid();
+    if (!channel_open(ends, err))
+        return false;
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        become_child(supervisor, parent);
+        run(supervisor, ends[1]);
+    }
+    close(ends[1]);
+    if (pid < 0) {
+        close(ends[0]);
+        return err_errno(err, "fork");
+    }
+    *child = (struct child){.pid = pid, .channel = ends[0], .born_ns = clock_now_ns()};
+    return true;
+}
+
+static bool fail(struct supervisor *supervisor, const struct err *err)
+{
+    if (!supervisor->failed)
+        *supervisor->err = *err;
+    supervisor->failed = true;
+    return false;
+}
+
+static void later(struct supervisor *supervisor)
+{
+    uint64_t pause_ns = supervisor->pause_ns ? 2 * supervisor->pause_ns : PAUSE_FIRST_NS;
+    supervisor->pause_ns = pause_ns < PAUSE_LAST_NS ? pause_ns : PAUSE_LAST_NS;
+    supervisor->spawn_ns = clock_now_ns() + supervisor->pause_ns;
+}
+
+/* Fill the empty places, unless the last ones that stood there failed a moment ago. */
+static void spawn_missing(struct supervisor *supervisor)
+{
+    struct err err = {0};
+    if (supervisor->draining || supervisor->failed || clock_now_ns() < supervisor->spawn_ns)
+        return;
+    for (uint32_t i = 0; i < supervisor->options->workers; i++) {
+        if (supervisor->workers[i].pid || spawn(supervisor, &supervisor->workers[i], run_worker, &err))
+            continue;
+        log_line(LOG_ERROR, NULL, "no worker: %s", err.message);
+        later(supervisor);
+        return;
+    }
+}
+
+static void start_build(struct supervisor *supervisor)
+{
+    struct err err = {0};
+    supervisor->rebuild = false;
+    log_line(LOG_INFO, NULL, "reloading");
+    if (!spawn(supervisor, &supervisor->builder, run_builder, &err))
+        log_line(LOG_ERROR, NULL, "not reloaded: %s", err.message);
+}
+
+static void signal_workers(const struct supervisor *supervisor, int number)
+{
+    for (uint32_t i = 0; i < supervisor->options->workers; i++)
+        if (supervisor->workers[i].pid)
+            kill(supervisor->workers[i].pid, number);
+}
+
+/* ---- what children say ---- */
+
+static void worker_ready(struct supervisor *supervisor, struct child *worker)
+{
+    worker->ready = true;
+    for (uint32_t i = 0; i < supervisor->options->workers; i++)
+        if (!supervisor->workers[i].ready)
+            return;
+    if (!supervisor->serving)
+        supervisor->options->serving(supervisor->options->arg);
+    supervisor->serving = true;
+}
+
+static void worker_failed(struct supervisor *supervisor, const struct child *worker, const struct err *err)
+{
+    if (!supervisor->serving)
+        fail(supervisor, err);
+    else
+        log_line(LOG_ERROR, NULL, "worker %d: %s%s%s", (int)worker->pid, err->message, err->remedy[0] ? "; " : "",
+                 err->remedy);
+}
+
+static void hear_worker(struct supervisor *supervisor, struct child *worker)
+{
+    struct message message;
+    int fd;
+    enum channel_got got;
+    while (worker->channel >= 0 && (got = channel_receive(worker->channel, &message, &fd)) != CHANNEL_NOTHING) {
+        if (got == CHANNEL_CLOSED)
+            close_channel(worker);
+        else if (message.kind == MESSAGE_READY)
+            worker_ready(supervisor, worker);
+        else if (message.kind == MESSAGE_FAILED)
+            worker_failed(supervisor, worker, &message.err);
+        else
+            close(fd);
+    }
+}
+
+/* From here on this image is served, and by those that begin. One that cannot take it does not go on with the old one.
+ */
+static void take_image(struct supervisor *supervisor, int fd)
+{
+    const struct message message = {.kind = MESSAGE_IMAGE};
+    close(supervisor->image_fd);
+    supervisor->image_fd = fd;
+    for (uint32_t i = 0; i < supervisor->options->workers; i++) {
+        const struct child *worker = &supervisor->workers[i];
+        if (worker->pid && !channel_send(worker->channel, &message, fd))
+            kill(worker->pid, SIGTERM);
+    }
+    log_line(LOG_INFO, NULL, "reloaded");
+}
+
+static void hear_builder(struct supervisor *supervisor)
+{
+    struct message message;
+    int fd;
+    enum channel_got got = channel_receive(supervisor->builder.channel, &message, &fd);
+    if (got == CHANNEL_NOTHING)
+        return;
+    if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_IMAGE)
+        take_image(supervisor, fd);
+    else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_FAILED)
+        log_line(LOG_ERROR, NULL, "not reloaded: %s%s%s", message.err.message, message.err.remedy[0] ? "; " : "",
+                 message.err.remedy);
+    else
+        log_line(LOG_ERROR, NULL, "not reloaded: the process that builds ended early");
+    close_channel(&supervisor->builder);
+}
+
+/* ---- signals ---- */
+
+static void describe_end(int status, char text[64])
+{
+    if (WIFSIGNALED(status))
+        snprintf(text, 64, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(text, 64, "status %d", WEXITSTATUS(status));
+}
+
+static void worker_ended(struct supervisor *supervisor, struct child *worker, int status)
+{
+    char how[64];
+    struct err err = {0};
+    bool false_start = !worker->ready || clock_now_ns() - worker->born_ns < SETTLED_NS;
+    pid_t pid = worker->pid;
+    hear_worker(supervisor, worker);
+    close_channel(worker);
+    worker->pid = 0;
+    worker->ready = false;
+    describe_end(status, how);
+    if (supervisor->draining || supervisor->failed)
+        return;
+    if (!supervisor->serving) {
+        err_set(&err, ERR_SYSTEM, "a worker ended before it began, with %s", how);
+        fail(supervisor, &err);
+        return;
+    }
+    log_line(LOG_ERROR, NULL, "worker %d ended with %s; another takes its place", (int)pid, how);
+    if (false_start)
+        later(supervisor);
+    else
+        supervisor->pause_ns = 0;
+}
+
+static void collect(struct supervisor *supervisor)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (uint32_t i = 0; i < supervisor->options->workers; i++)
+            if (supervisor->workers[i].pid == pid)
+                worker_ended(supervisor, &supervisor->workers[i], status);
+        if (supervisor->builder.pid == pid) {
+            if (supervisor->builder.channel >= 0)
+                hear_builder(supervisor);
+            supervisor->builder.pid = 0;
+        }
+    }
+}
+
+static void end(struct supervisor *supervisor)
+{
+    if (supervisor->draining)
+        supervisor->kill_ns = clock_now_ns() + KILL_NS;
+    supervisor->draining = true;
+    signal_workers(supervisor, SIGTERM);
+    if (supervisor->builder.pid)
+        kill(supervisor->builder.pid, SIGKILL);
+}
+
+static void on_signal(struct supervisor *supervisor)
+{
+    struct signalfd_siginfo info;
+    while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            supervisor->rebuild = true;
+        else if (info.ssi_signo != SIGCHLD)
+            end(supervisor);
+    }
+    collect(supervisor);
+}
+
+/* ---- life ---- */
+
+static bool open_signals(struct supervisor *supervisor, struct err *err)
+{
+    sigemptyset(&supervisor->signals);
+    sigaddset(&supervisor->signals, SIGINT);
+    sigaddset(&supervisor->signals, SIGTERM);
+    sigaddset(&supervisor->signals, SIGHUP);
+    sigaddset(&supervisor->signals, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &supervisor->signals, &supervisor->before) != 0)
+        return err_errno(err, "sigprocmask");
+    supervisor->signal_fd = signalfd(-1, &supervisor->signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    return supervisor->signal_fd >= 0 || err_errno(err, "signalfd");
+}
+
+static bool any_worker(const struct supervisor *supervisor)
+{
+    for (uint32_t i = 0; i < supervisor->options->workers; i++)
+        if (supervisor->workers[i].pid)
+            return true;
+    return false;
+}
+
+static int patience_ms(const struct supervisor *supervisor)
+{
+    uint64_t now = clock_now_ns(), until = supervisor->draining ? supervisor->kill_ns : supervisor->spawn_ns;
+    if (until <= now)
+        return -1;
+    return (int)((until - now) / (NS_PER_S / 1000)) + 1;
+}
+
+static void kill_late(struct supervisor *supervisor)
+{
+    bool late = supervisor->kill_ns && clock_now_ns() >= supervisor->kill_ns;
+    if (late || supervisor->failed)
+        signal_workers(supervisor, SIGKILL);
+    if (late)
+        supervisor->kill_ns = 0;
+}
+
+static bool wait_for_news(struct supervisor *supervisor)
+{
+    struct pollfd *polled = supervisor->polled;
+    uint32_t workers = supervisor->options->workers;
+    struct err err = {0};
+    polled[0] = (struct pollfd){supervisor->signal_fd, POLLIN, 0};
+    polled[1] = (struct pollfd){supervisor->builder.channel, POLLIN, 0};
+    for (uint32_t i = 0; i < workers; i++)
+        polled[2 + i] = (struct pollfd){supervisor->workers[i].channel, POLLIN, 0};
+    if (poll(polled, 2 + workers, patience_ms(supervisor)) < 0 && errno != EINTR) {
+        err_errno(&err, "poll");
+        return fail(supervisor, &err);
+    }
+    return true;
+}
+
+/* Until all workers are gone, which is when a signal asked for it or nothing else is possible. */
+static void run(struct supervisor *supervisor)
+{
+    spawn_missing(supervisor);
+    while (any_worker(supervisor) || !(supervisor->draining || supervisor->failed)) {
+        if (!wait_for_news(supervisor))
+            break;
+        for (uint32_t i = 0; i < supervisor->options->workers; i++)
+            hear_worker(supervisor, &supervisor->workers[i]);
+        if (supervisor->builder.channel >= 0)
+            hear_builder(supervisor);
+        on_signal(supervisor);
+        kill_late(supervisor);
+        if (supervisor->rebuild && !supervisor->builder.pid && !supervisor->draining)
+            start_build(supervisor);
+        spawn_missing(supervisor);
+    }
+}
+
+static void finish(struct supervisor *supervisor)
+{
+    for (uint32_t i = 0; supervisor->workers && i < supervisor->options->workers; i++)
+        close_channel(&supervisor->workers[i]);
+    close_channel(&supervisor->builder);
+    if (supervisor->signal_fd >= 0)
+        close(supervisor->signal_fd);
+    close(supervisor->image_fd);
+    mem_free(supervisor->workers);
+    mem_free(supervisor->polled);
+}
+
+bool supervise(const struct supervisor_options *options, struct err *err)
+{
+    struct supervisor supervisor = {
+        .options = options, .builder.channel = -1, .image_fd = options->image_fd, .signal_fd = -1, .err = err};
+    supervisor.workers = mem_alloc(options->workers, sizeof *supervisor.workers);
+    supervisor.polled = mem_alloc(options->workers + 2, sizeof *supervisor.polled);
+    supervisor.failed = !supervisor.workers || !supervisor.polled;
+    for (uint32_t i = 0; !supervisor.failed && i < options->workers; i++)
+        supervisor.workers[i].channel = -1;
+    if (supervisor.failed)
+        err_memory(err);
+    else
+        supervisor.failed = !open_signals(&supervisor, err);
+    if (!supervisor.failed)
+        run(&supervisor);
+    finish(&supervisor);
+    return !supervisor.failed;
+}

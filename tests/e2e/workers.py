@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""End to end: several workers under a supervisor: who dies, who takes its place, what a new image means for those who ask.
+
+    workers.py [--tier TIER] PROGRAM [CASE...]    as run.py
+"""
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from run import ROOT, Client, Failure, Server, ask, check, command, expect, guest, main
+
+HELLO = os.path.join(ROOT, "examples", "hello-c", "hello.wasm")
+OTHER = os.path.join(ROOT, "examples", "hello-rust", "hello.wasm")
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def until(condition, what, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < end, what)
+        time.sleep(0.01)
+
+
+def served_by(server, count):
+    """How many connections each worker has, of `count` that are open."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            expect(stack.enter_context(Client(server.port)).ask("/"), 200)
+        return [len([fd for fd in os.listdir(f"/proc/{pid}/fd")
+                     if is_socket_of(pid, fd, server.port)]) for pid in server.workers()]
+
+
+def is_socket_of(pid, fd, port):
+    try:
+        link = os.readlink(f"/proc/{pid}/fd/{fd}")
+    except FileNotFoundError:
+        return False
+    found = re.fullmatch(r"socket:\[(\d+)\]", link)
+    return bool(found) and found.group(1) in established(port)
+
+
+def established(port):
+    """Inodes of the connections to this port."""
+    with open("/proc/net/tcp") as file:
+        rows = [line.split() for line in file.read().splitlines()[1:]]
+    return {row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "01"}
+
+
+def case_work_shared():
+    """Connections are shared out over the workers; each serves what it has."""
+    with Server(HELLO, "--workers", "4") as server:
+        check(len(server.workers()) == 4, f"four workers, not {server.workers()}")
+        shares = served_by(server, 64)
+        check(sum(shares) == 64 and min(shares) >= 4, f"64 connections on four workers: {shares}")
+
+
+def case_work_killed():
+    """kill -9 of a worker ends the connections that it had, and no others; another takes its place."""
+    with Server(HELLO, "--workers", "3") as server:
+        time.sleep(1.1) # it has lived: this is no false start
+        for turn in range(3):
+            with contextlib.ExitStack() as stack:
+                clients = [stack.enter_context(Client(server.port)) for _ in range(48)]
+                for client in clients:
+                    expect(client.ask("/"), 200)
+                victim = server.workers()[turn % 3]
+                had = sum(is_socket_of(victim, fd, server.port) for fd in os.listdir(f"/proc/{victim}/fd"))
+                os.kill(victim, signal.SIGKILL)
+                lost = 0
+                for client in clients:
+                    try:
+                        expect(client.ask("/again"), 200)
+                    except (Failure, OSError):
+                        lost += 1
+                check(lost == had, f"{had} connections were the worker's, {lost} are lost")
+            until(lambda: len(server.workers()) == 3 and victim not in server.workers(), "another takes its place")
+            expect(ask(server.port, "/"), 200)
+        check(server.wait_log(r"worker \d+ ended with signal 9"), "the log tells of it")
+
+
+def keep_asking(port, path, stop, counts, wrong):
+    """Requests one after the other on one connection; nothing may go wrong with any of them."""
+    try:
+        with Client(port) as client:
+            while not stop.is_set():
+                status, _, body = client.ask(path)
+                if status != 200:
+                    wrong.append((status, body))
+                counts[body] = counts.get(body, 0) + 1
+    except (Failure, OSError) as failure:
+        wrong.append(str(failure))
+
+
+@contextlib.contextmanager
+def load(port, path="/"):
+    stop, counts, wrong = threading.Event(), {}, []
+    threads = [threading.Thread(target=keep_asking, args=(port, path, stop, counts, wrong)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield counts
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    check(not wrong, f"{len(wrong)} requests failed, the first: {wrong[:1]}")
+
+
+def place(source, target):
+    """As tools that build do: written aside, renamed over."""
+    shutil.copy(source, target + ".new")
+    os.rename(target + ".new", target)
+
+
+def case_work_reload():
+    """SIGHUP takes up what the file is by now: no connection ends, no request fails, all workers change over."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "f.wasm")
+        place(HELLO, file)
+        with Server(file, "--workers", "2") as server, Client(server.port) as idle:
+            expect(idle.ask("/"), 200, b"Hello from C! You asked for /\n")
+            workers = server.workers()
+            with load(server.port) as counts:
+                for number, (source, answer) in enumerate(((OTHER, b"Hello from Rust! You asked for /\n"),
+                                                           (HELLO, b"Hello from C! You asked for /\n")) * 3):
+                    place(source, file)
+                    server.process.send_signal(signal.SIGHUP)
+                    until(lambda: len(re.findall(r"INFO  reloaded\n", server.log())) == number + 1, "the log says so")
+                    time.sleep(0.2)
+                    before = dict(counts)
+                    time.sleep(0.1)
+                    since = {body for body in counts if counts[body] > before.get(body, 0)}
+                    check(since == {answer}, f"after a moment only the new one answers, not {since}")
+                    expect(idle.ask("/"), 200, answer)
+            check(server.workers() == workers, "the workers are the same")
+
+
+def case_work_reload_refused():
+    """What cannot be served is refused with its reason, and the old goes on; also by workers that come later."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "f.wasm")
+        place(HELLO, file)
+        with Server(file, "--workers", "2") as server, load(server.port):
+            time.sleep(1.1)
+            for bad, reason in ((guest("process"), r"not reloaded: wasi_snapshot_preview1 args_get is imported"),
+                                (guest("net"), r"not reloaded: .* does not export wasi:http/incoming-handler"),
+                                (__file__, r"not reloaded: magic header not detected")):
+                place(bad, file)
+                server.process.send_signal(signal.SIGHUP)
+                check(server.wait_log(reason), f"the log says why: {server.log()[-1000:]}")
+        with Server(HELLO, "--workers", "1") as server:
+            time.sleep(1.1)
+            place(HELLO, file)
+            os.kill(server.workers()[0], signal.SIGKILL)
+            until(lambda: server.workers(), "another worker")
+            expect(ask(server.port, "/"), 200)
+
+
+def case_work_end():
+    """SIGTERM lets requests finish and refuses new connections; a second one ends at once."""
+    with Server(guest("greedy"), "--workers", "2") as server, Client(server.port) as client, Client(server.port) as idle:
+        expect(idle.ask("/"), 200)
+        client.send("/work")
+        time.sleep(0.05)
+        server.process.send_signal(signal.SIGTERM)
+        expect(client.response(), 200, b"worked\n")
+        check(server.process.wait(20) == 0, "and ends with 0")
+    for path in ("/wait", "/spin"):
+        server = Server(guest("greedy"), "--workers", "2")
+        with Client(server.port) as client:
+            client.send(path)
+            time.sleep(0.2)
+            workers = server.workers()
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+            check(server.process.poll() is None, "a request is under way")
+            before = time.monotonic()
+            check(server.stop() == 0 and time.monotonic() - before < 5, f"the second signal ends it at once ({path})")
+            check(not any(map(alive, workers)), "and its workers")
+
+
+def case_work_orphans():
+    """Workers do not outlive the supervisor, whatever happens to it."""
+    server = Server(HELLO, "--workers", "2")
+    workers = server.workers()
+    server.process.kill()
+    server.process.wait()
+    until(lambda: not any(map(alive, workers)), "the workers end")
+
+
+def case_work_usage():
+    """Numbers of workers that there are not."""
+    for number in ("0", "1025", "many", "-1"):
+        done = subprocess.run([*command("up"), "--workers", number, HELLO], capture_output=True, text=True)
+        check(done.returncode == 2 and "--workers takes a number from 1 to 1024" in done.stderr, f"{number}: {done}")
+
+
+CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], CASES))

@@ -4,11 +4,12 @@
 
 #include "base/log.h"
 #include "io/net.h"
+#include "node/builder.h"
 #include "node/process.h"
-#include "node/supervisor.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define INSTANCES_MAX 1000000u
@@ -18,6 +19,9 @@ struct up {
     const struct cli_options *options;
     const char *name; /* of the function */
     struct compile_options compile;
+    bool improve; /* begin with what is there or made fast, and make it better */
+    struct compile_outcome outcome;
+    struct samples *samples; /* of each worker, shared by all processes */
     struct arena arena;
     struct given given;
     struct host_config config;
@@ -63,10 +67,31 @@ static int take_workers(uint32_t *workers, const struct cli_options *options)
     return CLI_DONE;
 }
 
+/* Without a tier, or with "auto", the first image is the cache's best or a fast one, and is not waited for longer than
+ * that. CLI_DONE, or CLI_USAGE after an error. */
+static int take_tier(struct up *up)
+{
+    struct cli_options options = *up->options;
+    bool asked = options.tier && strcmp(options.tier, "auto") == 0;
+    up->improve = asked || (!options.tier && !options.opt);
+    options.tier = up->improve ? "best" : options.tier;
+    if (cli_compile_options("up", &options, TIER_BEST, &up->compile) != CLI_DONE)
+        return CLI_USAGE;
+    if (!up->improve)
+        return CLI_DONE;
+    up->compile.tier = TIER_FAST;
+    up->compile.best_if_kept = true;
+    up->compile.undigested = true; /* the builder keeps it, when there is time */
+    return CLI_DONE;
+}
+
 /* ---- in processes of the supervisor ---- */
 
 static void forget(struct up *up)
 {
+    if (up->samples)
+        munmap(up->samples, up->workers * sizeof *up->samples);
+    up->samples = NULL;
     given_close(&up->given);
     arena_free(&up->arena);
     if (up->listen_fd >= 0)
@@ -80,36 +105,42 @@ static bool loaded(void *arg, struct program *program, struct err *err)
     return cli_symbols(program, up->options, err);
 }
 
-static int work(void *arg, int channel, int image_fd)
+static int work(void *arg, const struct supervisor_seat *seat)
 {
     struct up *up = arg;
     const struct process_options process = {
         .config = &up->config,
         .limits = &up->limits,
         .worker = {.stats = up->options->stats != NULL, .services = {.name_servers = up->options->dns}},
+        .samples = &up->samples[seat->index],
         .listen_fd = up->listen_fd,
         .loaded = loaded,
         .arg = up,
     };
-    int status = process_work(&process, channel, image_fd);
+    int status = process_work(&process, seat);
     forget(up);
     return status;
 }
 
-/* What cannot be served is found here, not by the workers. */
-static int build(void *arg, struct err *err)
+static int build(void *arg, const struct supervisor_seat *seat)
 {
     struct up *up = arg;
-    struct function function;
-    int image_fd = cli_open(up->options->file, &up->compile, NULL, err);
-    function_init(&function, &up->config, &up->limits);
-    if (image_fd >= 0 && !function_load(&function, image_fd, err)) {
-        close(image_fd);
-        image_fd = -1;
-    }
-    function_end(&function);
+    struct builder_options builder = {.path = up->options->file,
+                                      .first = up->compile,
+                                      .best = up->compile,
+                                      .improve = up->improve,
+                                      .served = &up->outcome,
+                                      .config = &up->config,
+                                      .limits = &up->limits,
+                                      .samples = up->samples,
+                                      .workers = up->workers};
+    close(up->listen_fd);
+    up->listen_fd = -1;
+    builder.best.tier = TIER_BEST;
+    builder.best.undigested = builder.best.best_if_kept = false;
+    int status = builder_work(&builder, seat);
     forget(up);
-    return image_fd;
+    return status;
 }
 
 static void serving(void *arg)
@@ -132,15 +163,26 @@ static bool take_given(struct up *up, struct err *err)
     return given_config(&up->given, &up->config, &up->arena, err);
 }
 
+static bool share_samples(struct up *up, struct err *err)
+{
+    void *samples =
+        mmap(NULL, up->workers * sizeof *up->samples, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (samples == MAP_FAILED)
+        return err_errno(err, "cannot map memory that processes share");
+    up->samples = samples;
+    return true;
+}
+
 static bool serve(struct up *up, struct err *err)
 {
     struct supervisor_options supervisor = {
         .workers = up->workers, .work = work, .build = build, .serving = serving, .arg = up};
-    if (!take_given(up, err))
+    if (!take_given(up, err) || !share_samples(up, err))
         return false;
-    supervisor.image_fd = cli_open(up->options->file, &up->compile, NULL, err);
+    supervisor.image_fd = cli_open(up->options->file, &up->compile, &up->outcome, err);
     if (supervisor.image_fd < 0)
         return false;
+    supervisor.improve = up->improve && up->outcome.tier != TIER_BEST;
     const char *address = up->options->listen ? up->options->listen : "127.0.0.1:3000";
     if (net_listen(str_of(address), &up->listen_fd, err))
         return supervise(&supervisor, err);
@@ -153,8 +195,8 @@ int cli_up(const struct cli_options *options)
     struct up up = {.options = options, .listen_fd = -1, .limits = function_limits_default};
     struct err err = {0};
     char name[64];
-    if (cli_compile_options("up", options, TIER_BEST, &up.compile) != CLI_DONE ||
-        take_limits(&up.limits, options) != CLI_DONE || take_workers(&up.workers, options) != CLI_DONE)
+    if (take_tier(&up) != CLI_DONE || take_limits(&up.limits, options) != CLI_DONE ||
+        take_workers(&up.workers, options) != CLI_DONE)
         return CLI_USAGE;
     function_name(options->file, name);
     up.name = name;

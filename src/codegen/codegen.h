@@ -64,7 +64,12 @@ struct codegen_counts {
 enum codegen_tier {
     TIER_BEST,  /* LLVM */
     TIER_FAST,  /* copy-and-patch */
-    TIER_MIXED, /* one of them for each function, by chance: for tests of what they promise each other */
+    TIER_MIXED, /* both: LLVM for chosen functions, or by chance, to test what they promise each other */
+};
+
+/* A defined function. */
+struct codegen_name {
+    uint32_t unit, func;
 };
 
 /* How far it is: functions, and bytes of their bodies, which tell more about the time left. */
@@ -77,10 +82,14 @@ struct codegen_progress {
 struct codegen_options {
     int opt_level;     /* 0..3; changes it */
     uint32_t mix_seed; /* not 0: some functions, chosen by it, are the fast generator's; changes it */
-    const char *dump;  /* NULL, or a stage to print to stderr: "ir", "opt", "asm" */
-    unsigned threads;  /* at most so many; 0: one per processor that this process may use */
-    struct str old_pack;            /* functions of an earlier compile (pack.h), aligned to eight; may be empty */
-    struct buf *ret_pack;           /* where the functions of this one are appended as a pack, or NULL */
+    /* Not NULL: LLVM makes these, and what the old pack has stays; the others are the fast generator's; changes it.
+     * Names of no function count for nothing. */
+    const struct codegen_name *chosen;
+    uint32_t chosen_count;
+    const char *dump; /* NULL, or a stage to print to stderr: "ir", "opt", "asm" */
+    unsigned threads; /* at most so many; 0: one per processor that this process may use */
+    struct str old_pack; /* functions of an earlier compile (pack.h), aligned to eight; may be empty */
+    struct buf *ret_pack; /* where LLVM's functions of this one are appended as a pack, or NULL */
     struct codegen_counts *ret_counts; /* or NULL */
     void (*progress)(void *arg, const struct codegen_progress *progress); /* now and then; or NULL */
     void *progress_arg;

@@ -124,6 +124,8 @@ static bool generate_and_write(const struct plan *plan, const struct geometry *g
     struct code code;
     struct codegen_options codegen = {.opt_level = options->opt_level,
                                       .mix_seed = options->mix_seed,
+                                      .chosen = options->chosen,
+                                      .chosen_count = options->chosen_count,
                                       .dump = options->dump,
                                       .old_pack = options->old_pack,
                                       .ret_pack = options->ret_pack,

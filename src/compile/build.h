@@ -14,17 +14,19 @@ struct plan;
 struct compile_options {
     enum codegen_tier tier;
     int opt_level;     /* 0..3, of TIER_BEST */
-    uint32_t mix_seed; /* of TIER_MIXED */
-    bool open;        /* a core module whose imports are linked at run time: runtime/link.h ... */
+    uint32_t mix_seed; /* of TIER_MIXED, or 0 and ... */
+    const struct codegen_name *chosen; /* ... the functions that are LLVM's; what an earlier compile left is used too */
+    uint32_t chosen_count;
+    bool open; /* a core module whose imports are linked at run time: runtime/link.h ... */
     const char *host; /* ... but for functions of these modules, separated by commas; or NULL */
     const char *dump; /* NULL, or a stage that the generator prints to standard error */
-    bool undigested;  /* leave its digest to compile_keep: it is run at once, by whoever had it made */
+    bool undigested; /* leave its digest to compile_keep: it is run at once, by whoever had it made */
     /* What follows has no effect on the image. */
     bool best_if_kept; /* of TIER_FAST: the cache's image of TIER_BEST will do, and is better */
-    uint32_t cpu_seconds;  /* processor time of the child; 0: half an hour */
+    uint32_t cpu_seconds; /* processor time of the child; 0: half an hour */
     uint64_t memory_bytes; /* address space of the child; 0: 8 GiB, or three quarters of the machine's memory */
-    struct str old_pack;   /* in the child: functions of an earlier compile, codegen/pack.h ... */
-    struct buf *ret_pack;  /* ... and where those of this one are appended, or NULL */
+    struct str old_pack; /* in the child: functions of an earlier compile, codegen/pack.h ... */
+    struct buf *ret_pack; /* ... and where those of this one are appended, or NULL */
     struct codegen_counts *ret_counts;
     void (*progress)(void *arg, const struct codegen_progress *progress); /* how far it is, now and then; or NULL */
     void *progress_arg;

@@ -3,6 +3,7 @@
 #include "compile/child.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "compile/job.h"
 #include "compile/serve.h"
 #include "image/format.h"
@@ -208,7 +209,7 @@ static bool start(struct compiler *compiler, const struct compile_options *optio
 static bool send_job(struct compiler *compiler, const struct compile_job *job, const int *fds)
 {
     union compile_job_control control;
-    size_t size = (job->keeps ? COMPILE_FDS : COMPILE_OLD_PACK) * sizeof(int);
+    size_t size = compile_job_fds(job) * sizeof(int);
     struct iovec part = {(void *)job, sizeof *job};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(size)};
@@ -305,7 +306,8 @@ static bool make_job(const struct compile_options *options, bool keeps, struct c
                               .mix_seed = options->mix_seed,
                               .open = options->open,
                               .undigested = options->undigested,
-                              .keeps = keeps};
+                              .keeps = keeps,
+                              .chosen = options->chosen != NULL};
     const char *host = options->host ? options->host : "";
     if (strlen(host) >= sizeof job.host)
         return err_set(err, ERR_LIMIT, "the names of host modules take more than %zu bytes", sizeof job.host - 1);
@@ -322,17 +324,37 @@ static int new_file(const char *name, unsigned flags, struct err *err)
     return fd;
 }
 
-/* The descriptors of a job that are made for it; all are there, or none. */
-static bool open_job(int fds[COMPILE_FDS], const struct compile_kept *kept, struct err *err)
+static int new_names(const struct compile_options *options, struct err *err)
 {
-    fds[COMPILE_IMAGE] = new_file("mayfly-image", MFD_ALLOW_SEALING, err);
-    if (fds[COMPILE_IMAGE] < 0 || !kept)
-        return fds[COMPILE_IMAGE] >= 0;
-    fds[COMPILE_NEW_PACK] = new_file("mayfly-functions", 0, err);
-    fds[COMPILE_OLD_PACK] = kept->old_fd >= 0 ? kept->old_fd : fds[COMPILE_NEW_PACK];
-    if (fds[COMPILE_NEW_PACK] < 0)
-        close(fds[COMPILE_IMAGE]);
-    return fds[COMPILE_NEW_PACK] >= 0;
+    int fd = new_file("mayfly-chosen", 0, err);
+    if (fd < 0 || file_write(fd, options->chosen, options->chosen_count * sizeof *options->chosen))
+        return fd;
+    close(fd);
+    return err_errno(err, "cannot write the names of functions") - 1;
+}
+
+static void close_made(const int fds[COMPILE_FDS])
+{
+    static const enum compile_fd made[] = {COMPILE_IMAGE, COMPILE_NEW_PACK, COMPILE_CHOSEN};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        if (fds[made[i]] >= 0)
+            close(fds[made[i]]);
+}
+
+/* The descriptors of a job that are made for it; all are there, or none. */
+static bool open_job(int fds[COMPILE_FDS], const struct compile_options *options, const struct compile_kept *kept,
+                     struct err *err)
+{
+    bool done = (fds[COMPILE_IMAGE] = new_file("mayfly-image", MFD_ALLOW_SEALING, err)) >= 0;
+    if (done && kept) {
+        done = (fds[COMPILE_NEW_PACK] = new_file("mayfly-functions", 0, err)) >= 0;
+        fds[COMPILE_OLD_PACK] = kept->old_fd >= 0 ? kept->old_fd : fds[COMPILE_NEW_PACK];
+    }
+    if (done && kept && options->chosen)
+        done = (fds[COMPILE_CHOSEN] = new_names(options, err)) >= 0;
+    if (!done)
+        close_made(fds);
+    return done;
 }
 
 int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options,
@@ -340,12 +362,12 @@ int compiler_run(struct compiler *compiler, int source_fd, const struct compile_
 {
     struct compile_job job;
     struct compile_result result;
-    int fds[COMPILE_FDS] = {source_fd, -1, -1, -1};
+    int fds[COMPILE_FDS] = {source_fd, -1, -1, -1, -1};
     bool late = false, done = false;
     if (compiler->pid && compiler->fast != (options->tier == TIER_FAST))
         compiler_stop(compiler);
     if (!make_job(options, kept != NULL, &job, err) || (!compiler->pid && !start(compiler, options, err)) ||
-        !open_job(fds, kept, err))
+        !open_job(fds, options, kept, err))
         return -1;
     if (send_job(compiler, &job, fds) && await(compiler, options, &result, &late))
         done = take_result(&result, fds[COMPILE_IMAGE], compiler, !options->undigested, err);
@@ -353,13 +375,13 @@ int compiler_run(struct compiler *compiler, int source_fd, const struct compile_
         ended(compiler, late, err);
     if (done)
         compiler->counts = result.counts;
+    int image_fd = done ? fds[COMPILE_IMAGE] : -1;
     if (kept)
         kept->new_fd = done ? fds[COMPILE_NEW_PACK] : -1;
-    if (!done && fds[COMPILE_NEW_PACK] >= 0)
-        close(fds[COMPILE_NEW_PACK]);
-    if (!done)
-        close(fds[COMPILE_IMAGE]);
-    return done ? fds[COMPILE_IMAGE] : -1;
+    if (done)
+        fds[COMPILE_IMAGE] = fds[COMPILE_NEW_PACK] = -1; /* the caller's */
+    close_made(fds);
+    return image_fd;
 }
 
 void compiler_stop(struct compiler *compiler)

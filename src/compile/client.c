@@ -79,7 +79,11 @@ static int compile_now(const struct source *source, bool keep, struct err *err)
     struct cache_name functions;
     struct err no_cache;
     struct compiler compiler = {0};
-    keep = keep && options->tier == TIER_BEST && cache_functions(source->path, options, &functions, &no_cache);
+    struct compile_options best = *options; /* what is kept is LLVM's */
+    best.tier = TIER_BEST;
+    best.mix_seed = 0;
+    keep = keep && (options->tier == TIER_BEST || options->chosen) &&
+           cache_functions(source->path, &best, &functions, &no_cache);
     int image_fd =
         keep ? run_kept(source, &compiler, &functions, err) : compiler_run(&compiler, source->fd, options, NULL, err);
     source->outcome->counts = compiler.counts;
@@ -122,8 +126,8 @@ static int compile_or_cached(const struct source *source, const uint8_t digest[3
     struct compile_outcome *outcome = source->outcome;
     struct cache_name image;
     outcome->tier = options->tier;
-    if (options->dump || !cache_image(digest, options, &image, NULL))
-        return unchanged(compile_now(source, false, err), digest, err);
+    if (options->chosen || options->dump || !cache_image(digest, options, &image, NULL))
+        return unchanged(compile_now(source, options->chosen != NULL, err), digest, err);
     int image_fd = options->best_if_kept ? open_best(source, digest) : -1;
     image_fd = image_fd >= 0 ? image_fd : open_cached(&image, digest);
     outcome->cached = image_fd >= 0;

@@ -58,8 +58,10 @@ static bool next_job(struct compile_job *ret_job, int ret_fds[COMPILE_FDS])
         size = recvmsg(STDIN_FILENO, &message, MSG_CMSG_CLOEXEC);
     while (size < 0 && errno == EINTR);
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    size_t count = size == (ssize_t)sizeof *ret_job && ret_job->keeps ? COMPILE_FDS : COMPILE_OLD_PACK;
-    if (size != (ssize_t)sizeof *ret_job || !header || header->cmsg_len != CMSG_LEN(count * sizeof(int)))
+    if (size != (ssize_t)sizeof *ret_job || !header)
+        return false;
+    size_t count = compile_job_fds(ret_job);
+    if (header->cmsg_len != CMSG_LEN(count * sizeof(int)))
         return false;
     memset(ret_fds, 0xff, COMPILE_FDS * sizeof(int));
     memcpy(ret_fds, CMSG_DATA(header), count * sizeof(int));
@@ -70,7 +72,8 @@ static bool generate(const int fds[COMPILE_FDS], struct compile_options *options
                      struct err *err)
 {
     static const uint8_t nothing[8];
-    struct str source = {0}, pack = {0};
+    static const struct codegen_name none;
+    struct str source = {0}, pack = {0}, chosen = {0};
     struct file_sink file;
     const struct image_sink sink = file_sink_open(&file, fds[COMPILE_IMAGE], 0, !options->undigested);
     struct err ignored;
@@ -78,10 +81,15 @@ static bool generate(const int fds[COMPILE_FDS], struct compile_options *options
         return false;
     if (fds[COMPILE_OLD_PACK] >= 0 && map_file(fds[COMPILE_OLD_PACK], &pack, &ignored))
         options->old_pack = pack;
+    if (fds[COMPILE_CHOSEN] >= 0 && map_file(fds[COMPILE_CHOSEN], &chosen, &ignored)) {
+        options->chosen = chosen.len ? (const struct codegen_name *)chosen.ptr : &none;
+        options->chosen_count = (uint32_t)(chosen.len / sizeof *options->chosen);
+    }
     bool done =
         compile_to(source.len ? (const uint8_t *)source.ptr : nothing, source.len, options, generator, &sink, err);
     unmap_file(source);
     unmap_file(pack);
+    unmap_file(chosen);
     return done;
 }
 

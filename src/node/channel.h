@@ -13,7 +13,8 @@ enum message_kind {
 
 struct message {
     enum message_kind kind;
-    struct err err; /* of MESSAGE_FAILED */
+    uint32_t number; /* of MESSAGE_IMAGE: its name in samples (runtime/sample.h), or 0 */
+    struct err err;  /* of MESSAGE_FAILED */
 };
 
 /* The two ends, close-on-exec and non-blocking. */

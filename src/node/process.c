@@ -46,18 +46,27 @@ static void report(const struct process *process, enum message_kind kind, const 
     channel_send(process->channel.fd, &message, -1);
 }
 
-static bool load(struct process *process, int image_fd, struct err *err)
+static bool sample(const struct process *process, uint32_t number, struct err *err)
+{
+    process->function.current->program->sample_number = number;
+    if (number)
+        return sample_open(process->options->samples, err);
+    sample_close();
+    return true;
+}
+
+static bool load(struct process *process, int image_fd, uint32_t number, struct err *err)
 {
     const struct process_options *options = process->options;
-    if (!function_load(&process->function, image_fd, err))
+    if (!function_load(&process->function, image_fd, err) || !sample(process, number, err))
         return false;
     return !options->loaded || options->loaded(options->arg, process->function.current->program, err);
 }
 
-static void replace(struct process *process, int image_fd)
+static void replace(struct process *process, int image_fd, uint32_t number)
 {
     struct err err = {0};
-    bool done = load(process, image_fd, &err);
+    bool done = load(process, image_fd, number, &err);
     close(image_fd);
     report(process, done ? MESSAGE_READY : MESSAGE_FAILED, done ? NULL : &err);
 }
@@ -72,11 +81,11 @@ static void on_channel(struct io_watch *watch, unsigned events)
         io_unwatch(process->loop, watch);
         drain(process);
     } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_IMAGE) {
-        replace(process, fd);
+        replace(process, fd, message.number);
     }
 }
 
-static bool start(struct process *process, int image_fd, struct err *err)
+static bool start(struct process *process, const struct supervisor_seat *seat, struct err *err)
 {
     static const int numbers[] = {SIGTERM};
     const struct process_options *options = process->options;
@@ -86,7 +95,8 @@ static bool start(struct process *process, int image_fd, struct err *err)
         return false;
     process->signals.raised = on_signal;
     process->channel.ready = on_channel;
-    if (!io_watch_level(process->loop, &process->channel, err) || !load(process, image_fd, err))
+    if (!io_watch_level(process->loop, &process->channel, err) ||
+        !load(process, seat->image_fd, seat->image_number, err))
         return false;
     process->worker = worker_new(process->loop, &process->function, options->listen_fd, &options->worker, err);
     return process->worker != NULL;
@@ -103,6 +113,7 @@ static void log_stats(const struct process *process)
 
 static void finish(struct process *process)
 {
+    sample_close();
     worker_free(process->worker);
     function_end(&process->function);
     if (process->signals.raised)
@@ -111,14 +122,14 @@ static void finish(struct process *process)
     close(process->channel.fd);
 }
 
-int process_work(const struct process_options *options, int channel, int image_fd)
+int process_work(const struct process_options *options, const struct supervisor_seat *seat)
 {
-    struct process process = {.options = options, .channel.fd = channel};
+    struct process process = {.options = options, .channel.fd = seat->channel};
     struct err err = {0};
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    bool done = start(&process, image_fd, &err);
-    close(image_fd);
+    bool done = start(&process, seat, &err);
+    close(seat->image_fd);
     report(&process, done ? MESSAGE_READY : MESSAGE_FAILED, done ? NULL : &err);
     if (done && !io_run(process.loop, &err)) {
         log_line(LOG_ERROR, NULL, "a worker ends: %s", err.message);

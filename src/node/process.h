@@ -6,20 +6,23 @@
 #ifndef MAYFLY_NODE_PROCESS_H
 #define MAYFLY_NODE_PROCESS_H
 
+#include "node/supervisor.h"
 #include "node/worker.h"
+#include "runtime/sample.h"
 
 struct process_options {
     const struct host_config *config;
     const struct function_limits *limits;
     struct worker_options worker;
+    struct samples *samples; /* where those of guests go, while the image has a number */
     int listen_fd;
     /* Optional: a program was loaded. */
     bool (*loaded)(void *arg, struct program *program, struct err *err);
     void *arg;
 };
 
-/* Serve the image at `image_fd`. Reports over `channel` (node/channel.h) when it accepts, or why it cannot, and takes
- * images to serve from there on. Returns the process's exit status. */
-int process_work(const struct process_options *options, int channel, int image_fd);
+/* Serve the seat's image. Reports over its channel (node/channel.h) when it accepts, or why it cannot, and takes images
+ * to serve from there on. Returns the process's exit status. */
+int process_work(const struct process_options *options, const struct supervisor_seat *seat);
 
 #endif

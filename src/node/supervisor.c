@@ -36,10 +36,12 @@ struct supervisor {
     struct child *workers, builder;
     struct pollfd *polled; /* signals, the builder, the workers */
     int image_fd, signal_fd;
+    uint32_t image_number, last_number; /* of the image; the last one given */
     sigset_t signals, before; /* that are read from signal_fd; what was blocked when we came */
     uint64_t pause_ns, spawn_ns; /* after false starts: how long to wait, until when */
     uint64_t kill_ns; /* when those that are left are killed, or 0 */
-    bool serving, draining, rebuild;
+    bool serving, draining, improve, rebuild; /* the last two: a builder is to be started */
+    bool anew; /* the builder's first image is a new one */
     struct err *err;
     bool failed;
 };
@@ -75,28 +77,15 @@ static void become_child(struct supervisor *supervisor, pid_t parent)
     sigprocmask(SIG_SETMASK, &supervisor->before, NULL);
 }
 
-static void run_worker(struct supervisor *supervisor, int channel)
+static bool spawn(struct supervisor *supervisor, struct child *child,
+                  int (*run)(void *arg, const struct supervisor_seat *seat), struct err *err)
 {
-    exit(supervisor->options->work(supervisor->options->arg, channel, supervisor->image_fd));
-}
-
-static void run_builder(struct supervisor *supervisor, int channel)
-{
-    struct message message = {.kind = MESSAGE_FAILED};
-    int image_fd = supervisor->options->build(supervisor->options->arg, &message.err);
-    if (image_fd >= 0)
-        message.kind = MESSAGE_IMAGE;
-    bool sent = channel_send(channel, &message, image_fd);
-    close(channel);
-    close(supervisor->image_fd);
-    if (image_fd >= 0)
-        close(image_fd);
-    exit(sent ? 0 : 1);
-}
-
-static bool spawn(struct supervisor *supervisor, struct child *child, void (*run)(struct supervisor *, int),
-                  struct err *err)
-{
+    struct supervisor_seat seat = {.image_fd = supervisor->image_fd,
+                                   .image_number = supervisor->image_number,
+                                   .last_number = supervisor->last_number,
+                                   .anew = supervisor->anew};
+    if (child != &supervisor->builder)
+        seat.index = (uint32_t)(child - supervisor->workers);
     int ends[2];
     pid_t parent = getpid();
     if (!channel_open(ends, err))
@@ -105,7 +94,8 @@ static bool spawn(struct supervisor *supervisor, struct child *child, void (*run
     if (pid == 0) {
         close(ends[0]);
         become_child(supervisor, parent);
-        run(supervisor, ends[1]);
+        seat.channel = ends[1];
+        exit(run(supervisor->options->arg, &seat));
     }
     close(ends[1]);
     if (pid < 0) {
@@ -138,7 +128,7 @@ static void spawn_missing(struct supervisor *supervisor)
     if (supervisor->draining || supervisor->failed || clock_now_ns() < supervisor->spawn_ns)
         return;
     for (uint32_t i = 0; i < supervisor->options->workers; i++) {
-        if (supervisor->workers[i].pid || spawn(supervisor, &supervisor->workers[i], run_worker, &err))
+        if (supervisor->workers[i].pid || spawn(supervisor, &supervisor->workers[i], supervisor->options->work, &err))
             continue;
         log_line(LOG_ERROR, NULL, "no worker: %s", err.message);
         later(supervisor);
@@ -149,10 +139,24 @@ static void spawn_missing(struct supervisor *supervisor)
 static void start_build(struct supervisor *supervisor)
 {
     struct err err = {0};
-    supervisor->rebuild = false;
-    log_line(LOG_INFO, NULL, "reloading");
-    if (!spawn(supervisor, &supervisor->builder, run_builder, &err))
-        log_line(LOG_ERROR, NULL, "not reloaded: %s", err.message);
+    supervisor->anew = supervisor->rebuild;
+    supervisor->rebuild = supervisor->improve = false;
+    if (supervisor->anew)
+        log_line(LOG_INFO, NULL, "reloading");
+    if (!spawn(supervisor, &supervisor->builder, supervisor->options->build, &err))
+        log_line(LOG_ERROR, NULL, "%s: %s", supervisor->anew ? "not reloaded" : "not improved", err.message);
+}
+
+/* One that makes an old image better gives way to one that makes a new one. */
+static void build(struct supervisor *supervisor)
+{
+    bool busy = supervisor->builder.pid != 0;
+    if (supervisor->draining || !supervisor->serving)
+        return;
+    if (busy && supervisor->rebuild && !supervisor->anew)
+        kill(supervisor->builder.pid, SIGKILL);
+    if (!busy && (supervisor->rebuild || supervisor->improve))
+        start_build(supervisor);
 }
 
 static void signal_workers(const struct supervisor *supervisor, int number)
@@ -203,34 +207,55 @@ static void hear_worker(struct supervisor *supervisor, struct child *worker)
 
 /* From here on this image is served, and by those that begin. One that cannot take it does not go on with the old one.
  */
-static void take_image(struct supervisor *supervisor, int fd)
+static void take_image(struct supervisor *supervisor, const struct message *message, int fd)
 {
-    const struct message message = {.kind = MESSAGE_IMAGE};
     close(supervisor->image_fd);
     supervisor->image_fd = fd;
+    supervisor->image_number = message->number;
+    if (message->number)
+        supervisor->last_number = message->number;
     for (uint32_t i = 0; i < supervisor->options->workers; i++) {
         const struct child *worker = &supervisor->workers[i];
-        if (worker->pid && !channel_send(worker->channel, &message, fd))
+        if (worker->pid && !channel_send(worker->channel, message, fd))
             kill(worker->pid, SIGTERM);
     }
-    log_line(LOG_INFO, NULL, "reloaded");
+    if (supervisor->anew)
+        log_line(LOG_INFO, NULL, "reloaded");
+    supervisor->anew = false;
+}
+
+static void builder_failed(struct supervisor *supervisor, const struct err *err)
+{
+    log_line(LOG_ERROR, NULL, "%s: %s%s%s", supervisor->anew ? "not reloaded" : "not improved", err->message,
+             err->remedy[0] ? "; " : "", err->remedy);
+    supervisor->anew = false;
 }
 
 static void hear_builder(struct supervisor *supervisor)
 {
+    struct child *builder = &supervisor->builder;
     struct message message;
     int fd;
-    enum channel_got got = channel_receive(supervisor->builder.channel, &message, &fd);
-    if (got == CHANNEL_NOTHING)
-        return;
-    if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_IMAGE)
-        take_image(supervisor, fd);
-    else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_FAILED)
-        log_line(LOG_ERROR, NULL, "not reloaded: %s%s%s", message.err.message, message.err.remedy[0] ? "; " : "",
-                 message.err.remedy);
-    else
-        log_line(LOG_ERROR, NULL, "not reloaded: the process that builds ended early");
+    enum channel_got got;
+    while (builder->channel >= 0 && (got = channel_receive(builder->channel, &message, &fd)) != CHANNEL_NOTHING) {
+        if (got == CHANNEL_CLOSED)
+            close_channel(builder);
+        else if (message.kind == MESSAGE_IMAGE)
+            take_image(supervisor, &message, fd);
+        else if (message.kind == MESSAGE_FAILED)
+            builder_failed(supervisor, &message.err);
+    }
+}
+
+static void builder_ended(struct supervisor *supervisor)
+{
+    struct err err = {0};
+    hear_builder(supervisor);
     close_channel(&supervisor->builder);
+    supervisor->builder.pid = 0;
+    err_set(&err, ERR_SYSTEM, "the process that builds ended early");
+    if (supervisor->anew && !supervisor->draining)
+        builder_failed(supervisor, &err);
 }
 
 /* ---- signals ---- */
@@ -276,11 +301,8 @@ static void collect(struct supervisor *supervisor)
         for (uint32_t i = 0; i < supervisor->options->workers; i++)
             if (supervisor->workers[i].pid == pid)
                 worker_ended(supervisor, &supervisor->workers[i], status);
-        if (supervisor->builder.pid == pid) {
-            if (supervisor->builder.channel >= 0)
-                hear_builder(supervisor);
-            supervisor->builder.pid = 0;
-        }
+        if (supervisor->builder.pid == pid)
+            builder_ended(supervisor);
     }
 }
 
@@ -290,8 +312,6 @@ static void end(struct supervisor *supervisor)
         supervisor->kill_ns = clock_now_ns() + KILL_NS;
     supervisor->draining = true;
     signal_workers(supervisor, SIGTERM);
-    if (supervisor->builder.pid)
-        kill(supervisor->builder.pid, SIGKILL);
 }
 
 static void on_signal(struct supervisor *supervisor)
@@ -321,8 +341,10 @@ static bool open_signals(struct supervisor *supervisor, struct err *err)
     return supervisor->signal_fd >= 0 || err_errno(err, "signalfd");
 }
 
-static bool any_worker(const struct supervisor *supervisor)
+static bool any_child(const struct supervisor *supervisor)
 {
+    if (supervisor->builder.pid)
+        return true;
     for (uint32_t i = 0; i < supervisor->options->workers; i++)
         if (supervisor->workers[i].pid)
             return true;
@@ -342,6 +364,8 @@ static void kill_late(struct supervisor *supervisor)
     bool late = supervisor->kill_ns && clock_now_ns() >= supervisor->kill_ns;
     if (late || supervisor->failed)
         signal_workers(supervisor, SIGKILL);
+    if (supervisor->builder.pid && (supervisor->draining || supervisor->failed))
+        kill(supervisor->builder.pid, SIGKILL);
     if (late)
         supervisor->kill_ns = 0;
 }
@@ -362,21 +386,19 @@ static bool wait_for_news(struct supervisor *supervisor)
     return true;
 }
 
-/* Until all workers are gone, which is when a signal asked for it or nothing else is possible. */
+/* Until all children are gone, which is when a signal asked for it or nothing else is possible. */
 static void run(struct supervisor *supervisor)
 {
     spawn_missing(supervisor);
-    while (any_worker(supervisor) || !(supervisor->draining || supervisor->failed)) {
+    while (any_child(supervisor) || !(supervisor->draining || supervisor->failed)) {
         if (!wait_for_news(supervisor))
             break;
         for (uint32_t i = 0; i < supervisor->options->workers; i++)
             hear_worker(supervisor, &supervisor->workers[i]);
-        if (supervisor->builder.channel >= 0)
-            hear_builder(supervisor);
+        hear_builder(supervisor);
         on_signal(supervisor);
         kill_late(supervisor);
-        if (supervisor->rebuild && !supervisor->builder.pid && !supervisor->draining)
-            start_build(supervisor);
+        build(supervisor);
         spawn_missing(supervisor);
     }
 }
@@ -397,6 +419,8 @@ bool supervise(const struct supervisor_options *options, struct err *err)
 {
     struct supervisor supervisor = {
         .options = options, .builder.channel = -1, .image_fd = options->image_fd, .signal_fd = -1, .err = err};
+    supervisor.improve = options->improve;
+    supervisor.image_number = supervisor.last_number = options->improve ? 1 : 0;
     supervisor.workers = mem_alloc(options->workers, sizeof *supervisor.workers);
     supervisor.polled = mem_alloc(options->workers + 2, sizeof *supervisor.polled);
     supervisor.failed = !supervisor.workers || !supervisor.polled;

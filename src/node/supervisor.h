@@ -1,9 +1,9 @@
-/* The supervisor: it owns the listening socket and the image, forks the workers, and puts another in the place of one
- * that dies. It runs no guest and reads nothing that comes from clients.
+/* The supervisor: it holds the image, forks the workers, and puts another in the place of one that dies. It runs no
+ * guest and reads nothing that comes from clients. Images are made by a process of its own, the builder.
  *
- * Signals: SIGTERM and SIGINT let the workers finish what they do and end it all; a second one ends at once. SIGHUP
- * builds the image anew, in a process of its own, and hands it to the workers, which go over to it between two
- * requests; if it cannot be built or served, all stays as it was.
+ * Signals: SIGTERM and SIGINT let the workers finish what they do and end it all; a second one ends at once. SIGHUP has
+ * the image built anew and hands it to the workers, which go over to it between two requests; if it cannot be built or
+ * served, all stays as it was. A builder may give better images of the same file later.
  */
 #ifndef MAYFLY_NODE_SUPERVISOR_H
 #define MAYFLY_NODE_SUPERVISOR_H
@@ -14,14 +14,24 @@
 
 #define SUPERVISOR_WORKERS_MAX 1024u
 
+/* What a new process gets. The descriptors are its own. */
+struct supervisor_seat {
+    uint32_t index;        /* of a worker: 0 up to their number */
+    int channel;           /* to the supervisor: node/channel.h */
+    int image_fd;          /* that is served */
+    uint32_t image_number; /* its name in samples (runtime/sample.h), or 0 */
+    uint32_t last_number;  /* of a builder: it names its images from the next on */
+    bool anew;             /* of a builder: begin with the file as it is now */
+};
+
 struct supervisor_options {
     uint32_t workers;
     int image_fd; /* to begin with; the supervisor closes it */
-    /* In a new process. Serve the image, which it closes, and report over the channel, as process_work does; its result
-     * is the process's exit status. */
-    int (*work)(void *arg, int channel, int image_fd);
-    /* In a new process. A descriptor of the image as it is to be now, or -1. */
-    int (*build)(void *arg, struct err *err);
+    bool improve; /* a builder is to make better ones than that */
+    /* In a new process; the result is its exit status. Serve, as process_work does. */
+    int (*work)(void *arg, const struct supervisor_seat *seat);
+    /* The same for a builder: send images, or why there is none. */
+    int (*build)(void *arg, const struct supervisor_seat *seat);
     /* All workers accept. */
     void (*serving)(void *arg);
     void *arg;

@@ -39,6 +39,7 @@ struct program {
     uint64_t heap_open; /* end of the part of the heap that is open from the start, from the heap base */
     bool
         start_each_time; /* run start functions in every instance: they ask the host for something, or were not tried */
+    uint32_t sample_number; /* its name in samples (runtime/sample.h); 0: it is not sampled */
     uint64_t memory_max; /* bytes that a store may have (struct slot_account), set before the first slot; UINT64_MAX */
     struct slot *free_slots;
     uint32_t slot_count;

@@ -1,5 +1,7 @@
 /* Functions kept from one compile to the next: what did not change is not made again, and the image is byte for byte
  * the one that a compile without a pack makes, whatever changed. MUTATE_SEED repeats a run. */
+#include "image/format.h" /* first: its macros have the names of others */
+
 #include "wasm/build.h"
 
 #include "codegen/pack.h"
@@ -82,19 +84,28 @@ struct made {
     bool done;
 };
 
-static struct made make(const uint8_t *source, size_t size, const struct buf *old_pack)
+static struct made make_chosen(const uint8_t *source, size_t size, const struct buf *old_pack,
+                               const struct codegen_name *chosen, uint32_t chosen_count)
 {
     struct made made;
     struct err err = {0};
     buf_init(&made.image, IMAGE_MAX);
     buf_init(&made.pack, IMAGE_MAX);
     struct compile_options options = {.opt_level = 1, .ret_pack = &made.pack, .ret_counts = &made.counts};
+    options.chosen = chosen;
+    options.chosen_count = chosen_count;
+    options.tier = chosen ? TIER_MIXED : TIER_BEST;
     if (old_pack)
         options.old_pack = (struct str){(const char *)old_pack->data, old_pack->size};
     made.done = compile_build(source, size, &options, codegen_llvm, &made.image, &err);
     if (!made.done)
         assert_int_not_equal(err.kind, ERR_NONE);
     return made;
+}
+
+static struct made make(const uint8_t *source, size_t size, const struct buf *old_pack)
+{
+    return make_chosen(source, size, old_pack, NULL, 0);
 }
 
 static void throw_away(struct made *made)
@@ -128,6 +139,49 @@ static uint32_t make_after(const struct recipe *before, const struct recipe *aft
     buf_free(&first);
     buf_free(&second);
     return count;
+}
+
+static const struct image_func *find_func(const struct made *made, uint32_t func)
+{
+    const struct image image = {made->image.data, (const struct image_header *)made->image.data};
+    for (uint64_t i = 0; i < image_funcs_count(&image); i++)
+        if (image_funcs(&image)[i].kind == IMAGE_FUNC && image_funcs(&image)[i].func == func)
+            return &image_funcs(&image)[i];
+    fail();
+    return NULL;
+}
+
+/* Is its code the same in both, by all that is seen? */
+static bool has(const struct made *made, const struct made *piece_of, uint32_t func)
+{
+    const struct image_func *a = find_func(made, func), *b = find_func(piece_of, func);
+    return a->code_size == b->code_size && a->frame_size == b->frame_size;
+}
+
+/* What is chosen is LLVM's, the rest is not, and only the former is kept; each round adds to what there was. */
+static void chosen_functions(void **state)
+{
+    static const struct codegen_name first[] = {{0, 3}, {0, 1}, {7, 0}, {0, 99}}, second = {0, 4};
+    struct buf source = cook(&usual);
+    struct made all = make(source.data, source.size, NULL),
+                none = make_chosen(source.data, source.size, NULL, first, 0);
+    struct made some = make_chosen(source.data, source.size, NULL, first, 4);
+    struct made more = make_chosen(source.data, source.size, &some.pack, &second, 1);
+    struct made rest = make(source.data, source.size, &more.pack);
+    assert_true(all.done && none.done && some.done && more.done && rest.done);
+    for (uint32_t i = 0; i < FUNCS; i++) {
+        assert_false(has(&none, &all, i));
+        assert_int_equal(has(&some, &all, i), i == 1 || i == 3);
+        assert_int_equal(has(&more, &all, i), i == 1 || i == 3 || i == 4);
+    }
+    assert_int_equal(none.counts.kept + some.counts.kept, 0);
+    assert_int_equal(more.counts.kept, 2);
+    assert_int_equal(rest.counts.kept, 3);
+    same_images(&rest, &all);
+    struct made *every[] = {&all, &none, &some, &more, &rest};
+    for (size_t i = 0; i < sizeof every / sizeof *every; i++)
+        throw_away(every[i]);
+    buf_free(&source);
 }
 
 static void only_what_changed_is_made(void **state)
@@ -268,6 +322,7 @@ int main(void)
         cmocka_unit_test(what_depends_on_it_is_made_again),
         cmocka_unit_test(a_pack_of_another_level_is_of_no_use),
         cmocka_unit_test(damaged_packs),
+        cmocka_unit_test(chosen_functions),
         cmocka_unit_test(mutated_modules),
         cmocka_unit_test(generated_modules),
     };

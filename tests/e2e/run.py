@@ -44,7 +44,7 @@ def check(condition, what):
 
 def command(name, program=None):
     """What runs a guest, with the compiler that the caller of the tests asked for."""
-    return [program or PROGRAM, name, *TIER]
+    return [program or PROGRAM, name, *(TIER or (["--tier", "best"] if name == "up" else []))]
 
 
 def guest(name):
@@ -64,7 +64,8 @@ class Server:
         self.errors = tempfile.TemporaryFile(mode="w+", errors="replace")
         if "--workers" not in options:
             options = ("--workers", "1", *options)
-        self.process = subprocess.Popen([*command("up", program), file, "--listen", "127.0.0.1:0", *options],
+        start = [program or PROGRAM, "up"] if "--tier" in options else command("up", program)
+        self.process = subprocess.Popen([*start, file, "--listen", "127.0.0.1:0", *options],
                                         stdout=subprocess.PIPE, stderr=self.errors, text=True)
         timer = threading.Timer(START_SECONDS, self.process.kill)
         timer.start()

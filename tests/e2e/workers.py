@@ -28,7 +28,7 @@ def alive(pid):
         return False
 
 
-def until(condition, what, seconds=20):
+def until(condition, what, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         check(time.monotonic() < end, what)
@@ -92,7 +92,7 @@ def case_work_killed():
         check(server.wait_log(r"worker \d+ ended with signal 9"), "the log tells of it")
 
 
-def keep_asking(port, path, stop, counts, wrong):
+def keep_asking(port, path, pause, stop, counts, wrong):
     """Requests one after the other on one connection; nothing may go wrong with any of them."""
     try:
         with Client(port) as client:
@@ -101,14 +101,16 @@ def keep_asking(port, path, stop, counts, wrong):
                 if status != 200:
                     wrong.append((status, body))
                 counts[body] = counts.get(body, 0) + 1
+                time.sleep(pause)
     except (Failure, OSError) as failure:
         wrong.append(str(failure))
 
 
 @contextlib.contextmanager
-def load(port, path="/"):
+def load(port, path="/", clients=6, pause=0.002):
     stop, counts, wrong = threading.Event(), {}, []
-    threads = [threading.Thread(target=keep_asking, args=(port, path, stop, counts, wrong)) for _ in range(6)]
+    threads = [threading.Thread(target=keep_asking, args=(port, path, pause, stop, counts, wrong))
+               for _ in range(clients)]
     for thread in threads:
         thread.start()
     try:
@@ -161,7 +163,7 @@ def case_work_reload_refused():
                                 (__file__, r"not reloaded: magic header not detected")):
                 place(bad, file)
                 server.process.send_signal(signal.SIGHUP)
-                check(server.wait_log(reason), f"the log says why: {server.log()[-1000:]}")
+                check(server.wait_log(reason, 120), f"the log says why: {server.log()[-1000:]}")
         with Server(HELLO, "--workers", "1") as server:
             time.sleep(1.1)
             place(HELLO, file)
@@ -200,6 +202,42 @@ def case_work_orphans():
     server.process.kill()
     server.process.wait()
     until(lambda: not any(map(alive, workers)), "the workers end")
+
+
+@contextlib.contextmanager
+def empty_cache():
+    before = os.environ.get("XDG_CACHE_HOME")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        try:
+            yield folder
+        finally:
+            del os.environ["XDG_CACHE_HOME"]
+            if before is not None:
+                os.environ["XDG_CACHE_HOME"] = before
+
+
+OPTIMIZED = r"INFO  \[\w+\] all functions are optimized, after [\d.]+ s$"
+
+
+def case_work_tiers():
+    """It answers from a fast image, optimizes what runs and then all of it; nobody who asks notices, and it is kept."""
+    large = os.path.join(ROOT, "examples", "routes-rust", "routes.wasm")
+    check(os.path.getsize(large) > 128 << 10 > os.path.getsize(HELLO), "one that has rounds, and one that needs none")
+    for file, path, rounds in ((HELLO, "/", False), (large, "/count/3000", True)):
+        with empty_cache():
+            with Server(file, "--tier", "auto", "--workers", "2") as server:
+                with load(server.port, path, clients=2, pause=0.01) as counts: # the compiler gets what is left over
+                    check(server.wait_log(OPTIMIZED, 400), f"all is optimized in the end: {server.log()[-2000:]}")
+                    time.sleep(0.3)
+                check(len(counts) == 1, f"the answer stays what it is, not {list(counts)}")
+                shares = re.findall(r" (\d+) % of (\d+) samples are in optimized code$", server.log(), re.M)
+                check(bool(shares) == rounds, f"rounds that follow samples: {shares}")
+                check(len(server.workers()) == 2, "the builder has ended")
+            with Server(file, "--tier", "auto", "--workers", "1") as server:
+                expect(ask(server.port, path), 200)
+                time.sleep(0.5)
+                check(len(server.workers()) == 1 and server.log() == "", f"nothing is left to do: {server.log()}")
 
 
 def case_work_usage():

@@ -1,6 +1,6 @@
 /* The optimizing generator: every function becomes an LLVM module of its own, an object and a piece, on all processors
  * at once; our linker joins the pieces. Functions do not depend on each other, so that the result depends neither on
- * threads nor on which pieces an earlier compile left. */
+ * threads nor, unless functions are chosen, on which pieces an earlier compile left. */
 #include "codegen/codegen.h"
 
 #include "base/alloc.h"
@@ -25,6 +25,7 @@
 struct task {
     struct piece_symbol symbol;
     const struct survey_func *func; /* of the survey; NULL: glue */
+    bool fast;                      /* the fast generator makes it */
     struct buf piece;
     struct piece view; /* of `piece`, once it is made */
 };
@@ -41,6 +42,11 @@ struct job {
     uint64_t bytes_total;
     _Atomic uint64_t bytes_done;
 };
+
+static bool is_mixed(const struct job *job)
+{
+    return job->options->mix_seed || job->options->chosen;
+}
 
 /* What a thread keeps from one function to the next. */
 struct bench {
@@ -74,9 +80,9 @@ static bool fill_bench(struct bench *bench, const struct job *job, struct err *e
     if (!bench->decoder)
         return err_set(err, ERR_SYSTEM, "LLVM cannot decode x86-64");
     bench->scratch = wasm_body_scratch_new(err);
-    if (bench->scratch && job->options->mix_seed)
+    if (bench->scratch && is_mixed(job))
         bench->mixed = mixed_open(job->units, job->unit_count, err);
-    return bench->scratch && (bench->mixed || !job->options->mix_seed);
+    return bench->scratch && (bench->mixed || !is_mixed(job));
 }
 
 static void *open_bench(void *arg, struct err *err)
@@ -130,7 +136,7 @@ static bool make(void *arg, void *state, size_t index, struct err *err)
     struct bench *bench = state;
     struct task *task = &job->tasks.items[index];
     struct gen g;
-    if (bench->mixed && mixed_chooses(job->options->mix_seed, &task->symbol))
+    if (task->fast)
         return mixed_make(bench->mixed, &task->symbol, bench->scratch, &task->piece, err);
     bench->object.size = 0;
     bool done = gen_init(&g, job->units, job->unit_count, err);
@@ -151,6 +157,7 @@ static struct task *add_task(struct job *job, struct piece_symbol symbol, const 
     if (!task)
         return NULL;
     *task = (struct task){.symbol = symbol, .func = func};
+    task->fast = mixed_chooses(job->options->mix_seed, &symbol) || (func && job->options->chosen);
     buf_init(&task->piece, OBJECT_MAX);
     return task;
 }
@@ -242,7 +249,29 @@ static void take_kept(struct job *job)
     const struct str *old = &job->options->old_pack;
     const struct pack pack = pack_open((const uint8_t *)old->ptr, old->len);
     for (uint32_t i = 0; i < job->survey.func_count; i++)
-        job->kept += pack_take(&pack, &job->survey.funcs[i], &job->tasks.items[i].piece);
+        if (pack_take(&pack, &job->survey.funcs[i], &job->tasks.items[i].piece)) {
+            job->tasks.items[i].fast = false;
+            job->kept++;
+        }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct survey_func *left = a, *right = b;
+    if (left->unit != right->unit)
+        return left->unit < right->unit ? -1 : 1;
+    return (left->func > right->func) - (left->func < right->func);
+}
+
+static void choose(struct job *job)
+{
+    const struct survey *survey = &job->survey;
+    for (uint32_t i = 0; i < job->options->chosen_count; i++) {
+        const struct survey_func name = {.unit = job->options->chosen[i].unit, .func = job->options->chosen[i].func};
+        const struct survey_func *func = bsearch(&name, survey->funcs, survey->func_count, sizeof name, by_name);
+        if (func)
+            job->tasks.items[func - survey->funcs].fast = false;
+    }
 }
 
 /* ---- all of them ---- */
@@ -291,6 +320,7 @@ static bool compile(struct job *job, struct err *err)
         return false;
     if (!job->options->dump && !job->options->mix_seed)
         take_kept(job);
+    choose(job);
     if (!make_all(job, 0, err))
         return false;
     size_t routines = job->tasks.count;
@@ -309,8 +339,10 @@ static bool join(struct job *job, struct code *ret_code, struct err *err)
     return done;
 }
 
+/* Only what LLVM made is worth keeping. */
 static bool keep(struct job *job, struct err *err)
 {
+    static const struct buf nothing;
     if (job->options->ret_counts)
         *job->options->ret_counts = (struct codegen_counts){job->survey.func_count - job->kept, job->kept};
     if (!job->options->ret_pack || job->options->mix_seed)
@@ -319,7 +351,7 @@ static bool keep(struct job *job, struct err *err)
     if (!pieces)
         return err_memory(err);
     for (uint32_t i = 0; i < job->survey.func_count; i++)
-        pieces[i] = &job->tasks.items[i].piece;
+        pieces[i] = job->tasks.items[i].fast ? &nothing : &job->tasks.items[i].piece;
     bool done = pack_write(&job->survey, pieces, job->options->ret_pack, err);
     mem_free(pieces);
     return done;

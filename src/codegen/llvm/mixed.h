@@ -1,4 +1,4 @@
-/* Functions of the fast generator among LLVM's (TIER_MIXED): a test of what both promise each other.
+/* Functions of the fast generator among LLVM's (TIER_MIXED).
  *
  * A file of its own, because both generators have a `struct gen`. */
 #ifndef MAYFLY_CODEGEN_LLVM_MIXED_H

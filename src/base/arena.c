@@ -23,7 +23,8 @@ void arena_init(struct arena *arena, size_t max)
 
 static bool add_chunk(struct arena *arena, size_t need)
 {
-    size_t size = arena->last ? arena->last->size * 2 : CHUNK_MIN;
+    size_t first = arena->first_bytes ? arena->first_bytes : CHUNK_MIN;
+    size_t size = arena->last ? arena->last->size * 2 : first;
     if (size > CHUNK_MAX)
         size = CHUNK_MAX;
     if (size < need)
@@ -32,9 +33,10 @@ static bool add_chunk(struct arena *arena, size_t need)
         size = need;
     if (size > arena->max - arena->used)
         return false;
-    struct arena_chunk *chunk = mem_alloc(1, sizeof *chunk + size);
+    struct arena_chunk *chunk = mem_resize(NULL, 1, sizeof *chunk + size); /* zeroed as it is given out */
     if (!chunk)
         return false;
+    chunk->next = NULL;
     chunk->size = size;
     if (arena->last)
         arena->last->next = chunk;
@@ -45,6 +47,11 @@ static bool add_chunk(struct arena *arena, size_t need)
     arena->next = chunk->payload;
     arena->end = chunk->payload + size;
     return true;
+}
+
+bool arena_reserve(struct arena *arena, size_t size)
+{
+    return size <= (size_t)(arena->end - arena->next) || add_chunk(arena, size);
 }
 
 void *arena_alloc(struct arena *arena, size_t size)

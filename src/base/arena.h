@@ -17,6 +17,7 @@ struct arena {
     struct arena_chunk *first; /* kept by reset */
     struct arena_chunk *last;
     size_t max, used; /* bytes of chunks: cap and current */
+    size_t first_bytes; /* of the first chunk; 0: the usual */
 };
 
 /* `max`: cap on the bytes taken from the system. Cannot fail; the first chunk comes on first use. */
@@ -25,6 +26,8 @@ void arena_init(struct arena *arena, size_t max);
 void *arena_alloc(struct arena *arena, size_t size);
 /* The same for `count` elements; NULL on overflow too. A count of 0 gives a valid pointer. */
 void *arena_array(struct arena *arena, size_t count, size_t size);
+/* Take room for `size` bytes from the system now, without touching it. */
+bool arena_reserve(struct arena *arena, size_t size);
 void *arena_copy(struct arena *arena, const void *bytes, size_t size);
 void arena_reset(struct arena *arena);
 void arena_free(struct arena *arena);

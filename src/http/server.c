@@ -23,11 +23,14 @@ const struct http_limits http_limits_default = {
 struct input *input_take(struct http_server *server)
 {
     struct input *in = server->free_inputs;
-    if (!in)
-        return mem_alloc(1, sizeof *in);
-    server->free_inputs = in->next;
-    server->free_input_count--;
-    in->used = 0;
+    if (in) {
+        server->free_inputs = in->next;
+        server->free_input_count--;
+    } else {
+        in = mem_resize(NULL, 1, sizeof *in); /* what is never received is never touched */
+    }
+    if (in)
+        in->used = 0;
     return in;
 }
 
@@ -50,9 +53,11 @@ struct http_exchange *exchange_take(struct connection *c)
         server->free_exchanges = x->next;
         server->free_exchange_count--;
     } else {
-        x = mem_alloc(1, sizeof *x);
+        x = mem_resize(NULL, 1, sizeof *x); /* few requests have as many fields as there is room for */
         if (!x)
             return NULL;
+        memset(x, 0, offsetof(struct http_exchange, parser.fields));
+        memset(&x->chunks, 0, sizeof x->chunks);
         buf_init(&x->body, BODY_WINDOW);
     }
     x->connection = c;

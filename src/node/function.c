@@ -51,6 +51,7 @@ bool function_load(struct function *function, int image_fd, struct err *err)
     if (!generation)
         return err_memory(err);
     wasi_link_init(&generation->link);
+    generation->asleep.last = &generation->asleep.first;
     generation->program = program_load(image_fd, function->name, wasi_resolve, &generation->link, err);
     if (!generation->program || !find_handler(generation, err) ||
         !slot_limit(generation->program, function->limits.memory_bytes, err)) {

@@ -18,9 +18,17 @@ struct function_limits {
 };
 extern const struct function_limits function_limits_default;
 
+struct request;
+
+/* Requests of the worker (node/worker.c), the first that came first. */
+struct request_list {
+    struct request *first, **last;
+};
+
 /* One program with its imports linked. It ends when it is retired and nothing of it runs. */
 struct generation {
     struct program *program;
+    struct request_list asleep; /* those that wait and still have their slots */
     const struct image_export *handler;
     struct wasi_link link;
     uint32_t running;

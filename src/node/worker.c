@@ -9,7 +9,13 @@
 #include "node/histogram.h"
 #include "runtime/backtrace.h"
 #include "runtime/call.h"
+#include "runtime/park.h"
 #include "runtime/slice.h"
+
+/* Slots of one program from which on a request that begins has one that waits put aside (runtime/park.h), and how many
+ * of those that wait longest are looked at for it. */
+#define RESIDENT_SLOTS 128u
+#define LOOK_AT 8u
 
 /* A request on its way: an instance, its task, its host objects. */
 struct request {
@@ -21,9 +27,12 @@ struct request {
     struct host *host;
     struct http_exchange *exchange; /* NULL once answered or gone */
     struct request *next, **link;  /* in the pool; among those that run, with `link` */
-    struct request *later;         /* among the preempted ones */
+    struct request *later;         /* among the preempted ones, while `queued` */
+    struct request *after, **before; /* in a list of those that are asleep, or of the blocked ones; or NULL */
+    struct request_list *list;
+    struct parked *parked;         /* the instance, while it is put aside */
     struct io_timer timer;         /* of its end, once it waited */
-    bool returned, gone;
+    bool returned, gone, queued;
     uint64_t ran;                  /* time stamp counter: so long before it was preempted or waited */
     uint64_t dispatched, entered, left; /* time stamp counter */
 };
@@ -37,15 +46,35 @@ struct worker {
     struct request *pool, *live;
     struct request *first_preempted, **last_preempted;
     struct io_post turn; /* of the first preempted one */
+    struct request_list blocked; /* they would go on, but for others in their slots */
+    struct io_post unblock;
     bool stats;
     uint64_t requests, traps;
     uint64_t began_tsc, began_ns;
     struct histogram starts, pages;
 };
 
-static void out_of_time(struct io_timer *timer)
+static void out_of_time(struct io_timer *timer);
+
+static void list_add(struct request_list *list, struct request *request)
 {
-    host_interrupt(IO_OWNER(timer, struct request, timer)->host, TRAP_DEADLINE);
+    request->list = list;
+    request->after = NULL;
+    request->before = list->last;
+    *list->last = request;
+    list->last = &request->after;
+}
+
+static void list_leave(struct request *request)
+{
+    if (!request->list)
+        return;
+    *request->before = request->after;
+    if (request->after)
+        request->after->before = request->before;
+    else
+        request->list->last = request->before;
+    request->list = NULL;
 }
 
 static struct request *take_request(struct worker *worker)
@@ -197,6 +226,7 @@ static void queue(struct request *request)
 {
     struct worker *worker = request->worker;
     request->later = NULL;
+    request->queued = true;
     if (!worker->first_preempted)
         worker->last_preempted = &worker->first_preempted;
     *worker->last_preempted = request;
@@ -204,24 +234,72 @@ static void queue(struct request *request)
     io_post(worker->loop, &worker->turn);
 }
 
+static void fall_asleep(struct request *request)
+{
+    struct io_loop *loop = request->worker->loop;
+    list_add(&request->generation->asleep, request);
+    if (!request->timer.armed)
+        io_timer_set(loop, &request->timer, io_now_us(loop) + wall_left_ns(request) / 1000);
+}
+
 /* Its task ran, since `began`, and stopped. */
 static void after_run(struct request *request, uint64_t began)
 {
+    struct worker *worker = request->worker;
     enum task_state state = request->task.state;
-    if (state == TASK_DONE) {
-        finish(request);
-        return;
-    }
     request->ran += ticks_now() - began;
-    if (state == TASK_PREEMPTED)
+    if (state == TASK_DONE)
+        finish(request);
+    else if (state == TASK_PREEMPTED)
         queue(request);
-    else if (!request->timer.armed)
-        io_timer_set(request->worker->loop, &request->timer,
-                     io_now_us(request->worker->loop) + wall_left_ns(request) / 1000);
+    else
+        fall_asleep(request);
+    if (worker->blocked.first)
+        io_post(worker->loop, &worker->unblock);
+}
+
+/* ---- parking ---- */
+
+static bool put_aside(struct request *request)
+{
+    request->parked = slot_park(request->slot);
+    if (request->parked && request->list == &request->generation->asleep)
+        list_leave(request);
+    return request->parked != NULL;
+}
+
+/* So that a request of the function can begin: one that has waited long gives up its slot. */
+static void make_room(struct generation *generation)
+{
+    struct request *request = generation->asleep.first;
+    if (generation->program->free_slots || generation->program->slot_count < RESIDENT_SLOTS)
+        return;
+    for (uint32_t i = 0; request && i < LOOK_AT; i++, request = request->after)
+        if (slot_can_park(request->slot) && slot_grown_bytes(request->slot) <= PARK_GROWN_CHEAP && put_aside(request))
+            return;
+}
+
+/* Into its slot again, whoever is there. False: not now. */
+static bool bring_back(struct request *request)
+{
+    struct slot *slot = request->slot;
+    if (!request->parked)
+        return true;
+    if (slot->tasks && !(slot_can_park(slot) && put_aside(slot->tasks->arg)))
+        return false;
+    if (!slot_unpark(request->parked))
+        return false;
+    request->parked = NULL;
+    return true;
 }
 
 static void run_on(struct request *request)
 {
+    list_leave(request);
+    if (!bring_back(request)) {
+        list_add(&request->worker->blocked, request);
+        return;
+    }
     uint64_t wall_ns = wall_left_ns(request), cpu_ns = cpu_left_ns(request), began = ticks_now();
     slice_enter(request->gone ? 0 : wall_ns < cpu_ns ? wall_ns : cpu_ns);
     task_resume(&request->task);
@@ -247,9 +325,24 @@ static void take_turn(struct io_post *post)
     if (!request)
         return;
     worker->first_preempted = request->later;
+    request->queued = false;
     run_on(request);
     if (worker->first_preempted)
         io_post(worker->loop, &worker->turn);
+}
+
+/* Somebody has left a slot, perhaps theirs. Each is tried once. */
+static void try_blocked(struct io_post *post)
+{
+    struct worker *worker = IO_OWNER(post, struct worker, unblock);
+    struct request_list tried = {.last = &tried.first};
+    while (worker->blocked.first) {
+        struct request *request = worker->blocked.first;
+        list_leave(request);
+        list_add(&tried, request);
+    }
+    while (tried.first)
+        run_on(tried.first);
 }
 
 static bool refuse(const struct function *function, struct http_exchange *x, const struct err *err)
@@ -264,6 +357,7 @@ static bool refuse(const struct function *function, struct http_exchange *x, con
 static bool take_instance(struct request *request, struct err *err)
 {
     struct function *function = request->function;
+    make_room(function->current);
     request->slot = slot_acquire(function->current->program, err);
     if (!request->slot)
         return false;
@@ -322,11 +416,32 @@ static void ready(void *arg, struct http_exchange *x)
 static void abandon(struct request *request)
 {
     io_timer_stop(request->worker->loop, &request->timer);
-    task_abandon(&request->task);
+    list_leave(request);
+    if (!request->parked)
+        task_abandon(&request->task);
     host_end(request->host, true);
-    slot_release(request->slot);
+    if (request->parked)
+        parked_drop(request->parked);
+    else
+        slot_release(request->slot);
+    request->parked = NULL;
     end_request(request);
     give_request(request);
+}
+
+/* It waits: it is woken to end, or ends where it was put aside. */
+static void out_of_time(struct io_timer *timer)
+{
+    struct request *request = IO_OWNER(timer, struct request, timer);
+    if (bring_back(request)) {
+        host_interrupt(request->host, TRAP_DEADLINE);
+        return;
+    }
+    log_limit(request);
+    if (request->exchange)
+        http_fail(request->exchange, 504);
+    host_gone_aside(request->host);
+    abandon(request);
 }
 
 static void leave_queue(struct request *request)
@@ -336,19 +451,22 @@ static void leave_queue(struct request *request)
     while (*at != request)
         at = &(*at)->later;
     *at = request->later;
+    request->queued = false;
     if (!*at)
         worker->last_preempted = at;
 }
 
-/* A preempted guest may be in the middle of reading what goes with the exchange: it does not go on. */
+/* A preempted guest may be in the middle of reading what goes with the exchange: it does not go on, nor does one that
+ * was put aside. */
 static void gone(void *arg, struct http_exchange *x)
 {
     struct request *request = x->user;
     (void)arg;
     request->exchange = NULL;
-    if (request->task.state == TASK_PREEMPTED) {
-        leave_queue(request);
-        host_gone(request->host);
+    if (request->task.state == TASK_PREEMPTED || request->parked) {
+        if (request->queued)
+            leave_queue(request);
+        host_gone_aside(request->host);
         abandon(request);
         return;
     }
@@ -379,6 +497,8 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
     worker->loop = loop;
     worker->function = function;
     worker->turn.run = take_turn;
+    worker->unblock.run = try_blocked;
+    worker->blocked.last = &worker->blocked.first;
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
     worker->began_ns = clock_now_ns();
@@ -405,6 +525,7 @@ void worker_free(struct worker *worker)
         return;
     slice_close();
     io_post_cancel(worker->loop, &worker->turn);
+    io_post_cancel(worker->loop, &worker->unblock);
     http_server_free(worker->server);
     while (worker->live)
         abandon(worker->live);

@@ -1,7 +1,8 @@
 /* See slot.h. Everything here but slot_acquire's pop and slot_release's copies is off the request path. */
-#include "runtime/slot.h"
+#include "runtime/slot_inner.h"
 
 #include "base/alloc.h"
+#include "runtime/stack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -82,7 +83,7 @@ static void restore_page(const struct slot_page *hot)
         memset(hot->page, 0, IMAGE_PAGE);
 }
 
-static bool add_hot(struct slot *slot, uint64_t slot_off)
+bool slot_add_hot(struct slot *slot, uint64_t slot_off)
 {
     struct slot_page hot = {(uint8_t *)base_of(slot) + slot_off, program_page_source(slot->program, slot_off)};
     if (slot->hot_count >= SLOT_HOT_MAX || !make_writable(hot.page))
@@ -123,7 +124,7 @@ static bool fill_snapshot(struct slot *slot, struct err *err)
 static bool fill_hot(struct slot *slot, struct err *err)
 {
     for (uint32_t i = 0; i < slot->program->hot_count; i++) {
-        if (!add_hot(slot, slot->program->hot[i]))
+        if (!slot_add_hot(slot, slot->program->hot[i]))
             return err_errno(err, "cannot make a slot's pages writable");
         restore_page(&slot->hot[i]);
     }
@@ -170,6 +171,8 @@ static void drop(struct slot *slot)
     drop_work(slot);
     arena_free(&slot->exceptions);
     mem_free(slot->externs);
+    if (slot->stack)
+        stack_release(slot->stack);
     if (!slot->region)
         munmap(slot->store, slot->program->image.header->slot_size);
     slot->program->slot_count--;
@@ -423,7 +426,28 @@ static bool drop_grown(struct slot *slot)
     return done;
 }
 
-void slot_release(struct slot *slot)
+/* As it was made, at the same addresses: parked instances belong there. */
+static bool make_again(struct slot *slot)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    uint64_t size = slot->program->image.header->slot_size;
+    slot->hot_count = slot->learned = slot->grown_count = 0;
+    slot->overflowed = false;
+    return mmap(slot->store, size, PROT_NONE, flags, -1, 0) != MAP_FAILED && fill(slot, slot->store, NULL);
+}
+
+bool slot_take(struct slot *slot)
+{
+    struct slot **at = &slot->program->free_slots;
+    while (*at && *at != slot)
+        at = &(*at)->next;
+    if (!*at)
+        return false;
+    *at = slot->next;
+    return true;
+}
+
+void slot_renew(struct slot *slot)
 {
     struct program *program = slot->program;
     uint32_t count = slot->hot_count;
@@ -446,12 +470,21 @@ void slot_release(struct slot *slot)
         gc_reset(&slot->gc, program->heap_open);
     if (slot->learned < slot->hot_count)
         learn(slot);
-    if (!clean) {
+    if (!clean && !slot->parked) {
         slot_destroy(slot);
+        return;
+    }
+    if (!clean && !make_again(slot)) {
+        slot->broken = true;
         return;
     }
     slot->next = program->free_slots;
     program->free_slots = slot;
+}
+
+void slot_release(struct slot *slot)
+{
+    slot_renew(slot);
 }
 
 /* Is the page tracked: in the mutable part, or in a memory below its template's size? */
@@ -472,7 +505,7 @@ static bool is_tracked(const struct slot *slot, uint64_t slot_off)
     return false;
 }
 
-static bool is_hot(const struct slot *slot, const uint8_t *page)
+bool slot_is_hot(const struct slot *slot, const uint8_t *page)
 {
     for (uint32_t i = 0; i < slot->hot_count; i++)
         if (slot->hot[i].page == page)
@@ -484,9 +517,9 @@ bool slot_first_write(struct slot *slot, uint64_t address)
 {
     uint64_t slot_off = (address - (uint64_t)slot->store) & ~(uint64_t)(IMAGE_PAGE - 1);
     uint8_t *page = (uint8_t *)base_of(slot) + slot_off;
-    if (slot->overflowed || !is_tracked(slot, slot_off) || is_hot(slot, page))
+    if (slot->overflowed || !is_tracked(slot, slot_off) || slot_is_hot(slot, page))
         return false;
-    return add_hot(slot, slot_off) || open_all(slot);
+    return slot_add_hot(slot, slot_off) || open_all(slot);
 }
 
 bool slot_grow(struct slot *slot, uint64_t low, uint64_t high)

@@ -43,6 +43,11 @@ struct slot_page {
     const uint8_t *source; /* NULL: zero */
 };
 
+/* Addresses. */
+struct slot_range {
+    uint64_t low, high;
+};
+
 struct slot {
     struct store *store; /* = the slot's base address; a joined slot's own, unused store block likewise */
     struct program *program;
@@ -53,9 +58,11 @@ struct slot {
     uint32_t hot_count, learned; /* hot[0 .. learned) are known to the program */
     bool overflowed;             /* more pages written than hot[] holds: remap at release */
     uint32_t grown_count;
-    struct {
-        uint64_t low, high; /* addresses that memory.grow or the heap made accessible */
-    } grown[SLOT_GROWN_MAX];
+    struct slot_range grown[SLOT_GROWN_MAX]; /* that memory.grow or the heap made accessible */
+    struct stack *stack; /* of the first of its tasks, once there was one; stays with it */
+    bool stack_used;
+    bool broken;     /* it could not be made anew; only parked instances keep it */
+    uint32_t parked; /* instances that were put aside and belong here: runtime/park.h */
     struct slot_account own, *account; /* the store's is its first slot's */
     uint64_t initial;                  /* bytes that the instance begins with */
     struct task *tasks;      /* of the store: whose stacks hold references */

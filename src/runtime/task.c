@@ -60,6 +60,26 @@ static void leave_slot(struct task *task)
         task->next->link = task->link;
 }
 
+/* The slot's first task has the slot's own stack, so that an instance may be parked and come back to its addresses. */
+static struct stack *take_stack(struct slot *slot, struct err *err)
+{
+    if (slot->stack_used)
+        return stack_acquire(err);
+    if (!slot->stack)
+        slot->stack = stack_acquire(err);
+    slot->stack_used = slot->stack != NULL;
+    return slot->stack;
+}
+
+static void give_stack(struct task *task)
+{
+    if (task->stack == task->slot->stack)
+        task->slot->stack_used = false;
+    else
+        stack_release(task->stack);
+    task->stack = NULL;
+}
+
 /* Guest code of the store runs on this task's stack now. */
 static void use_stack(struct store *store, struct task *task)
 {
@@ -91,14 +111,13 @@ static void run(struct task *task)
     }
     if (task->state == TASK_DONE) {
         leave_slot(task);
-        stack_release(task->stack);
-        task->stack = NULL;
+        give_stack(task);
     }
 }
 
 bool task_spawn(struct task *task, struct slot *slot, void (*body)(struct task *task), void *arg, struct err *err)
 {
-    struct stack *stack = stack_acquire(err);
+    struct stack *stack = take_stack(slot, err);
     if (!stack)
         return false;
     task->slot = slot;
@@ -144,9 +163,8 @@ void task_abandon(struct task *task)
         leave_slot(task);
         /* Frames that never return leave their marks. */
         unpoison((void *)task->stack->low, task->stack->high - task->stack->low);
-        stack_release(task->stack);
+        give_stack(task);
     }
-    task->stack = NULL;
     task->frozen = NULL;
     task->state = TASK_DONE;
 }

@@ -14,7 +14,8 @@
 #include <time.h>
 
 #define POOL_KEEP 64u
-#define WARM_BYTES ((size_t)32768) /* of a host's arena that stay with it */
+#define WARM_BYTES ((size_t)4000)          /* of a host's arena that stay with it; usual requests take two thousand */
+#define WARM_SCRATCH_BYTES ((size_t)32000) /* the same of what is needed within one call; most need nothing */
 #define SCRATCH_MAX ((size_t)64 << 20)
 #define SIZE_STEP 64u
 
@@ -106,7 +107,8 @@ static struct host *host_make(struct host_pool *pool, size_t memory_max)
     h->timer.fired = timer_fired;
     arena_init(&h->arena, memory_max > WARM_BYTES ? memory_max : WARM_BYTES);
     arena_init(&h->scratch, SCRATCH_MAX);
-    if (!arena_alloc(&h->arena, WARM_BYTES) || !arena_alloc(&h->scratch, WARM_BYTES)) {
+    h->scratch.first_bytes = WARM_SCRATCH_BYTES;
+    if (!arena_reserve(&h->arena, WARM_BYTES)) {
         host_free(h);
         return NULL;
     }
@@ -194,12 +196,17 @@ bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_re
            give(handles, RESOURCE_WASI_HTTP_RESPONSE_OUTPARAM, &outparam->node, ret_outparam);
 }
 
-void host_gone(struct host *h)
+void host_gone_aside(struct host *h)
 {
     fields_lose_exchange(h);
     h->gone = true;
     h->exchange = NULL;
     h->request = NULL;
+}
+
+void host_gone(struct host *h)
+{
+    host_gone_aside(h);
     host_interrupt(h, TRAP_CANCELLED);
 }
 

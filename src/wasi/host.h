@@ -100,6 +100,8 @@ bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_re
 /* The exchange is gone, and with it the request's bytes. The guest must end, with TRAP_CANCELLED: resumes one that
  * waits; until it ends it finds the request empty and its response closed. */
 void host_gone(struct host *h);
+/* The same of one that will not run again: host_end follows. */
+void host_gone_aside(struct host *h);
 /* There is room again in the exchange, or more of the request's body: resumes a guest that waits. */
 void host_ready(struct host *h);
 /* From the loop: the guest must end with this trap (runtime/trap.h). Resumes one that waits. */

@@ -83,6 +83,34 @@ static void doze(outparam_t out)
     }
 }
 
+#define NAP_PAGES 4
+#define NAP_PAGE 4096
+
+/* "/nap/MILLISECONDS/NUMBER": leaves the number in memory and on its stack, waits, and finds it there again. */
+static void nap(outparam_t out, const char *text)
+{
+    static uint64_t pages[NAP_PAGES][NAP_PAGE / sizeof(uint64_t)];
+    volatile uint64_t here[16];
+    char *end;
+    uint64_t milliseconds = strtoull(text, &end, 10), number = strtoull(*end ? end + 1 : end, NULL, 10);
+    char words[64];
+    for (size_t i = 0; i < 16; i++)
+        here[i] = number + i;
+    for (size_t i = 0; i < NAP_PAGES; i++)
+        pages[i][number % 512] = number + 1;
+    wasi_io_poll_own_pollable_t then = wasi_clocks_monotonic_clock_subscribe_duration(milliseconds * 1000000u);
+    wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable(then));
+    wasi_io_poll_pollable_drop_own(then);
+    size_t wrong = 0;
+    for (size_t i = 0; i < 16; i++)
+        wrong += here[i] != number + i;
+    for (size_t i = 0; i < NAP_PAGES; i++)
+        for (size_t k = 0; k < 512; k++)
+            wrong += pages[i][k] != (k == number % 512 ? number + 1 : 0);
+    snprintf(words, sizeof words, "napped %llu, %zu wrong\n", (unsigned long long)number, wrong);
+    answer(out, 200, words);
+}
+
 static void work_short(outparam_t out)
 {
     work(out, 50);
@@ -100,6 +128,12 @@ static const struct {
 void exports_wasi_http_incoming_handler_handle(request_t request, outparam_t out)
 {
     guest_string_t path = request_path(request);
+    if (starts_with(path, "/nap/")) {
+        char text[64] = {0};
+        memcpy(text, path.ptr + 5, path.len - 5 < 63 ? path.len - 5 : 63);
+        nap(out, text);
+        return;
+    }
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         if (path.len == strlen(ways[i].path) && starts_with(path, ways[i].path)) {
             ways[i].run(out);

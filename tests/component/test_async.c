@@ -66,7 +66,7 @@ static int64_t call_in(struct slot *slot, struct host *host, const char *func, u
     arena_init(&call->arena, 1 << 20);
     call->args[0].bits = n;
     message[0] = '\0';
-    bool started = datum_func_open(&program->image, row, &call->arena, &call->func, &err) &&
+    bool started = datum_func_open(&program->image, row, NULL, &call->arena, &call->func, &err) &&
                    takes_numbers(&call->func.type, n) && task_start(&task, slot, call_body, call, host, &err);
     if (!started)
         snprintf(message, 400, "%s", err.message);

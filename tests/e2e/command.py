@@ -199,6 +199,7 @@ def case_command_invoke_host():
     begin = time.monotonic_ns()
     status, text, _ = invoke(again, "time")
     check(status == 0 and 0 < int(text) < time.monotonic_ns() - begin, f"a clock that began with the run: {text!r}")
+    expect(invoke(again, "wait", "5"), 0, "a resource\n")
     expect(invoke(again, "get-random-bytes", "1000000000"), 134, "", "trap:")
 
 

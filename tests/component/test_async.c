@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum fixture { TASKS, LENDING, THREADS, TWINS, ERRORS, OPTIONS, PARAMS, CHAOS, FIXTURE_COUNT };
-static const char *const files[] = {"tasks.wasm",  "lending.wasm", "threads.wasm", "twins.wasm",
-                                    "errors.wasm", "options.wasm", "params.wasm",  "chaos.wasm"};
+enum fixture { TASKS, LENDING, THREADS, TWINS, ERRORS, OPTIONS, PARAMS, STORAGE, CHAOS, FIXTURE_COUNT };
+static const char *const files[] = {"tasks.wasm",   "lending.wasm", "threads.wasm", "twins.wasm", "errors.wasm",
+                                    "options.wasm", "params.wasm",  "storage.wasm", "chaos.wasm"};
 
 static struct {
     struct program *programs[FIXTURE_COUNT][2];
@@ -212,6 +212,18 @@ static void large_params(void **state)
         assert_int_equal(run(world.programs[PARAMS][i], "f", 0, 0, message), -1);
         assert_non_null(strstr(message, "parameters of 4294967296 bytes"));
     }
+}
+
+/* realloc and destructors begin with empty storage, and leave that of the thread which runs there. */
+static void storage(void **state)
+{
+    struct err err = {0};
+    (void)state;
+    assert_true(trap_install(&err));
+    expect(STORAGE, "lists", 0, 0, 0);
+    expect(STORAGE, "texts", 0, 0, 0);
+    expect(STORAGE, "drops", 0, 0, 0);
+    expect(STORAGE, "drops-own", 0, 0, 0);
 }
 
 /* An instance goes on after a call whose tasks it left behind, and is not entered again after a trap. */
@@ -448,11 +460,11 @@ int main(void)
     seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
     print_message("MUTATE_SEED=%llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results),      cmocka_unit_test(used_again),    cmocka_unit_test(hoarded),
-        cmocka_unit_test(one_instance), cmocka_unit_test(left_behind),   cmocka_unit_test(resources),
-        cmocka_unit_test(threads),      cmocka_unit_test(twins),         cmocka_unit_test(deep_types),
-        cmocka_unit_test(large_params), cmocka_unit_test(out_of_memory), cmocka_unit_test(chaos),
-        cmocka_unit_test(mutants),
+        cmocka_unit_test(results),      cmocka_unit_test(used_again),  cmocka_unit_test(hoarded),
+        cmocka_unit_test(one_instance), cmocka_unit_test(left_behind), cmocka_unit_test(resources),
+        cmocka_unit_test(threads),      cmocka_unit_test(twins),       cmocka_unit_test(deep_types),
+        cmocka_unit_test(large_params), cmocka_unit_test(storage),     cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(chaos),        cmocka_unit_test(mutants),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

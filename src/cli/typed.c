@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "component/datum_text.h"
+#include "wasi/link.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -96,6 +97,12 @@ static bool wrong_argument(const struct typed *typed, uint32_t i, struct err *er
     return err_remedy(err, "the function is %s", type);
 }
 
+static uint32_t host_resource(void *arg, struct str interface, struct str name)
+{
+    (void)arg;
+    return wasi_resource_id(interface, name);
+}
+
 bool typed_open(const struct program *program, const char *name, char **args, struct arena *arena,
                 struct typed *ret_typed, struct err *err)
 {
@@ -104,7 +111,7 @@ bool typed_open(const struct program *program, const char *name, char **args, st
     const struct image_export *row = find(program, str_of(name), &found);
     if (found != 1)
         return missing(program, name, found, err);
-    if (!datum_func_open(&program->image, row, arena, &typed.func, err))
+    if (!datum_func_open(&program->image, row, host_resource, arena, &typed.func, err))
         return false;
     const struct func_type *type = &typed.func.type;
     while (args && args[count])

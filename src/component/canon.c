@@ -98,13 +98,27 @@ void canon_return_all(struct canon *c)
         canon_return(c->lenders->handle);
 }
 
+/* Functions of the instance that the host calls in between, realloc and destructors, are threads of their own: their
+ * storage begins with zeros, and that of the thread which runs in the instance stays (CanonicalABI.md, "Lifting and
+ * Lowering Context"; "canon resource.drop"). */
+static bool call_between(struct store *store, struct handles *handles, uint64_t ref, const uint64_t *params,
+                         uint32_t count, uint64_t *ret_result)
+{
+    union cell context[2];
+    memcpy(context, handles->context, sizeof context);
+    memset(handles->context, 0, sizeof context);
+    bool ok = guest_call_ints(store, ref, params, count, ret_result);
+    memcpy(handles->context, context, sizeof context);
+    return ok;
+}
+
 /* --- allocation in the guest --- */
 
 static bool call_realloc(struct canon *c, const uint64_t params[4], uint32_t *ret_at)
 {
     uint64_t result = 0;
     c->handles->no_leave.u32 = 1;
-    bool ok = guest_call_ints(c->store, c->env->canon.realloc_ref, params, 4, &result);
+    bool ok = call_between(c->store, c->handles, c->env->canon.realloc_ref, params, 4, &result);
     c->handles->no_leave.u32 = 0;
     if (ok)
         *ret_at = (uint32_t)result;
@@ -183,7 +197,8 @@ static bool destroy(struct canon *c, uint64_t rep)
         return c->store->trap == TRAP_NONE; /* a parent dropped before its children */
     }
     uint64_t ignored = 0;
-    return c->env->dtor_ref == 0 || guest_call_ints(c->store, c->env->dtor_ref, &rep, 1, &ignored);
+    return c->env->dtor_ref == 0 ||
+           call_between(c->store, canon_handles(c->store, c->env->peer), c->env->dtor_ref, &rep, 1, &ignored);
 }
 
 bool canon_resource_drop(struct store *store, const void *env, union cell *v)

@@ -46,7 +46,8 @@ struct canon_env {
     uint32_t resource_type;     /* resource.new, resource.rep, resource.drop */
     uint64_t dtor_ref;          /* resource.drop of the component's own resource; 0: none */
     host_drop *drop;            /* resource.drop of a host resource; NULL: nothing to do */
-    const struct canon_env *peer; /* HOST_FUSE_*, HOST_CALL: the same with `canon` of the instance that it goes to */
+    const struct canon_env *peer; /* HOST_FUSE_*, HOST_CALL, and where there is a destructor: the same with `canon` of
+                                     the instance that it goes to */
     /* HOST_CALL, HOST_BUILTIN: the row's, see struct host_import in image/plan.h. */
     uint32_t flags, number, param_count, result_count;
     const uint8_t *types; /* core types of parameters and results */

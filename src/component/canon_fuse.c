@@ -123,14 +123,14 @@ bool canon_env_make(struct arena *arena, const struct image *image, const struct
                     canon_find_fn *find, struct canon_env **ret_env, struct err *err)
 {
     struct canon_env *env = ARENA_NEW(arena, struct canon_env), *peer = NULL;
-    bool fused = import->kind >= HOST_FUSE_TRAP;
-    if (fused)
+    bool two = import->kind >= HOST_FUSE_TRAP || import->dtor_ref != 0;
+    if (two)
         peer = ARENA_NEW(arena, struct canon_env);
-    if (!env || (fused && !peer))
+    if (!env || (two && !peer))
         return err_memory(err);
     if (!fill_env(arena, image, import, find, env, err))
         return false;
-    if (fused) {
+    if (two) {
         *peer = *env;
         peer->canon = import->peer;
         env->peer = peer;

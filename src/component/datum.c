@@ -364,22 +364,29 @@ static bool has_datum(const struct type *type, bool given)
     return has;
 }
 
+struct known {
+    const struct image *image;
+    canon_find_fn *hosts;
+};
+
 static uint32_t find_resource(void *arg, struct str interface, struct str name)
 {
-    const struct image *image = arg;
+    const struct known *known = arg;
+    const struct image *image = known->image;
     for (uint64_t i = 0; i < image_resources_count(image); i++) {
         const struct image_resource *row = &image_resources(image)[i];
         if (str_eq(image_str(image, row->interface), interface) && str_eq(image_str(image, row->name), name))
             return row->id;
     }
-    return WASM_NO_INDEX;
+    return known->hosts ? known->hosts(NULL, interface, name) : WASM_NO_INDEX;
 }
 
-bool datum_func_open(const struct image *image, const struct image_export *row, struct arena *arena,
-                     struct datum_func *ret_func, struct err *err)
+bool datum_func_open(const struct image *image, const struct image_export *row, canon_find_fn *hosts,
+                     struct arena *arena, struct datum_func *ret_func, struct err *err)
 {
     struct datum_func func = {.image = image, .row = row};
-    if (!type_func_parse(image_str(image, row->signature), arena, find_resource, (void *)image, &func.type, err))
+    struct known known = {image, hosts};
+    if (!type_func_parse(image_str(image, row->signature), arena, find_resource, &known, &func.type, err))
         return false;
     bool has = !func.type.result || has_datum(func.type.result, false);
     for (uint32_t i = 0; has && i < func.type.param_count; i++)

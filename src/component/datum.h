@@ -26,17 +26,17 @@ struct datum_func {
     struct func_type type;
 };
 
-/* The arena holds the types. ERR_MALFORMED: the image's text is no type; ERR_UNSUPPORTED: it passes what has no datum
- * (streams, futures). */
-bool datum_func_open(const struct image *image, const struct image_export *row, struct arena *arena,
-                     struct datum_func *ret_func, struct err *err);
+/* The arena holds the types. `hosts` knows the resources of the host (by name without a version); NULL: there are none.
+ * ERR_MALFORMED: the image's text is no type; ERR_UNSUPPORTED: it passes what has no datum. */
+bool datum_func_open(const struct image *image, const struct image_export *row, canon_find_fn *hosts,
+                     struct arena *arena, struct datum_func *ret_func, struct err *err);
+
+/* A value in one memory to another, through data: `from` and `to` are places that were checked. */
+bool datum_move(struct canon *from, struct canon *to, const struct type *type, const uint8_t *source, uint8_t *target);
 
 /* Inside a task of a slot of the image, whose store's host is set: call it (CanonicalABI.md, "canon lift", with the
  * host as caller). `args`: func->type.param_count; the result, if the type has one, is made in the arena. False:
  * trapped, and nothing enters the component any more. */
-/* A value in one memory to another, through data: `from` and `to` are places that were checked. */
-bool datum_move(struct canon *from, struct canon *to, const struct type *type, const uint8_t *source, uint8_t *target);
-
 bool datum_call(struct store *store, const struct datum_func *func, const struct datum *args, struct arena *arena,
                 struct datum *ret_result);
 

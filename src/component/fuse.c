@@ -232,20 +232,6 @@ static void call_host(struct call *call, enum host_import_kind kind)
     fuse_op_index(call->f, OP_CALL, fuse_host(call->f, kind, &call->caller, &call->callee, NULL, NULL));
 }
 
-/* A thread's own storage starts with zeros. */
-static void clear_context(struct call *call)
-{
-    struct fuse *f = call->f;
-    if (!f->p->context)
-        return;
-    for (int i = 0; i < 2; i++) {
-        fuse_i32(f, 0);
-        fuse_op_index(
-            f, OP_GLOBAL_SET,
-            fuse_word(f, call->callee.table, (uint32_t)(offsetof(struct handles, context) + i * sizeof(union cell))));
-    }
-}
-
 /* May code of the instance ask which task it is in? */
 static bool asks_for_task(struct instance *in)
 {
@@ -272,7 +258,7 @@ static void write_body(struct call *call, bool synchronous)
     if (core_result(call))
         result = fuse_local(f, core_result(call));
     if (synchronous)
-        clear_context(call);
+        fuse_storage_clear(f, &call->callee);
     call_callee(call, locals, result);
     if (has_flat)
         flat = fuse_local(f, call->result.types[0]);

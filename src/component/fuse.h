@@ -118,6 +118,8 @@ void fuse_guard_end(struct fuse *f, wasm_valtype result, uint32_t local);
 /* Room for `size` bytes (an i32 local) in the side's memory; `size_64` has the same number. Fills the local `at`. */
 void fuse_allocate(struct fuse *f, const struct fuse_side *side, uint32_t align, uint32_t size, uint32_t size_64,
                    uint32_t at);
+/* A thread that begins in the side's instance has zeros in its storage ("context.get"). */
+void fuse_storage_clear(struct fuse *f, const struct fuse_side *side);
 /* The side's instance may leave, or not. */
 void fuse_leave(struct fuse *f, const struct fuse_side *side, bool may);
 

@@ -179,10 +179,45 @@ void fuse_leave(struct fuse *f, const struct fuse_side *side, bool may)
     fuse_op_index(f, OP_GLOBAL_SET, fuse_word(f, side->table, offsetof(struct handles, no_leave)));
 }
 
+/* A word of the storage of the thread that runs in the side's instance. */
+static uint32_t storage_word(struct fuse *f, const struct fuse_side *side, uint32_t index)
+{
+    return fuse_word(f, side->table, (uint32_t)(offsetof(struct handles, context) + index * sizeof(union cell)));
+}
+
+void fuse_storage_clear(struct fuse *f, const struct fuse_side *side)
+{
+    for (uint32_t i = 0; f->p->context && i < 2; i++) {
+        fuse_i32(f, 0);
+        fuse_op_index(f, OP_GLOBAL_SET, storage_word(f, side, i));
+    }
+}
+
+/* Of the thread that is called in the instance nothing remains, and the one that runs there keeps its storage. */
+static void keep_storage(struct fuse *f, const struct fuse_side *side, uint32_t kept[2])
+{
+    for (uint32_t i = 0; f->p->context && i < 2; i++) {
+        kept[i] = fuse_local(f, WASM_I32);
+        fuse_op_index(f, OP_GLOBAL_GET, storage_word(f, side, i));
+        fuse_op_index(f, OP_LOCAL_SET, kept[i]);
+    }
+    fuse_storage_clear(f, side);
+}
+
+static void put_storage_back(struct fuse *f, const struct fuse_side *side, const uint32_t kept[2])
+{
+    for (uint32_t i = 0; f->p->context && i < 2; i++) {
+        fuse_op_index(f, OP_LOCAL_GET, kept[i]);
+        fuse_op_index(f, OP_GLOBAL_SET, storage_word(f, side, i));
+        fuse_local_free(f, kept[i]);
+    }
+}
+
 void fuse_allocate(struct fuse *f, const struct fuse_side *side, uint32_t align, uint32_t size, uint32_t size_64,
                    uint32_t at)
 {
     const struct canon_options *options = &side->options;
+    uint32_t kept[2];
     if (options->realloc == WASM_NO_INDEX || side->memory == WASM_NO_INDEX) {
         f->failed = f->failed ? true
                               : !checker_fail(&f->p->check, ERR_INVALID,
@@ -190,6 +225,7 @@ void fuse_allocate(struct fuse *f, const struct fuse_side *side, uint32_t align,
         return;
     }
     fuse_leave(f, side, false);
+    keep_storage(f, side, kept);
     fuse_guard(f, WASM_I32);
     fuse_i32(f, 0);
     fuse_i32(f, 0);
@@ -197,6 +233,7 @@ void fuse_allocate(struct fuse *f, const struct fuse_side *side, uint32_t align,
     fuse_op_index(f, OP_LOCAL_GET, size);
     fuse_op_index(f, OP_CALL, fuse_func(f, options->realloc_unit, options->realloc));
     fuse_guard_end(f, WASM_I32, at);
+    put_storage_back(f, side, kept);
     fuse_leave(f, side, true);
     fuse_check_align(f, at, align, FUSE_REALLOC_ALIGN);
     fuse_check_range(f, side, at, size_64, FUSE_REALLOC_BOUNDS);

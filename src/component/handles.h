@@ -2,8 +2,10 @@
  *
  * It lies in the mutable part of the slot, CONTEXT_HANDLE_TABLE_BYTES long, and all zero bytes are an empty
  * table, so that a restore empties it. Entries fill up from the low end and freed ones are used again last
- * in, first out (CanonicalABI.md, "Table State"): a guest with few handles touches the first page only. Index 0
- * is never valid. Guest code cannot reach the table; its indices are checked on every use.
+ * in, first out (CanonicalABI.md, "Table State"): a guest with few handles touches the first page only, and the rest
+ * costs addresses. It is there for guests that drop late: JavaScript's engine makes a pollable for every 8 KiB that it
+ * reads, and leaves it to its collector. Index 0 is never valid. Guest code cannot reach the table; its indices are
+ * checked on every use.
  *
  * An entry that is own or borrow is a resource handle; HANDLE_OTHER is for what else shares the index space.
  */
@@ -25,7 +27,7 @@ struct handle {
 
 #define HANDLE_TYPE_MAX ((1u << 30) - 1)
 #define HANDLE_LENDS_MAX UINT16_MAX
-#define HANDLE_CAPACITY 4089u /* entries, with the unused entry 0 */
+#define HANDLE_CAPACITY 65529u /* entries, with the unused entry 0 */
 
 /* The words in front of the entries that adapters reach as globals (image/unit.h, IMPORT_WORD) are cells of their
  * own, because generated code counts on the alignment of globals. */

@@ -208,7 +208,8 @@ static bool row_resource(struct planner *p, const struct canon_value *value, str
     row->resource_type = concrete->abstract.resource.id;
     if (!concrete->definer || row->kind != HOST_RESOURCE_DROP)
         return true;
-    return planner_core_func(p, concrete->definer, concrete->abstract.dtor, &row->dtor_unit, &row->dtor);
+    return planner_core_func(p, concrete->definer, concrete->abstract.dtor, &row->dtor_unit, &row->dtor) &&
+           (row->dtor_unit == WASM_NO_INDEX || planner_handle_table(p, concrete->definer, &row->peer_table));
 }
 
 /* Those whose immediates have options, or a memory. */

@@ -87,9 +87,9 @@ struct link_words {
  * (trap_raise in runtime/trap.h). It may suspend the task. */
 typedef _Bool host_fn(struct store *store, const void *env, union cell *v);
 
-/* A component instance's handle table lies in the mutable part: this many bytes, all zero when empty.
- * component/handles.h gives it its shape. */
-#define CONTEXT_HANDLE_TABLE_BYTES 65536u
+/* A component instance's handle table lies in the mutable part: this many bytes of addresses, all zero when empty. Only
+ * pages that are written become memory and are restored. component/handles.h gives it its shape. */
+#define CONTEXT_HANDLE_TABLE_BYTES (1u << 20)
 
 struct table_entry {
     uint64_t reference, type_hash;

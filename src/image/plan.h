@@ -69,7 +69,7 @@ struct host_import {
                              task.return: of the result's type; streams and futures: of their type */
     struct canon_options options, peer;
     uint32_t handle_table;  /* of the component instance that calls */
-    uint32_t peer_table;
+    uint32_t peer_table;    /* of the one that is called, or has the destructor */
     uint32_t resource_type; /* RESOURCE_*: id if the component defines it, else WASM_NO_INDEX */
     uint32_t dtor_unit, dtor; /* RESOURCE_DROP of an own resource with a destructor, else WASM_NO_INDEX */
     const struct wasm_functype *type; /* the core signature */

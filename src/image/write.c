@@ -387,7 +387,7 @@ static void add_import(struct writer *w, const struct host_import *import)
                                .flags = import->flags,
                                .builtin = import->builtin,
                                .number = import->number};
-    if (import->kind >= HOST_FUSE_TRAP)
+    if (import->kind >= HOST_FUSE_TRAP || row.dtor_ref != 0)
         row.peer = canon_of(w, &import->peer, import->peer_table);
     else
         row.peer = row.canon;

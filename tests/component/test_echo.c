@@ -486,7 +486,7 @@ static void echo(struct slot *slot, struct host *host)
     const struct program *program = slot->program;
     const struct image_export *row = program_export(program, STR(""), STR("g"));
     assert_non_null(row);
-    assert_true(datum_func_open(&program->image, row, &arena, &call.func, &err));
+    assert_true(datum_func_open(&program->image, row, NULL, &arena, &call.func, &err));
     const struct type *type = call.func.type.params[DUMMIES].type;
     any_value(type, &call.args[DUMMIES]);
     assert_true(task_start(&task, slot, call_body, &call, host, &err));

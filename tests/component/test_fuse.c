@@ -60,7 +60,7 @@ static bool run_step(struct slot *slot, struct host *host, const struct step *st
     arena_init(&call.arena, 1 << 20);
     const struct image_export *row = program_export(program, STR(""), str_of(step->func));
     assert_non_null(row);
-    assert_true(datum_func_open(&program->image, row, &call.arena, &call.func, &err));
+    assert_true(datum_func_open(&program->image, row, NULL, &call.arena, &call.func, &err));
     for (int i = 0; i < 3; i++)
         call.args[i].bits = step->args[i];
     assert_true(task_start(&task, slot, call_body, &call, host, &err));

@@ -202,7 +202,7 @@ static void call_in(struct slot *slot, struct host *host, const char *interface,
     if (!row)
         fail_msg("no export %s %s", interface, name);
     arena_init(&call.arena, 1 << 20);
-    if (!datum_func_open(&program->image, row, &call.arena, &call.func, &err))
+    if (!datum_func_open(&program->image, row, NULL, &call.arena, &call.func, &err))
         fail_msg("%s", err.message);
     parse_args(&call, args);
     assert_true(task_start(&task, slot, body, &call, host, &err));

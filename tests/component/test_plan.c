@@ -350,28 +350,39 @@ static void own_resource(void **state)
     release(input);
 }
 
-/* The adapter that moves the result would have no memory to read. */
-static void memoryless(void **state)
+/* Options that are missing (an adapter would have no memory to read or write), or that cannot be. */
+static void options(void **state)
 {
-    struct input input = input_fixture("memoryless.wasm");
-    struct plan *plan;
-    struct err err = {0};
+    static const struct {
+        const char *file, *message;
+    } invalid[] = {{"memoryless.wasm", "canonical option `memory` is required"},
+                   {"option-result.wasm", "canonical option `memory` is required"},
+                   {"option-wait.wasm", "needs an unshared 32-bit memory"},
+                   {"option-poll.wasm", "needs an unshared 32-bit memory"},
+                   {"option-error.wasm", "error-context.new takes neither `async`"}};
     (void)state;
-    arena_init(&arena, ARENA_MAX);
-    assert_false(component_plan(input.bytes, input.size, &arena, &plan, &err));
-    assert_int_equal(err.kind, ERR_INVALID);
-    assert_non_null(strstr(err.message, "canonical option `memory` is required"));
-    release(input);
+    for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) {
+        struct input input = input_fixture(invalid[i].file);
+        struct plan *plan;
+        struct err err = {0};
+        arena_init(&arena, ARENA_MAX);
+        assert_false(component_plan(input.bytes, input.size, &arena, &plan, &err));
+        assert_int_equal(err.kind, ERR_INVALID);
+        assert_non_null(strstr(err.message, invalid[i].message));
+        release(input);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hello_rust),         cmocka_unit_test(hello_c),           cmocka_unit_test(hello_go),
-        cmocka_unit_test(refusals),           cmocka_unit_test(asynchronous_host), cmocka_unit_test(exported_host),
-        cmocka_unit_test(plain_names),        cmocka_unit_test(through_a_shim),    cmocka_unit_test(own_resource),
-        cmocka_unit_test(instantiated_twice), cmocka_unit_test(adapter),           cmocka_unit_test(names_of_others),
-        cmocka_unit_test(memoryless),
+        cmocka_unit_test(hello_rust),        cmocka_unit_test(hello_c),
+        cmocka_unit_test(hello_go),          cmocka_unit_test(refusals),
+        cmocka_unit_test(asynchronous_host), cmocka_unit_test(exported_host),
+        cmocka_unit_test(plain_names),       cmocka_unit_test(through_a_shim),
+        cmocka_unit_test(own_resource),      cmocka_unit_test(instantiated_twice),
+        cmocka_unit_test(adapter),           cmocka_unit_test(names_of_others),
+        cmocka_unit_test(options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,6 +182,9 @@ def case_command_invoke_component():
     check(" char (core instance" in answer[2], f"the adapter's frame in {answer[2]!r}")
     expect(invoke(os.path.join(fixtures, "tasks.wasm"), "sums", "10"), 0, "13560\n")
     expect(invoke(os.path.join(fixtures, "lending.wasm"), "adds", "7"), 0, "35\n")
+    if run.FULL or "fast" in run.TIER:  # so many modules take LLVM a while
+        for name in ("lists", "texts", "drops", "drops-own"):
+            expect(invoke(os.path.join(fixtures, "far.wasm"), name, "0"), 0, "0\n")
     begin = time.monotonic()
     expect(invoke(nap, "run", "41"), 0, "42\n")
     check(time.monotonic() - begin >= 0.4, "four naps of a tenth of a second")
@@ -199,6 +202,7 @@ def case_command_invoke_host():
     begin = time.monotonic_ns()
     status, text, _ = invoke(again, "time")
     check(status == 0 and 0 < int(text) < time.monotonic_ns() - begin, f"a clock that began with the run: {text!r}")
+    expect(invoke(again, "wait", "5"), 0, "a resource\n")
     expect(invoke(again, "get-random-bytes", "1000000000"), 134, "", "trap:")
 
 

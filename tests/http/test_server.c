@@ -209,6 +209,39 @@ static bool stream_large(struct http_exchange *x)
     return true;
 }
 
+static bool describe_target(struct http_exchange *x)
+{
+    return http_respond(x, 200, NULL, 0, http_request(x)->target);
+}
+
+/* Of two clients: the first has sent a flood of requests, and at the first of those the other one asks. */
+static struct {
+    atomic_bool sent;
+    int other;
+    unsigned served, before; /* of the flood; before the other's was */
+} turn;
+
+static bool hold(struct http_exchange *x)
+{
+    while (!turn.sent)
+        usleep(1000);
+    return describe_target(x);
+}
+
+static bool flood(struct http_exchange *x)
+{
+    static const char request[] = "GET /mark HTTP/1.1\r\nHost: h\r\n\r\n";
+    if (turn.served++ == 0 && send(turn.other, request, sizeof request - 1, MSG_NOSIGNAL) < 0)
+        return false;
+    return describe_target(x);
+}
+
+static bool mark(struct http_exchange *x)
+{
+    turn.before = turn.served;
+    return describe_target(x);
+}
+
 static bool handle(void *arg, struct http_exchange *x)
 {
     struct str path = http_request(x)->target;
@@ -229,6 +262,9 @@ static bool handle(void *arg, struct http_exchange *x)
     ROUTE("/bad") return bad_field(x);
     ROUTE("/hop") return hop_fields(x);
     ROUTE("/count") return count_allocations(x);
+    ROUTE("/hold") return hold(x);
+    ROUTE("/flood") return flood(x);
+    ROUTE("/mark") return mark(x);
 #undef ROUTE
     return describe(x);
 }
@@ -427,6 +463,44 @@ static void test_many_pipelined(void **state)
     assert_has("GET h /end");
     free(text);
     close(fd);
+}
+
+enum { FLOOD = 20000 };
+
+static void *send_flood(void *arg)
+{
+    static const char request[] = "GET /flood HTTP/1.1\r\nHost: h\r\n\r\n",
+                      last[] = "GET /last HTTP/1.1\r\nHost: h\r\n\r\n";
+    static char text[FLOOD * (sizeof request - 1) + sizeof last];
+    for (size_t i = 0; i < FLOOD; i++)
+        memcpy(text + i * (sizeof request - 1), request, sizeof request);
+    strcat(text, last);
+    put(*(int *)arg, text);
+    return NULL;
+}
+
+/* A client whose next request is always there already takes turns with another one. */
+static void test_turns(void **state)
+{
+    int fd = connect_client(), room = 1 << 20;
+    pthread_t sender;
+    memset(&turn, 0, sizeof turn);
+    turn.other = connect_client();
+    put(turn.other, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_true(get_until(turn.other, "GET h /x"));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    put(fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    settle();
+    assert_int_equal(pthread_create(&sender, NULL, send_flood, &fd), 0);
+    settle();
+    turn.sent = true;
+    assert_true(get_until(fd, "GET h /last"));
+    pthread_join(sender, NULL);
+    assert_true(get_until(turn.other, "/mark"));
+    assert_int_equal(turn.served, FLOOD);
+    assert_true(turn.before > 0 && turn.before < FLOOD / 3);
+    close(fd);
+    close(turn.other);
 }
 
 static void test_split_bytes(void **state)
@@ -903,6 +977,7 @@ int main(void)
         TEST(test_steady),
         TEST(test_pipelining),
         TEST(test_many_pipelined),
+        TEST(test_turns),
         TEST(test_split_bytes),
         TEST(test_half_close),
         TEST(test_http10),

@@ -318,3 +318,14 @@ uint32_t mutate_count(uint32_t share, uint32_t full)
         return (uint32_t)strtoul(given, NULL, 0);
     return getenv("MAYFLY_TEST_FULL") ? full : share;
 }
+
+struct mutate_part mutate_part(void)
+{
+    struct mutate_part part = {1, 1};
+    const char *given = getenv("MUTATE_PART");
+    if (given && (sscanf(given, "%u/%u", &part.number, &part.of) != 2 || part.number == 0 || part.number > part.of)) {
+        fprintf(stderr, "MUTATE_PART=%s is no part\n", given);
+        exit(1);
+    }
+    return part;
+}

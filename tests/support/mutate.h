@@ -44,4 +44,11 @@ uint8_t *mutate_any(const struct corpus *corpus, struct dice *dice, size_t *ret_
 uint64_t mutate_seed(void);
 uint32_t mutate_count(uint32_t share, uint32_t full);
 
+/* MUTATE_PART of the environment, as "2/4": this process has the second of four equal parts of the work, and others
+ * the rest. */
+struct mutate_part {
+    uint32_t number, of;
+};
+struct mutate_part mutate_part(void);
+
 #endif

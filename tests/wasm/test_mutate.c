@@ -1,7 +1,8 @@
 /* Hostile bytes: truncated and mutated modules. Whatever comes out, it must be an answer with a complete error, within
  * a second of processor time and 256 MiB, without a leak, and nothing may be read or written out of bounds (run under
  * AddressSanitizer to see that). The seed is printed; MUTATE_SEED repeats a run, MUTATE_COUNT lengthens it; input N of
- * a run has the seed MUTATE_SEED + N. Allocations that fail: tests/faults. */
+ * a run has the seed MUTATE_SEED + N. Several processes share the work by MUTATE_PART. Allocations that fail:
+ * tests/faults. */
 #include "wasm/rich.h"
 
 #include "base/alloc.h"
@@ -117,17 +118,19 @@ static void whole(void **state)
 }
 
 /* From the end, so that each step hides one more byte; without a sanitizer a small module is copied to the edge of
- * memory each time. */
-static void cut(const struct corpus_entry *entry, struct dice *dice, uint32_t stride)
+ * memory each time. Of every `part.of` steps, one is this process's. */
+static void cut(const struct corpus_entry *entry, struct dice *dice, uint32_t stride, struct mutate_part part)
 {
     uint8_t *copy = at_the_edge(entry->bytes, entry->size);
     bool poison = __asan_poison_memory_region != NULL;
+    uint32_t turn = 0;
     for (size_t size = entry->size, next; size > 0; size = next) {
         uint32_t step = 1 + dice_roll(dice, stride);
         next = size > step ? size - step : 0;
         if (poison)
             __asan_poison_memory_region(copy + next, size - next);
-        feed(poison || entry->size > 65536 ? copy : at_the_edge(entry->bytes, next), next, next);
+        if (turn++ % part.of == part.number - 1)
+            feed(poison || entry->size > 65536 ? copy : at_the_edge(entry->bytes, next), next, next);
     }
     if (poison)
         __asan_unpoison_memory_region(copy, entry->size);
@@ -137,7 +140,7 @@ static void truncated(void **state)
 {
     struct buf rich = build_rich();
     struct dice dice = dice_of(1);
-    cut(&(struct corpus_entry){rich.data, rich.size}, &dice, 1);
+    cut(&(struct corpus_entry){rich.data, rich.size}, &dice, 1, mutate_part());
     buf_free(&rich);
 }
 
@@ -146,11 +149,12 @@ static void truncated_real(void **state)
 {
     struct corpus corpus = {0};
     struct dice dice = dice_of(mutate_seed());
+    struct mutate_part part = mutate_part();
     uint32_t stride = mutate_count(2 * 4999, 1);
     begin();
     corpus_fill(&corpus, SOURCE_DIR, ROOM);
     for (uint32_t i = 0; i < corpus.count; i++)
-        cut(&corpus.entries[i], &dice, corpus.entries[i].size > ((size_t)128 << 10) ? stride : 1);
+        cut(&corpus.entries[i], &dice, corpus.entries[i].size > ((size_t)128 << 10) ? stride : 1, part);
     report("cut at");
     corpus_free(&corpus);
 }
@@ -160,12 +164,13 @@ static void mutated(void **state)
     struct corpus corpus = {0};
     struct buf rich = build_rich();
     uint64_t first = mutate_seed();
+    struct mutate_part part = mutate_part();
     uint32_t count = mutate_count(12000, 100000);
     begin();
     for (int i = 0; i < 8; i++)
         corpus_add(&corpus, rich.data, rich.size, ROOM);
     corpus_fill(&corpus, SOURCE_DIR, ROOM - 65536);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = part.number - 1; i < count; i += part.of) {
         struct dice dice = dice_of(first + i);
         size_t size;
         uint8_t *bytes = mutate_any(&corpus, &dice, &size);

@@ -178,7 +178,7 @@ bool component_find(struct components *all, const char *name, struct str field, 
         return err_set(err, ERR_USAGE, "no export %.*s", STR_ARG(field));
     ret_call->instance = instance;
     arena_init(&ret_call->arena, ARENA_BYTES);
-    return datum_func_open(&program->image, row, &ret_call->arena, &ret_call->func, err);
+    return datum_func_open(&program->image, row, NULL, &ret_call->arena, &ret_call->func, err);
 }
 
 static void call_body(struct task *task)

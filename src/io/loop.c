@@ -22,8 +22,12 @@ static struct backend *open_backend(enum io_kind kind, struct err *err)
 {
     struct err why = {0};
     struct backend *backend = kind == IO_EPOLL ? NULL : uring_open(kind == IO_AUTO ? &why : err);
-    if (backend || kind == IO_URING)
+    if (backend)
         return backend;
+    if (kind == IO_URING && err && err->kind == ERR_SYSTEM)
+        err_remedy(err, "see kernel.io_uring_disabled and what confines the process, or let epoll do it");
+    if (kind == IO_URING)
+        return NULL;
     if (kind == IO_AUTO)
         log_line(LOG_DEBUG, NULL, "the event loop uses epoll: %s", why.message);
     return epoll_open(err);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """End to end: real components, a real server, real sockets.
 
-    run.py [--tier TIER] PROGRAM [CASE...]    PROGRAM is build/mayfly; all cases without names
+    run.py [--tier TIER] [--io IO] PROGRAM [CASE...]    PROGRAM is build/mayfly; all cases without names
 
 Every case starts its own server on a free port. A case prints what it skipped by name and fails
 with one line that says what was expected. MAYFLY_TEST_FULL=1 makes the long ones longer.
@@ -27,6 +27,7 @@ START_SECONDS = 240
 PROGRAM = None
 PLANTED = None
 TIER = []
+IO = []
 
 
 class Failure(Exception):
@@ -43,8 +44,9 @@ def check(condition, what):
 
 
 def command(name, program=None):
-    """What runs a guest, with the compiler that the caller of the tests asked for."""
-    return [program or PROGRAM, name, *(TIER or (["--tier", "best"] if name == "up" else []))]
+    """What runs a guest, with the compiler and the event loop that the caller of the tests asked for."""
+    return [program or PROGRAM, name, *(TIER or (["--tier", "best"] if name == "up" else [])),
+            *(IO if name == "up" else [])]
 
 
 def guest(name):
@@ -577,11 +579,12 @@ CASES = {name[5:]: function for name, function in list(globals().items()) if nam
 
 def main(arguments, cases=CASES):
     global PROGRAM, PLANTED
-    if arguments[:1] == ["--tier"]:
-        TIER.extend(arguments[:2])
-        arguments = arguments[2:]
+    for option, chosen in (("--tier", TIER), ("--io", IO)):
+        if arguments[:1] == [option]:
+            chosen.extend(arguments[:2])
+            arguments = arguments[2:]
     if not arguments:
-        sys.exit(f"usage: run.py [--tier TIER] PROGRAM [CASE...]; cases: {' '.join(cases)}")
+        sys.exit(f"usage: run.py [--tier TIER] [--io IO] PROGRAM [CASE...]; cases: {' '.join(cases)}")
     PROGRAM = os.path.abspath(arguments[0])
     PLANTED = os.path.join(os.path.dirname(PROGRAM), "tests", "mayfly-leaky")
     os.environ.setdefault("XDG_CACHE_HOME", os.path.join(os.path.dirname(PROGRAM), "tests", "cache"))

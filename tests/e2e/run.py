@@ -574,6 +574,35 @@ def case_busy():
         check(code == 1 and text.startswith("error: ") and "Serving" not in output, f"{code} {output!r} {text!r}")
 
 
+def links_of(pid):
+    """What the process and those below it have open."""
+    links = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            links.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return links.union(*(links_of(child) for child in children(pid)))
+
+
+def case_io():
+    """--io: what it names waits, or the start says why not; auto takes io_uring where it is to be had."""
+    ring = "anon_inode:[io_uring]"
+    with Server(guest("trap"), "--io", "epoll") as server:
+        check(ring not in links_of(server.process.pid), "a ring that nobody asked for")
+    code, _, text = run_up("up", "--io", "poll", guest("trap"))
+    check(code == 2 and "--io" in text, f"an unknown one: {code} {text!r}")
+    try:
+        with Server(guest("trap"), "--io", "uring") as server:
+            check(ring in links_of(server.process.pid), "no ring")
+    except Failure as failure:
+        if "io_uring_setup" not in str(failure):
+            raise
+        with Server(guest("trap")) as server:
+            check(ring not in links_of(server.process.pid), "a ring, here of all places")
+        raise Skipped("io_uring is refused here")
+    with Server(guest("trap")) as server:
+        check(ring in links_of(server.process.pid), "no ring without --io")
+
+
 CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}
 
 

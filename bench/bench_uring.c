@@ -366,7 +366,7 @@ static bool measure_woken(size_t turns)
 
 int main(int argc, char **argv)
 {
-    size_t turns = (argc > 1 ? (size_t)atoi(argv[1]) : 20000) / PARTS * PARTS;
+    size_t turns = (argc > 1 ? (size_t)strtol(argv[1], NULL, 10) : 20000) / PARTS * PARTS;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct err err = {0};
     int listener = socket(AF_INET, SOCK_STREAM, 0);

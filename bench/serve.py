@@ -7,9 +7,11 @@ system, over all its processes: wrk's one thread is full before a fast server is
 wrk. Medians over the rounds; ratios to nginx of the same run.
 
     serve.py [--rounds N] [--seconds N] [--connections N] [--no-wasmtime]
-    serve.py --loops ...    mayfly's event loops only, the ratio of each round to epoll's
+    serve.py --loops ...    mayfly's event loops only, both asked at the same time on the same core, so that they share
+                            what disturbs them: the ratio of each round to epoll's
 """
 import argparse
+import concurrent.futures
 import os
 import re
 import statistics
@@ -102,7 +104,11 @@ def main():
                 wrk(peer.port, 1, options.connections)
         if options.wasmtime and not options.loops and not any("wasmtime" in p.name for p in running):
             print("skipped: wasmtime is not installed")
-        for _ in range(options.rounds):
+        for _ in range(options.rounds if options.loops else 0):
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                for peer, result in zip(running, pool.map(lambda peer: measure(peer, options), running)):
+                    results.setdefault(peer.name, []).append(result)
+        for _ in range(0 if options.loops else options.rounds):
             for peer in running:
                 results.setdefault(peer.name, []).append(measure(peer, options))
         report_loops(results) if options.loops else report(running, results, options)

@@ -87,9 +87,9 @@ static int take_tier(struct up *up)
 
 static enum io_kind io_kind(const char *name)
 {
-    if (name && strcmp(name, "epoll") == 0)
+    if (!name || strcmp(name, "epoll") == 0)
         return IO_EPOLL;
-    return name && strcmp(name, "uring") == 0 ? IO_URING : IO_AUTO;
+    return strcmp(name, "uring") == 0 ? IO_URING : IO_AUTO;
 }
 
 /* ---- in processes of the supervisor ---- */

@@ -586,8 +586,9 @@ def links_of(pid):
 def case_io():
     """--io: what it names waits, or the start says why not; auto takes io_uring where it is to be had."""
     ring = "anon_inode:[io_uring]"
-    with Server(guest("trap"), "--io", "epoll") as server:
-        check(ring not in links_of(server.process.pid), "a ring that nobody asked for")
+    for options in (), ("--io", "epoll"):
+        with Server(guest("trap"), *options) as server:
+            check(ring not in links_of(server.process.pid), "a ring that nobody asked for")
     code, _, text = run_up("up", "--io", "poll", guest("trap"))
     check(code == 2 and "--io" in text, f"an unknown one: {code} {text!r}")
     try:
@@ -596,11 +597,11 @@ def case_io():
     except Failure as failure:
         if "io_uring_setup" not in str(failure):
             raise
-        with Server(guest("trap")) as server:
+        with Server(guest("trap"), "--io", "auto") as server:
             check(ring not in links_of(server.process.pid), "a ring, here of all places")
         raise Skipped("io_uring is refused here")
-    with Server(guest("trap")) as server:
-        check(ring in links_of(server.process.pid), "no ring without --io")
+    with Server(guest("trap"), "--io", "auto") as server:
+        check(ring in links_of(server.process.pid), "no ring by auto")
 
 
 CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}

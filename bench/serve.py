@@ -7,8 +7,11 @@ system, over all its processes: wrk's one thread is full before a fast server is
 wrk. Medians over the rounds; ratios to nginx of the same run.
 
     serve.py [--rounds N] [--seconds N] [--connections N] [--no-wasmtime]
+    serve.py --loops ...    mayfly's event loops only, both asked at the same time on the same core, so that they share
+                            what disturbs them: the ratio of each round to epoll's
 """
 import argparse
+import concurrent.futures
 import os
 import re
 import statistics
@@ -44,6 +47,10 @@ def measure(peer, options):
 
 
 def start(options):
+    if options.loops:
+        for io in "epoll", "uring":
+            yield peers.mayfly(io, peers.example("hello-c"), "--io", io)
+        return
     yield peers.floor(BODY)
     yield peers.nginx(BODY)
     yield peers.mayfly("mayfly hello-c", peers.example("hello-c"))
@@ -51,6 +58,16 @@ def start(options):
     if options.wasmtime:
         yield peers.wasmtime("wasmtime hello-c", peers.example("hello-c"))
         yield peers.wasmtime("wasmtime hello-rust", peers.example("hello-rust"))
+
+
+def report_loops(results):
+    rows = [("event loop", "req/s", "CPU us/req", "CPU : epoll, quartiles")]
+    for name, rounds in results.items():
+        ratios = [r["cpu"] / e["cpu"] for r, e in zip(rounds, results["epoll"])]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        rows.append((name, f"{statistics.median(r['rate'] for r in rounds):.0f}",
+                     f"{statistics.median(r['cpu'] for r in rounds):.2f}", f"{middle:.3f} ({low:.3f} to {high:.3f})"))
+    peers.table(rows)
 
 
 def report(running, results, options):
@@ -76,6 +93,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", 5)))
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("SECONDS_EACH", 3)))
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--loops", action="store_true")
     parser.add_argument("--no-wasmtime", dest="wasmtime", action="store_false")
     options = parser.parse_args()
     running, results = [], {}
@@ -84,12 +102,16 @@ def main():
             if peer:
                 running.append(peer)
                 wrk(peer.port, 1, options.connections)
-        if options.wasmtime and not any("wasmtime" in p.name for p in running):
+        if options.wasmtime and not options.loops and not any("wasmtime" in p.name for p in running):
             print("skipped: wasmtime is not installed")
-        for _ in range(options.rounds):
+        for _ in range(options.rounds if options.loops else 0):
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                for peer, result in zip(running, pool.map(lambda peer: measure(peer, options), running)):
+                    results.setdefault(peer.name, []).append(result)
+        for _ in range(0 if options.loops else options.rounds):
             for peer in running:
                 results.setdefault(peer.name, []).append(measure(peer, options))
-        report(running, results, options)
+        report_loops(results) if options.loops else report(running, results, options)
     finally:
         for peer in running:
             peer.stop()

@@ -20,7 +20,7 @@ struct cli_list {
 
 struct cli_options {
     const char *file; /* the command's argument, or NULL */
-    const char *listen, *output, *tier, *opt, *dump, *stats, *quiet, *perf, *gdb,
+    const char *listen, *output, *tier, *opt, *dump, *io, *stats, *quiet, *perf, *gdb,
         *json; /* flags: non-NULL when given */
     const char *wit, *invoke, *max_memory, *timeout, *cpu_time, *max_body, *max_instances, *workers;
     const char *dns;

@@ -85,6 +85,13 @@ static int take_tier(struct up *up)
     return CLI_DONE;
 }
 
+static enum io_kind io_kind(const char *name)
+{
+    if (!name || strcmp(name, "epoll") == 0)
+        return IO_EPOLL;
+    return strcmp(name, "uring") == 0 ? IO_URING : IO_AUTO;
+}
+
 /* ---- in processes of the supervisor ---- */
 
 static void forget(struct up *up)
@@ -114,6 +121,7 @@ static int work(void *arg, const struct supervisor_seat *seat)
         .worker = {.stats = up->options->stats != NULL, .services = {.name_servers = up->options->dns}},
         .samples = &up->samples[seat->index],
         .listen_fd = up->listen_fd,
+        .io = io_kind(up->options->io),
         .loaded = loaded,
         .arg = up,
     };

@@ -382,7 +382,7 @@ static struct http_call *new_call(struct http_client *client, const struct outbo
     call->host = (struct str){host, request->host.len};
     call->raw = raw;
     call->client = client;
-    call->watch = (struct io_watch){ready, -1};
+    call->watch = (struct io_watch){.ready = ready, .fd = -1};
     call->timer.fired = timed_out;
     call->lookup.done = looked_up;
     call->face.changed = request->changed;

@@ -82,7 +82,8 @@ void idle_keep(struct http_call *call)
     memcpy(host, call->host.ptr, call->host.len);
     io_unwatch(client->loop, &call->watch);
     call->watched = false;
-    *idle = (struct http_idle){.client = client, .watch = {happened, call->watch.fd}, .timer = {.fired = timed_out}};
+    *idle = (struct http_idle){
+        .client = client, .watch = {.ready = happened, .fd = call->watch.fd}, .timer = {.fired = timed_out}};
     if (!io_watch(client->loop, &idle->watch, NULL)) {
         mem_free(host);
         mem_free(idle);

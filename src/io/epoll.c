@@ -12,83 +12,74 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #define BATCH 256
 
-struct backend {
+struct epoll {
+    struct backend backend;
     int fd;
     int at, count; /* events fetched, and how far they are delivered */
     bool coarse;   /* the kernel lacks epoll_pwait2: whole milliseconds */
     struct epoll_event events[BATCH];
 };
 
-struct backend *backend_open(struct err *err)
+static struct epoll *epoll_of(struct backend *backend)
 {
-    struct backend *backend = mem_alloc(1, sizeof *backend);
-    if (!backend) {
-        err_memory(err);
-        return NULL;
-    }
-    backend->fd = epoll_create1(EPOLL_CLOEXEC);
-    if (backend->fd >= 0)
-        return backend;
-    err_errno(err, "epoll_create1");
-    mem_free(backend);
-    return NULL;
+    return IO_OWNER(backend, struct epoll, backend);
 }
 
-void backend_close(struct backend *backend)
+static void close_set(struct backend *backend)
 {
-    close(backend->fd);
-    mem_free(backend);
+    close(epoll_of(backend)->fd);
+    mem_free(epoll_of(backend));
 }
 
-bool backend_add(struct backend *backend, struct io_watch *watch, bool level, struct err *err)
+static bool add(struct backend *backend, struct io_watch *watch, bool level, struct err *err)
 {
     struct epoll_event event = {.data.ptr = watch};
     event.events = level ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-    if (epoll_ctl(backend->fd, EPOLL_CTL_ADD, watch->fd, &event) < 0)
+    if (epoll_ctl(epoll_of(backend)->fd, EPOLL_CTL_ADD, watch->fd, &event) < 0)
         return err_errno(err, "epoll_ctl");
     return true;
 }
 
-void backend_remove(struct backend *backend, struct io_watch *watch)
+static void forget(struct backend *backend, struct io_watch *watch)
 {
+    struct epoll *epoll = epoll_of(backend);
     /* By hand too, since a descriptor that another process shares outlives our close. */
-    epoll_ctl(backend->fd, EPOLL_CTL_DEL, watch->fd, NULL);
-    for (int i = backend->at; i < backend->count; i++)
-        if (backend->events[i].data.ptr == watch)
-            backend->events[i].data.ptr = NULL;
+    epoll_ctl(epoll->fd, EPOLL_CTL_DEL, watch->fd, NULL);
+    for (int i = epoll->at; i < epoll->count; i++)
+        if (epoll->events[i].data.ptr == watch)
+            epoll->events[i].data.ptr = NULL;
 }
 
-static int wait_fine(struct backend *backend, uint64_t timeout_us)
+static int wait_fine(struct epoll *epoll, uint64_t timeout_us)
 {
     struct timespec limit = {(time_t)(timeout_us / 1000000), (long)(timeout_us % 1000000) * 1000};
-    return epoll_pwait2(backend->fd, backend->events, BATCH, timeout_us == IO_FOREVER ? NULL : &limit, NULL);
+    return epoll_pwait2(epoll->fd, epoll->events, BATCH, timeout_us == IO_FOREVER ? NULL : &limit, NULL);
 }
 
-static int wait_coarse(struct backend *backend, uint64_t timeout_us)
+static int wait_coarse(struct epoll *epoll, uint64_t timeout_us)
 {
     uint64_t limit_ms = timeout_us == IO_FOREVER ? IO_FOREVER : (timeout_us + 999) / 1000;
     int limit = limit_ms == IO_FOREVER ? -1 : limit_ms > INT32_MAX ? INT32_MAX : (int)limit_ms;
-    return epoll_wait(backend->fd, backend->events, BATCH, limit);
+    return epoll_wait(epoll->fd, epoll->events, BATCH, limit);
 }
 
-bool backend_wait(struct backend *backend, uint64_t timeout_us, struct err *err)
+static bool wait_events(struct backend *backend, uint64_t timeout_us, struct err *err)
 {
-    int count = backend->coarse ? wait_coarse(backend, timeout_us) : wait_fine(backend, timeout_us);
-    if (count < 0 && !backend->coarse && (errno == ENOSYS || errno == EPERM)) {
-        backend->coarse = true;
-        count = wait_coarse(backend, timeout_us);
+    struct epoll *epoll = epoll_of(backend);
+    int count = epoll->coarse ? wait_coarse(epoll, timeout_us) : wait_fine(epoll, timeout_us);
+    if (count < 0 && !epoll->coarse && (errno == ENOSYS || errno == EPERM)) {
+        epoll->coarse = true;
+        count = wait_coarse(epoll, timeout_us);
     }
     if (count < 0 && errno != EINTR)
         return err_errno(err, "epoll_wait");
-    backend->at = 0;
-    backend->count = count > 0 ? count : 0;
+    epoll->at = 0;
+    epoll->count = count > 0 ? count : 0;
     return true;
 }
 
@@ -102,41 +93,32 @@ static unsigned translate(uint32_t events)
     return result;
 }
 
-void backend_dispatch(struct backend *backend)
+static void dispatch(struct backend *backend)
 {
-    while (backend->at < backend->count) {
-        struct epoll_event *event = &backend->events[backend->at++];
+    struct epoll *epoll = epoll_of(backend);
+    while (epoll->at < epoll->count) {
+        struct epoll_event *event = &epoll->events[epoll->at++];
         struct io_watch *watch = event->data.ptr;
         if (watch)
             watch->ready(watch, translate(event->events));
     }
-    backend->count = 0;
+    epoll->count = 0;
 }
 
-ssize_t io_recv(struct io_loop *loop, struct io_watch *watch, void *ret_bytes, size_t size)
-{
-    ssize_t n;
-    do
-        n = recv(watch->fd, ret_bytes, size, 0);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
+static const struct backend_kind kind = {"epoll", add, forget, wait_events, dispatch, close_set};
 
-ssize_t io_send(struct io_loop *loop, struct io_watch *watch, const void *bytes, size_t size)
+struct backend *epoll_open(struct err *err)
 {
-    ssize_t n;
-    do
-        n = send(watch->fd, bytes, size, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
-ssize_t io_sendv(struct io_loop *loop, struct io_watch *watch, const struct iovec *parts, int count)
-{
-    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
-    ssize_t n;
-    do
-        n = sendmsg(watch->fd, &message, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    struct epoll *epoll = mem_alloc(1, sizeof *epoll);
+    if (!epoll) {
+        err_memory(err);
+        return NULL;
+    }
+    epoll->backend.kind = &kind;
+    epoll->fd = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll->fd >= 0)
+        return &epoll->backend;
+    err_errno(err, "epoll_create1");
+    mem_free(epoll);
+    return NULL;
 }

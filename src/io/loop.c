@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -17,7 +18,22 @@ static void read_clocks(struct io_loop *loop)
     loop->wall_s = now.tv_sec;
 }
 
-struct io_loop *io_loop_new(struct err *err)
+static struct backend *open_backend(enum io_kind kind, struct err *err)
+{
+    struct err why = {0};
+    struct backend *backend = kind == IO_EPOLL ? NULL : uring_open(kind == IO_AUTO ? &why : err);
+    if (backend)
+        return backend;
+    if (kind == IO_URING && err && err->kind == ERR_SYSTEM)
+        err_remedy(err, "see kernel.io_uring_disabled and what confines the process, or let epoll do it");
+    if (kind == IO_URING)
+        return NULL;
+    if (kind == IO_AUTO)
+        log_line(LOG_DEBUG, NULL, "the event loop uses epoll: %s", why.message);
+    return epoll_open(err);
+}
+
+struct io_loop *io_loop_open(enum io_kind kind, struct err *err)
 {
     struct io_loop *loop = mem_alloc(1, sizeof *loop);
     if (!loop) {
@@ -25,7 +41,7 @@ struct io_loop *io_loop_new(struct err *err)
         return NULL;
     }
     loop->posts_tail = &loop->posts;
-    loop->backend = backend_open(err);
+    loop->backend = open_backend(kind, err);
     if (!loop->backend) {
         mem_free(loop);
         return NULL;
@@ -34,11 +50,21 @@ struct io_loop *io_loop_new(struct err *err)
     return loop;
 }
 
+struct io_loop *io_loop_new(struct err *err)
+{
+    return io_loop_open(IO_EPOLL, err);
+}
+
+const char *io_loop_name(const struct io_loop *loop)
+{
+    return loop->backend->kind->name;
+}
+
 void io_loop_free(struct io_loop *loop)
 {
     if (!loop)
         return;
-    backend_close(loop->backend);
+    loop->backend->kind->close(loop->backend);
     mem_free(loop);
 }
 
@@ -211,14 +237,15 @@ static uint64_t patience_us(const struct io_loop *loop)
 
 bool io_run(struct io_loop *loop, struct err *err)
 {
+    const struct backend_kind *kind = loop->backend->kind;
     loop->stopped = false;
     read_clocks(loop);
     while (!loop->stopped) {
-        if (!backend_wait(loop->backend, patience_us(loop), err))
+        if (!kind->wait(loop->backend, patience_us(loop), err))
             return false;
         read_clocks(loop);
         run_timers(loop);
-        backend_dispatch(loop->backend);
+        kind->dispatch(loop->backend);
         run_posts(loop);
     }
     return true;
@@ -261,15 +288,15 @@ void io_signals_close(struct io_loop *loop, struct io_signals *signals)
 
 bool io_watch(struct io_loop *loop, struct io_watch *watch, struct err *err)
 {
-    return backend_add(loop->backend, watch, false, err);
+    return loop->backend->kind->add(loop->backend, watch, false, err);
 }
 
 bool io_watch_level(struct io_loop *loop, struct io_watch *watch, struct err *err)
 {
-    return backend_add(loop->backend, watch, true, err);
+    return loop->backend->kind->add(loop->backend, watch, true, err);
 }
 
 void io_unwatch(struct io_loop *loop, struct io_watch *watch)
 {
-    backend_remove(loop->backend, watch);
+    loop->backend->kind->remove(loop->backend, watch);
 }

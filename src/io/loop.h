@@ -1,8 +1,9 @@
 /* The event loop: one per worker process, single-threaded, no locks.
  *
- * The face is the same for every backend (epoll.c today). It is a face of readiness: a watch tells
- * when a descriptor may have become readable or writable, `io_recv` and `io_send` move the bytes.
- * A backend that completes reads on its own (io_uring) keeps the bytes until `io_recv` asks.
+ * The face is the same for both backends (epoll.c, uring.c), of which one is chosen when the loop is made. It is a face
+ * of readiness: a watch tells when a descriptor may have become readable or writable, `io_recv` and `io_send` move the
+ * bytes, by system calls, when the owner asks. So no bytes are read ahead of their owner, and none are in the kernel's
+ * hands after a call has returned; uring.c says what else was measured.
  *
  * Invariants:
  *   - Notifications are edges: after one, the owner reads until `io_recv` gives less than was asked
@@ -37,6 +38,7 @@ enum io_event {
 struct io_watch {
     void (*ready)(struct io_watch *watch, unsigned events); /* a set of enum io_event */
     int fd;
+    uint32_t entry; /* the backend's */
 };
 
 /* A timer may be moved later without touching the heap: `when_us` is the truth, `key_us` (never
@@ -56,7 +58,14 @@ struct io_post {
     bool queued;
 };
 
+/* IO_AUTO: io_uring, or epoll where the kernel or the process's sandbox refuses the former. */
+enum io_kind { IO_AUTO, IO_EPOLL, IO_URING };
+
+struct io_loop *io_loop_open(enum io_kind kind, struct err *err);
+/* With epoll, which costs least to open: for loops that live shortly. */
 struct io_loop *io_loop_new(struct err *err);
+/* "epoll" or "io_uring". */
+const char *io_loop_name(const struct io_loop *loop);
 /* The loop owns no watches: unwatch them first. NULL is fine. */
 void io_loop_free(struct io_loop *loop);
 
@@ -68,7 +77,8 @@ uint64_t io_now_us(const struct io_loop *loop);
 int64_t io_wall_s(const struct io_loop *loop);
 
 /* Watch a connected descriptor, for input and output, until io_unwatch. `watch->fd` and
- * `watch->ready` are set by the caller; the descriptor is non-blocking and stays the caller's. */
+ * `watch->ready` are set by the caller; the descriptor is non-blocking and stays the caller's. What cannot be watched
+ * is refused here or told as IO_ERROR. */
 bool io_watch(struct io_loop *loop, struct io_watch *watch, struct err *err);
 /* Watch a descriptor that others may watch too (a listening socket) or that only gives input (a
  * pipe, a signal descriptor): told again every turn while there is something to take. */

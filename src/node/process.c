@@ -90,7 +90,7 @@ static bool start(struct process *process, const struct supervisor_seat *seat, s
     static const int numbers[] = {SIGTERM};
     const struct process_options *options = process->options;
     function_init(&process->function, options->config, options->limits);
-    process->loop = io_loop_new(err);
+    process->loop = io_loop_open(options->io, err);
     if (!process->loop || !io_signals_open(process->loop, &process->signals, numbers, 1, err))
         return false;
     process->signals.raised = on_signal;

@@ -16,6 +16,7 @@ struct process_options {
     struct worker_options worker;
     struct samples *samples; /* where those of guests go, while the image has a number */
     int listen_fd;
+    enum io_kind io;
     /* Optional: a program was loaded. */
     bool (*loaded)(void *arg, struct program *program, struct err *err);
     void *arg;

@@ -35,7 +35,7 @@ socket_error socket_adopt(struct host *h, struct socket *s, bool v6, int fd)
     h->pool->socket_count++;
     s->host = h;
     s->v6 = v6;
-    s->watch = (struct io_watch){happened, fd};
+    s->watch = (struct io_watch){.ready = happened, .fd = fd};
     s->closer.close = close_at_end;
     host_own(h, &s->closer);
     return SOCKET_OK;

@@ -30,7 +30,7 @@ static bool is_ready(struct host *h, int fd, short events)
         return true;
     if (standard->host)
         return false;
-    standard->watch = (struct io_watch){happened, fd};
+    standard->watch = (struct io_watch){.ready = happened, .fd = fd};
     if (!io_watch(h->pool->loop, &standard->watch, &err))
         return true;
     standard->host = h;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """End to end: real components, a real server, real sockets.
 
-    run.py [--tier TIER] PROGRAM [CASE...]    PROGRAM is build/mayfly; all cases without names
+    run.py [--tier TIER] [--io IO] PROGRAM [CASE...]    PROGRAM is build/mayfly; all cases without names
 
 Every case starts its own server on a free port. A case prints what it skipped by name and fails
 with one line that says what was expected. MAYFLY_TEST_FULL=1 makes the long ones longer.
@@ -27,6 +27,7 @@ START_SECONDS = 240
 PROGRAM = None
 PLANTED = None
 TIER = []
+IO = []
 
 
 class Failure(Exception):
@@ -43,8 +44,9 @@ def check(condition, what):
 
 
 def command(name, program=None):
-    """What runs a guest, with the compiler that the caller of the tests asked for."""
-    return [program or PROGRAM, name, *(TIER or (["--tier", "best"] if name == "up" else []))]
+    """What runs a guest, with the compiler and the event loop that the caller of the tests asked for."""
+    return [program or PROGRAM, name, *(TIER or (["--tier", "best"] if name == "up" else [])),
+            *(IO if name == "up" else [])]
 
 
 def guest(name):
@@ -572,16 +574,47 @@ def case_busy():
         check(code == 1 and text.startswith("error: ") and "Serving" not in output, f"{code} {output!r} {text!r}")
 
 
+def links_of(pid):
+    """What the process and those below it have open."""
+    links = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            links.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return links.union(*(links_of(child) for child in children(pid)))
+
+
+def case_io():
+    """--io: what it names waits, or the start says why not; auto takes io_uring where it is to be had."""
+    ring = "anon_inode:[io_uring]"
+    for options in (), ("--io", "epoll"):
+        with Server(guest("trap"), *options) as server:
+            check(ring not in links_of(server.process.pid), "a ring that nobody asked for")
+    code, _, text = run_up("up", "--io", "poll", guest("trap"))
+    check(code == 2 and "--io" in text, f"an unknown one: {code} {text!r}")
+    try:
+        with Server(guest("trap"), "--io", "uring") as server:
+            check(ring in links_of(server.process.pid), "no ring")
+    except Failure as failure:
+        if "io_uring_setup" not in str(failure):
+            raise
+        with Server(guest("trap"), "--io", "auto") as server:
+            check(ring not in links_of(server.process.pid), "a ring, here of all places")
+        raise Skipped("io_uring is refused here")
+    with Server(guest("trap"), "--io", "auto") as server:
+        check(ring in links_of(server.process.pid), "no ring by auto")
+
+
 CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}
 
 
 def main(arguments, cases=CASES):
     global PROGRAM, PLANTED
-    if arguments[:1] == ["--tier"]:
-        TIER.extend(arguments[:2])
-        arguments = arguments[2:]
+    for option, chosen in (("--tier", TIER), ("--io", IO)):
+        if arguments[:1] == [option]:
+            chosen.extend(arguments[:2])
+            arguments = arguments[2:]
     if not arguments:
-        sys.exit(f"usage: run.py [--tier TIER] PROGRAM [CASE...]; cases: {' '.join(cases)}")
+        sys.exit(f"usage: run.py [--tier TIER] [--io IO] PROGRAM [CASE...]; cases: {' '.join(cases)}")
     PROGRAM = os.path.abspath(arguments[0])
     PLANTED = os.path.join(os.path.dirname(PROGRAM), "tests", "mayfly-leaky")
     os.environ.setdefault("XDG_CACHE_HOME", os.path.join(os.path.dirname(PROGRAM), "tests", "cache"))

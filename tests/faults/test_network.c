@@ -1,6 +1,7 @@
 /* Sockets, names and outgoing requests while memory runs out: each allocation of a session fails once, alone and with
  * all behind it. The session may trap or be told of an error; nothing may be left over, neither memory nor descriptors,
  * and the same session, tried again, succeeds. */
+#include "support/loop.h"
 #include "http/client.h"
 #include "wasi/gen/wasi_sockets.h"
 #include "wasi/object.h"
@@ -206,7 +207,7 @@ static void run(bool (*session)(void))
 {
     static const struct host_runtime runtime = {suspend, resume};
     completed = false;
-    loop = io_loop_new(NULL);
+    loop = test_loop(NULL);
     struct http_client *client = loop ? http_client_new(loop, NULL) : NULL;
     struct host_pool *pool = client ? host_pool_new(loop, &runtime, NULL) : NULL;
     if (pool) {

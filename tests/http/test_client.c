@@ -1,5 +1,6 @@
 /* The HTTP client against a peer in the same process: what a peer may do with its time, its bytes and a connection
  * that is used again. */
+#include "support/loop.h"
 #include "http/call.h"
 
 #include "base/alloc.h"
@@ -286,7 +287,7 @@ static int begin(void **state)
         getsockname(listener, (struct sockaddr *)&at, &size) < 0)
         return -1;
     port = ntohs(at.sin_port);
-    loop = io_loop_new(NULL);
+    loop = test_loop(NULL);
     client = loop ? http_client_new(loop, NULL) : NULL;
     return client ? 0 : -1;
 }

@@ -1,4 +1,5 @@
 /* The server over real sockets: it runs in a thread, the test is its client. */
+#include "support/loop.h"
 #include "http/server.h"
 #include "io/net.h"
 
@@ -8,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -21,6 +23,8 @@
 static struct {
     struct io_loop *loop;
     struct http_server *server;
+    sem_t ready;
+    bool started;
     struct io_watch control; /* a byte from the test: 'd' drain, 'q' quit, else let that allocation fail */
     int control_in, listen_fd;
     struct sockaddr_in address;
@@ -294,14 +298,6 @@ static void control(struct io_watch *watch, unsigned events)
         mem_fail_at((uint64_t)(unsigned char)what);
 }
 
-static void *run(void *arg)
-{
-    struct err err;
-    if (!io_run(t.loop, &err))
-        fprintf(stderr, "%s\n", err.message);
-    return NULL;
-}
-
 static const struct http_limits limits = {
     .head_bytes = 2000,
     .body_bytes = 5 << 20,
@@ -313,24 +309,44 @@ static const struct http_limits limits = {
     .write_us = 400000,
 };
 
-static int start(void **state)
+static bool open_server(struct err *err)
+{
+    struct http_service service = {.handle = handle, .gone = gone, .ready = ready};
+    t.loop = test_loop(err);
+    t.server = t.loop ? http_server_new(t.loop, &service, &limits, err) : NULL;
+    return t.server && http_server_listen(t.server, t.listen_fd, err) && io_watch_level(t.loop, &t.control, err);
+}
+
+/* From beginning to end in one thread, as a loop wants it. */
+static void *run(void *arg)
 {
     struct err err;
+    t.started = open_server(&err);
+    sem_post(&t.ready);
+    if (!t.started || !io_run(t.loop, &err))
+        fprintf(stderr, "%s\n", err.message);
+    http_server_free(t.server);
+    if (t.started)
+        io_unwatch(t.loop, &t.control);
+    io_loop_free(t.loop);
+    return NULL;
+}
+
+static int start(void **state)
+{
     int pipes[2];
-    struct http_service service = {.handle = handle, .gone = gone, .ready = ready};
     socklen_t size = sizeof t.address;
     memset(&t, 0, sizeof t);
     memset(large, 'L', sizeof large);
-    t.loop = io_loop_new(&err);
-    if (!t.loop || !net_listen(STR("127.0.0.1:0"), &t.listen_fd, &err) || pipe(pipes) < 0)
+    if (!net_listen(STR("127.0.0.1:0"), &t.listen_fd, NULL) || pipe(pipes) < 0 || sem_init(&t.ready, 0, 0) < 0)
         return -1;
     getsockname(t.listen_fd, (struct sockaddr *)&t.address, &size);
-    t.server = http_server_new(t.loop, &service, &limits, &err);
-    t.control = (struct io_watch){control, pipes[0]};
+    t.control = (struct io_watch){.ready = control, .fd = pipes[0]};
     t.control_in = pipes[1];
-    if (!t.server || !http_server_listen(t.server, t.listen_fd, &err) || !io_watch_level(t.loop, &t.control, &err))
+    if (pthread_create(&t.thread, NULL, run, NULL) != 0)
         return -1;
-    return pthread_create(&t.thread, NULL, run, NULL);
+    sem_wait(&t.ready);
+    return t.started ? 0 : -1;
 }
 
 static int stop(void **state)
@@ -338,9 +354,6 @@ static int stop(void **state)
     if (write(t.control_in, "q", 1) != 1)
         return -1;
     pthread_join(t.thread, NULL);
-    http_server_free(t.server);
-    io_unwatch(t.loop, &t.control);
-    io_loop_free(t.loop);
     close(t.listen_fd);
     close(t.control.fd);
     close(t.control_in);

@@ -1,5 +1,6 @@
 /* Requests that guests send, against a client that records what it is told: who holds what, in whatever order a guest
  * drops it, and that what is dropped is used again. */
+#include "support/loop.h"
 #include "wasi/gen/wasi_random.h"
 #include "wasi/gen/wasi_sockets.h"
 #include "wasi/object.h"
@@ -512,7 +513,7 @@ static void test_memory_of_bodies_under_way(void **state)
 static void test_memory_of_lookups(void **state)
 {
     struct wasi_sockets_network *network;
-    loop = io_loop_new(&err);
+    loop = test_loop(&err);
     restart((size_t)65536);
     assert_true(wasi_sockets_instance_network_instance_network(h, &network));
     for (unsigned round = 0; round < 1000; round++) {

@@ -1,4 +1,5 @@
 /* Clocks, pollables, randomness, standard streams; and waiting, with a stack that the test switches by hand. */
+#include "support/loop.h"
 #include "wasi/object.h"
 
 #include "base/log.h"
@@ -42,7 +43,7 @@ static int begin(void **state)
     memset(&store, 0, sizeof store);
     config = (struct host_config){.name = "test"};
     resumed = 0;
-    loop = io_loop_new(&err);
+    loop = test_loop(&err);
     pool = host_pool_new(loop, &runtime, &err);
     h = host_begin(pool, &config, &store, &config);
     return h ? 0 : -1;

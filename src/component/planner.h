@@ -18,7 +18,7 @@ struct instance;
 struct concrete {
     struct abstract abstract;
     struct str interface; /* as imported or exported, with its version */
-    const struct instance *definer; /* NULL: the host */
+    struct instance *definer; /* NULL: the host */
 };
 
 enum func_origin { FUNC_OF_HOST, FUNC_LIFTED };

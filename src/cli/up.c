@@ -7,6 +7,7 @@
 #include "node/builder.h"
 #include "node/process.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,6 +27,7 @@ struct up {
     struct given given;
     struct host_config config;
     struct function_limits limits;
+    struct sandbox_options sandbox;
     uint32_t workers;
     int listen_fd;
 };
@@ -92,6 +94,27 @@ static enum io_kind io_kind(const char *name)
     return strcmp(name, "uring") == 0 ? IO_URING : IO_AUTO;
 }
 
+/* CLI_DONE, or CLI_USAGE after an error. */
+static int take_sandbox(struct sandbox_options *sandbox, const struct cli_options *options)
+{
+    const char *mode = options->sandbox ? options->sandbox : "on";
+    const struct passwd *user = options->user ? getpwnam(options->user) : NULL;
+    if (options->user && !user)
+        return cli_usage("up", "--user: there is no user \"%s\"", options->user);
+    *sandbox = (struct sandbox_options){
+        .mode = mode[1] == 'f'   ? SANDBOX_OFF
+                : mode[0] == 'r' ? SANDBOX_REQUIRE
+                                 : SANDBOX_ON,
+        .change_user = user != NULL,
+        .user = user ? user->pw_uid : 0,
+        .group = user ? user->pw_gid : 0,
+        .inspected = options->gdb || options->perf,
+        .moves_code = options->perf != NULL,
+        .name_servers = options->dns,
+    };
+    return CLI_DONE;
+}
+
 /* ---- in processes of the supervisor ---- */
 
 static void forget(struct up *up)
@@ -104,6 +127,12 @@ static void forget(struct up *up)
     if (up->listen_fd >= 0)
         close(up->listen_fd);
     up->listen_fd = -1;
+}
+
+static bool prepare(void *arg, struct err *err)
+{
+    const struct up *up = arg;
+    return !up->options->perf || symbols_prepare_perf(err);
 }
 
 static bool loaded(void *arg, struct program *program, struct err *err)
@@ -120,8 +149,10 @@ static int work(void *arg, const struct supervisor_seat *seat)
         .limits = &up->limits,
         .worker = {.stats = up->options->stats != NULL, .services = {.name_servers = up->options->dns}},
         .samples = &up->samples[seat->index],
+        .sandbox = up->sandbox,
         .listen_fd = up->listen_fd,
         .io = io_kind(up->options->io),
+        .prepare = prepare,
         .loaded = loaded,
         .arg = up,
     };
@@ -140,6 +171,7 @@ static int build(void *arg, const struct supervisor_seat *seat)
                                       .served = &up->outcome,
                                       .config = &up->config,
                                       .limits = &up->limits,
+                                      .sandbox = &up->sandbox,
                                       .samples = up->samples,
                                       .workers = up->workers};
     close(up->listen_fd);
@@ -204,7 +236,7 @@ int cli_up(const struct cli_options *options)
     struct err err = {0};
     char name[64];
     if (take_tier(&up) != CLI_DONE || take_limits(&up.limits, options) != CLI_DONE ||
-        take_workers(&up.workers, options) != CLI_DONE)
+        take_workers(&up.workers, options) != CLI_DONE || take_sandbox(&up.sandbox, options) != CLI_DONE)
         return CLI_USAGE;
     function_name(options->file, name);
     up.name = name;

@@ -4,8 +4,8 @@
 
 #include "base/err.h"
 
-/* Give up what compiling does not need: new privileges, every path of the file system (Landlock, where the
- * kernel has it), core dumps. Descriptors that are open stay usable. */
+/* Give up what compiling does not need: new privileges, every path of the file system and TCP (Landlock), all system
+ * calls but those of jail.def, as far as the kernel has them; core dumps. Descriptors that are open stay usable. */
 bool jail_enter(struct err *err);
 
 #endif

@@ -198,13 +198,18 @@ static void shake_hands(struct http_call *call)
         call_fail_tls(call);
 }
 
-static bool begin_tls(struct http_call *call)
+void http_client_prepare_tls(struct http_client *client)
 {
     struct err err = {0};
-    if (!call->client->tls)
-        call->client->tls = tls_context_new(&err);
-    if (!call->client->tls)
+    if (!client->tls)
+        client->tls = tls_context_new(&err);
+    if (!client->tls)
         log_line(LOG_ERROR, NULL, "%s%s%s", err.message, err.remedy[0] ? ": " : "", err.remedy);
+}
+
+static bool begin_tls(struct http_call *call)
+{
+    http_client_prepare_tls(call->client);
     call->tls = call->client->tls ? tls_open(call->client->tls, call->watch.fd, call->host) : NULL;
     return call->tls != NULL;
 }

@@ -33,6 +33,9 @@ struct http_client;
 
 /* From now on this process ignores SIGPIPE. NULL when out of memory. */
 struct http_client *http_client_new(struct io_loop *loop, struct err *err);
+/* Requests by https will be made: load what that takes now; later the process may no longer be able to. What fails is
+ * logged, and tried again. */
+void http_client_prepare_tls(struct http_client *client);
 /* All calls must have been dropped. NULL is fine. */
 void http_client_free(struct http_client *client);
 

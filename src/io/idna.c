@@ -26,6 +26,11 @@ static bool load(void)
     return loaded;
 }
 
+void io_idna_prepare(void)
+{
+    load();
+}
+
 static bool is_ascii(struct str name)
 {
     for (size_t i = 0; i < name.len; i++)

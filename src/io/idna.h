@@ -12,6 +12,8 @@ enum io_idna {
 };
 
 /* `name`: UTF-8, at most 4 * IO_NAME_MAX bytes. A name in ASCII is only copied. */
+/* Load the library now; later the process may no longer be able to. */
+void io_idna_prepare(void);
 enum io_idna io_idna(struct str name, char ret_ascii[IO_NAME_MAX + 2]);
 
 #endif

@@ -7,12 +7,16 @@
 #include "base/vec.h"
 #include "node/channel.h"
 
+#include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -69,13 +73,49 @@ static void tell_progress(void *arg, const struct codegen_progress *progress)
 
 /* ---- a new image ---- */
 
+/* In a process of its own, and in the sandbox of those that serve: loading runs start functions, which are the guest's.
+ */
+static void try_alone(const struct builder *builder, int image_fd, int channel)
+{
+    const struct builder_options *options = builder->options;
+    struct message message = {.kind = MESSAGE_FAILED};
+    struct function function;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    function_init(&function, options->config, options->limits);
+    if (sandbox_enter(options->sandbox, options->config, &message.err) &&
+        function_load(&function, image_fd, &message.err))
+        message.kind = MESSAGE_READY;
+    _exit(channel_send(channel, &message, -1) ? 0 : 1);
+}
+
+/* What became of it. */
+static bool hear_trial(int channel, struct err *err)
+{
+    struct message message;
+    int fd = -1;
+    if (channel_receive(channel, &message, &fd) != CHANNEL_MESSAGE)
+        return err_set(err, ERR_SYSTEM, "the process that tries the image ended early");
+    if (fd >= 0)
+        close(fd);
+    if (message.kind == MESSAGE_FAILED)
+        *err = message.err;
+    return message.kind == MESSAGE_READY;
+}
+
 /* What cannot be served is found here, not by the workers. */
 static bool try_image(const struct builder *builder, int image_fd, struct err *err)
 {
-    struct function function;
-    function_init(&function, builder->options->config, builder->options->limits);
-    bool done = function_load(&function, image_fd, err);
-    function_end(&function);
+    int ends[2];
+    if (!channel_open(ends, err))
+        return false;
+    pid_t pid = fork();
+    if (pid == 0)
+        try_alone(builder, image_fd, ends[1]);
+    close(ends[1]);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    bool done = pid > 0 ? hear_trial(ends[0], err) : err_errno(err, "fork");
+    close(ends[0]);
     return done;
 }
 
@@ -111,9 +151,9 @@ static bool is_chosen(const struct builder *builder, const struct image_func *fu
 
 struct profile {
     struct image image;
-    size_t size;       /* of the mapping */
-    uint32_t *counts;  /* samples by row of the image's functions */
-    uint32_t *order;   /* rows, the most sampled first */
+    size_t size; /* of the mapping */
+    uint32_t *counts; /* samples by row of the image's functions */
+    uint32_t *order; /* rows, the most sampled first */
     uint32_t total, good; /* samples in functions; in those that are LLVM's */
 };
 

@@ -9,6 +9,7 @@
 
 #include "compile/client.h"
 #include "node/function.h"
+#include "node/sandbox.h"
 #include "node/supervisor.h"
 #include "runtime/sample.h"
 
@@ -20,6 +21,7 @@ struct builder_options {
     const struct compile_outcome *served; /* of the image that there is when the builder begins with improving */
     const struct host_config *config;
     const struct function_limits *limits;
+    const struct sandbox_options *sandbox; /* of those that serve */
     const struct samples *samples; /* of each worker */
     uint32_t workers;
 };

@@ -95,11 +95,13 @@ static bool start(struct process *process, const struct supervisor_seat *seat, s
         return false;
     process->signals.raised = on_signal;
     process->channel.ready = on_channel;
-    if (!io_watch_level(process->loop, &process->channel, err) ||
-        !load(process, seat->image_fd, seat->image_number, err))
+    if (!io_watch_level(process->loop, &process->channel, err))
         return false;
     process->worker = worker_new(process->loop, &process->function, options->listen_fd, &options->worker, err);
-    return process->worker != NULL;
+    if (!process->worker || (options->prepare && !options->prepare(options->arg, err)))
+        return false;
+    return sandbox_enter(&options->sandbox, options->config, err) &&
+           load(process, seat->image_fd, seat->image_number, err);
 }
 
 static void log_stats(const struct process *process)

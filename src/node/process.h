@@ -6,6 +6,7 @@
 #ifndef MAYFLY_NODE_PROCESS_H
 #define MAYFLY_NODE_PROCESS_H
 
+#include "node/sandbox.h"
 #include "node/supervisor.h"
 #include "node/worker.h"
 #include "runtime/sample.h"
@@ -15,8 +16,11 @@ struct process_options {
     const struct function_limits *limits;
     struct worker_options worker;
     struct samples *samples; /* where those of guests go, while the image has a number */
+    struct sandbox_options sandbox; /* from before anything of a guest runs, to the end */
     int listen_fd;
     enum io_kind io;
+    /* Optional: before the sandbox. */
+    bool (*prepare)(void *arg, struct err *err);
     /* Optional: a program was loaded. */
     bool (*loaded)(void *arg, struct program *program, struct err *err);
     void *arg;

@@ -11,6 +11,7 @@
 #include "runtime/call.h"
 #include "runtime/park.h"
 #include "runtime/slice.h"
+#include "wasi/grants.h"
 
 /* Slots of one program from which on a request that begins has one that waits put aside (runtime/park.h), and how many
  * of those that wait longest are looked at for it. */
@@ -485,6 +486,16 @@ static bool serve_outbound(struct worker *worker, const struct host_services *se
     return worker->client != NULL;
 }
 
+/* What is loaded from files for what was granted: once guests run, there may be none. */
+static void prepare(struct worker *worker)
+{
+    const struct host_config *config = &worker->function->config;
+    if (grants_names(config->grants))
+        host_pool_prepare_names(worker->hosts, config->name);
+    if (grants_tls(config->grants))
+        http_client_prepare_tls(worker->client);
+}
+
 struct worker *worker_new(struct io_loop *loop, struct function *function, int listen_fd,
                           const struct worker_options *options, struct err *err)
 {
@@ -508,8 +519,10 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
     bool done = (worker->hosts = host_pool_new(loop, &runtime, err)) &&
                 (worker->server = http_server_new(loop, &service, &http, err)) && slice_open(err) &&
                 http_server_listen(worker->server, listen_fd, err);
-    if (done && serve_outbound(worker, &options->services, err))
+    if (done && serve_outbound(worker, &options->services, err)) {
+        prepare(worker);
         return worker;
+    }
     worker_free(worker);
     return NULL;
 }

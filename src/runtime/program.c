@@ -26,6 +26,16 @@ const struct program *program_of(uint64_t pc)
     return NULL;
 }
 
+/* Mapped executable from the file, never made so: a process that gave up making code of data can do it. */
+static bool map_text(struct program *program, int fd, const struct image_header *header, struct err *err)
+{
+    void *text = (void *)program->text_low;
+    int protection = PROT_READ | PROT_EXEC;
+    return header->exec_size == 0 ||
+           mmap(text, header->exec_size, protection, MAP_PRIVATE | MAP_FIXED, fd, (off_t)header->code_offset) == text ||
+           err_errno(err, "cannot make the image executable");
+}
+
 static bool map_image(struct program *program, int fd, struct err *err)
 {
     struct stat status;
@@ -44,9 +54,7 @@ static bool map_image(struct program *program, int fd, struct err *err)
     program->heap_open = header.heap_objects + HEAP_FIRST;
     program->text_low = (uint64_t)base + header.code_offset;
     program->text_high = program->text_low + header.exec_size;
-    if (header.exec_size && mprotect((void *)program->text_low, header.exec_size, PROT_READ | PROT_EXEC) != 0)
-        return err_errno(err, "cannot make the image executable");
-    return true;
+    return map_text(program, fd, &header, err);
 }
 
 static bool resolve_imports(struct program *program, program_resolver *resolve, void *arg, struct err *err)

@@ -80,6 +80,11 @@ static int open_map(struct err *err)
     return fd;
 }
 
+bool symbols_prepare_perf(struct err *err)
+{
+    return open_map(err) >= 0;
+}
+
 bool symbols_for_perf(struct program *program, struct err *err)
 {
     struct buf text;

@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "runtime/program.h"
 
+/* Make this process's map file now; later the process may no longer be able to. */
+bool symbols_prepare_perf(struct err *err);
 /* Append the program's functions to this process's map file, and move its text to anonymous memory. Call it before
  * the program runs. */
 bool symbols_for_perf(struct program *program, struct err *err);

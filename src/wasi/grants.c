@@ -249,6 +249,26 @@ static const struct grant_list *list_of(const struct grants *grants, enum grant_
     return grants ? &grants->lists[kind] : &none;
 }
 
+bool grants_names(const struct grants *grants)
+{
+    for (int kind = GRANT_NET; kind <= GRANT_OUTBOUND; kind++) {
+        const struct grant_list *list = list_of(grants, (enum grant_kind)kind);
+        for (size_t i = 0; kind != GRANT_LISTEN && i < list->count; i++)
+            if (list->items[i].host != GRANT_RANGE)
+                return true;
+    }
+    return false;
+}
+
+bool grants_tls(const struct grants *grants)
+{
+    const struct grant_list *list = list_of(grants, GRANT_OUTBOUND);
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].schemes & GRANT_HTTPS)
+            return true;
+    return false;
+}
+
 bool grants_connect(const struct grants *grants, const struct ip_endpoint *to)
 {
     const struct grant_list *list = list_of(grants, GRANT_NET);

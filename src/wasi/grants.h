@@ -51,6 +51,10 @@ void grants_free(struct grants *grants);
 
 /* Any rule of the kind. */
 bool grants_any(const struct grants *grants, enum grant_kind kind);
+/* Some name may be looked up, for whatever kind. */
+bool grants_names(const struct grants *grants);
+/* Outbound: some origin may be reached by https. */
+bool grants_tls(const struct grants *grants);
 /* Net: the address itself is granted, without a name. */
 bool grants_connect(const struct grants *grants, const struct ip_endpoint *to);
 /* Net: the name may be looked up. */

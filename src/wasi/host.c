@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/poison.h"
 #include "component/canon.h"
+#include "io/idna.h"
 #include "runtime/trap.h"
 
 #include <errno.h>
@@ -288,15 +289,25 @@ void host_denied(struct host *h, const char *what, const char *option)
         log_line(LOG_WARN, name, "more that is denied will not be logged");
 }
 
-struct io_resolver *host_resolver(struct host *h)
+static struct io_resolver *resolver_of(struct host_pool *pool, const char *name)
 {
-    struct host_pool *pool = h->pool;
     struct err err = {0};
     if (!pool->resolver && pool->loop)
         pool->resolver = io_resolver_new(pool->loop, pool->services.name_servers, &err);
     if (!pool->resolver)
-        log_line(LOG_ERROR, h->config->name, "%s", err.kind ? err.message : "nothing here can wait for a name");
+        log_line(LOG_ERROR, name, "%s", err.kind ? err.message : "nothing here can wait for a name");
     return pool->resolver;
+}
+
+void host_pool_prepare_names(struct host_pool *pool, const char *name)
+{
+    resolver_of(pool, name);
+    io_idna_prepare();
+}
+
+struct io_resolver *host_resolver(struct host *h)
+{
+    return resolver_of(h->pool, h->config->name);
 }
 
 /* ---- objects ---- */

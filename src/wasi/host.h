@@ -84,6 +84,9 @@ struct host_services {
 /* `loop` may be NULL where nothing waits. */
 struct host_pool *host_pool_new(struct io_loop *loop, const struct host_runtime *runtime, struct err *err);
 void host_pool_serve(struct host_pool *pool, const struct host_services *services);
+/* Names will be looked up: load what that takes now; later the process may no longer be able to. What fails is logged,
+ * for the function `name`, and tried again. */
+void host_pool_prepare_names(struct host_pool *pool, const char *name);
 /* All hosts must have ended. NULL is fine. */
 void host_pool_free(struct host_pool *pool);
 

@@ -146,20 +146,36 @@ static size_t find_runs(const struct filter *filter, uint16_t starts[NUMBERS])
     return count;
 }
 
-/* The number is in one of `count` runs. A conditional jump reaches 255 instructions, another one any. */
+/* Past the code from `at` on if the number is `start` or more; that code lies behind one free instruction. A conditional
+ * jump reaches 255 instructions, another one any. */
+static void skip_if_above(struct filter *filter, size_t at, uint16_t start)
+{
+    size_t size = filter->size - at - 1;
+    if (size > UINT8_MAX)
+        emit(filter, BPF_JMP | BPF_JA, 0, 0, 0);
+    if (filter->full)
+        return;
+    struct sock_filter *code = &filter->code[at];
+    if (size > UINT8_MAX) {
+        memmove(code + 2, code + 1, size * sizeof *code);
+        code[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, start, 0, 1);
+        code[1] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)size);
+    } else {
+        code[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, start, (uint8_t)size, 0);
+    }
+}
+
+/* The number is in one of `count` runs. */
 static void emit_search(struct filter *filter, const uint16_t *starts, size_t count)
 {
     if (count == 1) {
         emit_fate(filter, starts[0]);
         return;
     }
-    size_t half = count / 2, from;
-    emit(filter, BPF_JMP | BPF_JGE | BPF_K, starts[half], 0, 1);
-    from = filter->size;
-    emit(filter, BPF_JMP | BPF_JA, 0, 0, 0);
+    size_t half = count / 2, at = filter->size;
+    emit(filter, 0, 0, 0, 0);
     emit_search(filter, starts, half);
-    if (!filter->full)
-        filter->code[from].k = (uint32_t)(filter->size - from - 1);
+    skip_if_above(filter, at, starts[half]);
     emit_search(filter, starts + half, count - half);
 }
 

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PORTS_MAX 64u           /* rules of the kernel; with more ports than this any may be used */
@@ -305,7 +304,6 @@ bool sandbox_enter(const struct sandbox_options *options, const struct host_conf
     struct landlock landlock;
     if (options->mode == SANDBOX_OFF)
         return change_user(options, err);
-    tzset(); /* the first time in the log would read a file */
     bool done =
         make_rules(&landlock, options, config, err) && give_up(options, config, err) && landlock_enter(&landlock, err);
     landlock_close(&landlock);

@@ -41,13 +41,22 @@ socket_error socket_adopt(struct host *h, struct socket *s, bool v6, int fd)
     return SOCKET_OK;
 }
 
+/* A socket can be made and configured without a grant (wasi:sockets, create-tcp-socket: it is an object in memory until
+ * it is bound or connected). One of UDP could already send, should a guest ever take over this process, so where
+ * nothing is granted one of TCP stands in for it; nothing that would tell them apart is permitted. */
+static int type_granted(const struct host *h, int type)
+{
+    const struct grants *grants = h->config->grants;
+    return grants_any(grants, GRANT_NET) || grants_any(grants, GRANT_LISTEN) ? type : SOCK_STREAM;
+}
+
 socket_error socket_open(struct host *h, struct socket *s, bool v6, int type)
 {
     int on = 1, fd;
     s->watch.fd = -1;
     if (!h->pool->loop)
         return SOCKET_ERROR(NOT_SUPPORTED);
-    fd = socket(v6 ? AF_INET6 : AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    fd = socket(v6 ? AF_INET6 : AF_INET, type_granted(h, type) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errno == EAFNOSUPPORT ? SOCKET_ERROR(NOT_SUPPORTED) : socket_error_of(errno);
     if (v6)

@@ -285,8 +285,9 @@ static bool give_up(const struct sandbox_options *options, const struct host_con
         return err_errno(err, "cannot keep a capability");
     if (!change_user(options, err) || !set_capabilities(kept, err))
         return false;
-    if (!options->inspected && (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0))
-        return err_errno(err, "cannot turn off core dumps");
+    if (prctl(PR_SET_DUMPABLE, options->inspected, 0, 0, 0) != 0 ||
+        (!options->inspected && setrlimit(RLIMIT_CORE, &none) != 0))
+        return err_errno(err, "cannot decide on core dumps");
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 || err_errno(err, "cannot give up new privileges");
 }
 

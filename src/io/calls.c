@@ -146,8 +146,8 @@ static size_t find_runs(const struct filter *filter, uint16_t starts[NUMBERS])
     return count;
 }
 
-/* Past the code from `at` on if the number is `start` or more; that code lies behind one free instruction. A conditional
- * jump reaches 255 instructions, another one any. */
+/* Past the code from `at` on if the number is `start` or more; that code lies behind one free instruction. A
+ * conditional jump reaches 255 instructions, another one any. */
 static void skip_if_above(struct filter *filter, size_t at, uint16_t start)
 {
     size_t size = filter->size - at - 1;

@@ -74,6 +74,9 @@ bool calls_restrict(const struct calls_rule *rules, size_t count, uint32_t sets,
 #ifndef __NR_fork
 #define __NR_fork (-1)
 #endif
+#ifndef __NR_getdents
+#define __NR_getdents (-1)
+#endif
 #ifndef __NR_ioperm
 #define __NR_ioperm (-1)
 #endif

@@ -93,13 +93,15 @@ static bool hear_trial(int channel, struct err *err)
 {
     struct message message;
     int fd = -1;
-    if (channel_receive(channel, &message, &fd) != CHANNEL_MESSAGE)
-        return err_set(err, ERR_SYSTEM, "the process that tries the image ended early");
+    enum channel_got got = channel_receive(channel, &message, &fd);
     if (fd >= 0)
         close(fd);
-    if (message.kind == MESSAGE_FAILED)
-        *err = message.err;
-    return message.kind == MESSAGE_READY;
+    if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_READY)
+        return true;
+    if (got != CHANNEL_MESSAGE || message.kind != MESSAGE_FAILED)
+        return err_set(err, ERR_SYSTEM, "the process that tries the image ended early");
+    *err = message.err;
+    return false;
 }
 
 /* What cannot be served is found here, not by the workers. */

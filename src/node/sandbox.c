@@ -126,13 +126,11 @@ static bool permit_list(const struct landlock *landlock, const char *list, struc
     return true;
 }
 
-/* Where systems keep certificates of authorities, and where the links in those folders lead. No folder of private keys
- * is among them. */
+/* Where systems keep certificates of authorities one by one, to be found when a peer names one, and where the links in
+ * those folders lead; files of all of them were read when TLS was prepared. No folder of private keys is among them. */
 static bool permit_certificates(const struct landlock *landlock, struct err *err)
 {
     static const char *const paths[] = {"/etc/ssl/certs",
-                                        "/etc/ssl/cert.pem",
-                                        "/etc/ssl/openssl.cnf",
                                         "/usr/share/ca-certificates",
                                         "/usr/local/share/ca-certificates",
                                         "/etc/ca-certificates/extracted",
@@ -140,8 +138,7 @@ static bool permit_certificates(const struct landlock *landlock, struct err *err
                                         "/etc/pki/ca-trust/extracted",
                                         "/usr/share/pki",
                                         NULL};
-    return permit_paths(landlock, paths, err) && permit_list(landlock, getenv("SSL_CERT_DIR"), err) &&
-           permit_list(landlock, getenv("SSL_CERT_FILE"), err);
+    return permit_paths(landlock, paths, err) && permit_list(landlock, getenv("SSL_CERT_DIR"), err);
 }
 
 static bool permit_files(const struct landlock *landlock, const struct host_config *config, struct err *err)

@@ -21,7 +21,8 @@ struct worker_options {
     struct host_services services;
 };
 
-/* Serve `function`, which must have a program when the loop runs, on the listening socket. Both stay the caller's and outlive the worker.
+/* Serve `function`, which must have a program when the loop runs, on the listening socket. Both stay the caller's and
+ * outlive the worker.
  */
 struct worker *worker_new(struct io_loop *loop, struct function *function, int listen_fd,
                           const struct worker_options *options, struct err *err);

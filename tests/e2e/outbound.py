@@ -8,6 +8,7 @@ The guest `client` tells what came of a request; see its source.
 import contextlib
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -546,6 +547,14 @@ class Authority:
         done = subprocess.run(["openssl", *words], capture_output=True, text=True)
         check(done.returncode == 0, f"openssl {words}: {done.stderr}")
 
+    def store(self):
+        """A folder in which OpenSSL finds the authority by the hash of its name."""
+        folder = os.path.join(self.folder, "store")
+        os.mkdir(folder)
+        shutil.copy(self.file, os.path.join(folder, "authority.pem"))
+        self.openssl("rehash", folder)
+        return folder
+
     def context(self, name, names, days="2", subject="unused", more=""):
         """For a server with these subject alternative names."""
         base = os.path.join(self.folder, name)
@@ -648,6 +657,9 @@ def case_http_tls():
             check("read HTTP-response-incomplete" in report, f"the end is not told: {report}")
         with Server(guest("client"), *LOCAL) as server, Peer(secure(good, answers(HELLO))) as peer:
             same(fetch(server, f"https://localhost:{peer.port}/"), ["error TLS-certificate-error"], "not in the system's store")
+        with environment(SSL_CERT_DIR=authority.store()), Server(guest("client"), *LOCAL) as server, \
+                Peer(secure(good, answers(HELLO))) as peer:
+            check("hello" in fetch(server, f"https://localhost:{peer.port}/"), "a folder that is searched when a peer comes")
 
 
 @contextlib.contextmanager

@@ -71,9 +71,6 @@ bool calls_restrict(const struct calls_rule *rules, size_t count, uint32_t sets,
 #ifndef __NR_epoll_wait
 #define __NR_epoll_wait (-1)
 #endif
-#ifndef __NR_fork
-#define __NR_fork (-1)
-#endif
 #ifndef __NR_getdents
 #define __NR_getdents (-1)
 #endif
@@ -115,9 +112,6 @@ bool calls_restrict(const struct calls_rule *rules, size_t count, uint32_t sets,
 #endif
 #ifndef __NR_uselib
 #define __NR_uselib (-1)
-#endif
-#ifndef __NR_vfork
-#define __NR_vfork (-1)
 #endif
 
 #endif

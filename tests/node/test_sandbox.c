@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <linux/perf_event.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -719,6 +720,38 @@ static void test_status(void **state)
     expect_status(user, sizeof user / sizeof *user);
 }
 
+/* As on a kernel that lacks a system call. */
+static bool confine_without(void *arg)
+{
+    int lacking = *(int *)arg;
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)lacking, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof code / sizeof *code, code};
+    struct err err = {0};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        return false;
+    return sandbox_enter(&options, &config, &err) || err.kind != ERR_UNSUPPORTED;
+}
+
+/* What the kernel lacks is done without, or refused; the rest holds. */
+static void test_lacking(void **state)
+{
+    static int landlock = SYS_landlock_create_ruleset, filters = SYS_seccomp;
+    config.directories = dirs;
+    config.directory_count = 1;
+    assert_int_equal(outcome_of(confine_without, &landlock, read_passwd, NULL), NOT_CONFINED);
+    assert_int_equal(outcome_of(confine_without, &filters, read_passwd, NULL), NOT_CONFINED);
+    options.mode = SANDBOX_ON;
+    assert_int_equal(outcome_of(confine_without, &landlock, read_passwd, NULL), 0);
+    assert_int_equal(outcome_of(confine_without, &landlock, run_program, NULL), KILLED(SIGSYS));
+    assert_int_equal(outcome_of(confine_without, &filters, write_tmp, NULL), EACCES);
+    assert_int_equal(outcome_of(confine_without, &filters, protect_code, NULL), 0);
+}
+
 static int death_signal(void *arg)
 {
     int number = 0;
@@ -803,9 +836,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, grant_nothing)
     const struct CMUnitTest tests[] = {
-        TEST(test_machine),      TEST(test_nothing), TEST(test_read_only),  TEST(test_writable),
-        TEST(test_connect),      TEST(test_listen),  TEST(test_privileged), TEST(test_names),
-        TEST(test_certificates), TEST(test_status),  TEST(test_user_alone), TEST(test_inspected),
+        TEST(test_machine),    TEST(test_nothing),    TEST(test_read_only), TEST(test_writable),     TEST(test_connect),
+        TEST(test_listen),     TEST(test_privileged), TEST(test_names),     TEST(test_certificates), TEST(test_status),
+        TEST(test_user_alone), TEST(test_inspected),  TEST(test_lacking),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

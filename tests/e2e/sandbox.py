@@ -32,7 +32,7 @@ def check_status(pid, **wanted):
 def case_sandbox_status():
     """Workers have filters and no privileges, also the one that takes another's place; the supervisor keeps its own."""
     inside = {"Seccomp": "2", "NoNewPrivs": "1", "CapEff": "0" * 16, "CapPrm": "0" * 16, "CapBnd": "0" * 16}
-    for options in ((), ("--sandbox", "on"), ("--sandbox", "require")):
+    for options in ((), ("--sandbox", "on", "--io", "epoll"), ("--sandbox", "require", "--io", "uring")):
         with Server(HELLO, "--workers", "2", *options) as server:
             expect(ask(server.port, "/"), 200)
             for pid in server.workers():

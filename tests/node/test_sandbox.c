@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/io_uring.h>
 #include <linux/openat2.h>
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
@@ -253,6 +254,17 @@ static int open_ring(void *arg)
     return errno_of(syscall(SYS_io_uring_setup, 1, NULL));
 }
 
+/* Of a ring only that it begins is left: what it may do was decided before. */
+static int widen_ring(void *arg)
+{
+    return errno_of(syscall(SYS_io_uring_register, code_fd, IORING_REGISTER_RESTRICTIONS, NULL, 0));
+}
+
+static int enable_ring(void *arg)
+{
+    return errno_of(syscall(SYS_io_uring_register, code_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0));
+}
+
 static int call_of_tomorrow(void *arg)
 {
     return errno_of(syscall(CALLS_LAST + 1));
@@ -439,6 +451,8 @@ static void test_nothing(void **state)
         ACT(protect_writable_code, EPERM),
         ACT(make_file_in_memory, EPERM),
         ACT(open_ring, EPERM),
+        ACT(widen_ring, EPERM),
+        ACT(enable_ring, EOPNOTSUPP),
         ACT(call_of_tomorrow, ENOSYS),
         ACT_UNLESS_SANITIZER(raise_limit, EPERM),
         ACT(read_limit, 0),

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define INSTANCES_MAX 1000000u
@@ -213,10 +214,21 @@ static bool share_samples(struct up *up, struct err *err)
     return true;
 }
 
+/* As many descriptors as may be had: each client takes one. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static bool serve(struct up *up, struct err *err)
 {
     struct supervisor_options supervisor = {
         .workers = up->workers, .work = work, .build = build, .serving = serving, .arg = up};
+    raise_descriptors();
     if (!take_given(up, err) || !share_samples(up, err))
         return false;
     supervisor.image_fd = cli_open(up->options->file, &up->compile, &up->outcome, err);

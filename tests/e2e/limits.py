@@ -6,6 +6,7 @@
 import contextlib
 import os
 import re
+import resource
 import socket
 import struct
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 
-from run import Client, Server, ask, check, command, expect, guest, main
+from run import Client, Server, ask, check, command, expect, guest, main, resident
 
 ENDLESS = ("/spin", "/fill", "/doze")
 
@@ -125,6 +126,42 @@ def case_gone():
         client.socket.shutdown(socket.SHUT_WR)
         check(client.line() == b"HTTP/1.1 100 Continue" and client.line() == b"", "a word that means nothing")
         expect(client.response(), 504)
+
+
+def case_asleep():
+    """Many more requests that wait than there are slots: each finds again what it left, and none takes much meanwhile."""
+    count, seconds = (10000, 8) if os.environ.get("MAYFLY_TEST_FULL") else (2000, 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < count + 100:
+        count = hard - 100
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 100), hard))
+    with Server(guest("greedy"), "--max-instances", "20000") as server, contextlib.ExitStack() as stack:
+        expect(ask(server.port, "/nap/1/1"), 200, b"napped 1, wrong: 0\n")
+        worker = server.workers()[0]
+        before = resident(worker)
+        clients = [stack.enter_context(Client(server.port)) for _ in range(count)]
+        for number, client in enumerate(clients):
+            client.send(f"/nap/{seconds * 1000 + number % 100}/{number * 7919 % 100003}")
+        expect(ask(server.port, "/"), 200, b"fine\n")
+        with open(f"/proc/{worker}/maps") as file:
+            maps = len(file.readlines())
+        print(f"  {count} requests asleep: {(resident(worker) - before) / count:.1f} KiB each, {maps} mappings")
+        check(maps < 20000, "mappings are bounded by the slots, not by the requests")
+        for number, client in enumerate(clients):
+            if number % 50 == 7:
+                client.socket.close() # some do not wait for their answer
+            else:
+                expect(client.response(), 200, f"napped {number * 7919 % 100003}, wrong: 0\n".encode())
+        for client in clients[:7]: # and once more, woken in the middle of others' beginnings
+            client.send("/nap/1/77")
+        for client in clients[:7]:
+            expect(client.response(), 200, b"napped 77, wrong: 0\n")
+    with Server(guest("greedy"), "--max-instances", "20000", "--timeout", "1s") as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(server.port)) for _ in range(400)]
+        for client in clients:
+            client.send("/nap/60000/5")
+        for client in clients:
+            expect(client.response(), 504, b"504 Gateway Timeout\n")
 
 
 def send_again(port, path, statuses, stop, failures):

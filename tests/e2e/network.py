@@ -7,7 +7,6 @@ The guest `sockets` checks itself: its answer is "ok", or a line for each thing 
 """
 import contextlib
 import os
-import resource
 import signal
 import socket
 import struct
@@ -234,14 +233,8 @@ def case_net_tcp_peers():
 
 def case_net_descriptors():
     """Guests together get half of the descriptors, so that the server has some left to accept with."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with Peer(lambda connection: time.sleep(3)) as peer:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
-        try:
-            server = Server(guest("sockets"), *ALL)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        with server, contextlib.ExitStack() as stack:
+        with Server(guest("sockets"), *ALL, files=200) as server, contextlib.ExitStack() as stack:
             for _ in range(3):
                 stack.enter_context(Client(server.port)).send(f"/hoard/60/{peer.port}")
             time.sleep(0.5)

@@ -10,6 +10,7 @@ import contextlib
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -60,15 +61,16 @@ def children(pid):
 
 class Server:
     """`mayfly up FILE` on a free port, with one worker unless more are asked for; its log in `log()`; stopped by SIGTERM
-    at the end of a `with`."""
+    at the end of a `with`. `files`: how many descriptors it may have."""
 
-    def __init__(self, file, *options, program=None):
+    def __init__(self, file, *options, program=None, files=None):
         self.errors = tempfile.TemporaryFile(mode="w+", errors="replace")
         if "--workers" not in options:
             options = ("--workers", "1", *options)
         start = [program or PROGRAM, "up"] if "--tier" in options else command("up", program)
         self.process = subprocess.Popen([*start, file, "--listen", "127.0.0.1:0", *options],
-                                        stdout=subprocess.PIPE, stderr=self.errors, text=True)
+                                        stdout=subprocess.PIPE, stderr=self.errors, text=True,
+                                        preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))))
         timer = threading.Timer(START_SECONDS, self.process.kill)
         timer.start()
         line = self.process.stdout.readline()

@@ -83,6 +83,26 @@ static void doze(outparam_t out)
     }
 }
 
+/* The number at *text, and the character behind it. */
+static uint64_t take_number(const char **text)
+{
+    uint64_t number = 0;
+    for (; **text >= '0' && **text <= '9'; ++*text)
+        number = number * 10 + (uint64_t)(**text - '0');
+    *text += **text != 0;
+    return number;
+}
+
+static void add_number(char *words, uint64_t number)
+{
+    char digits[21] = {0}, *at = digits + 20;
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    strcat(words, at);
+}
+
 #define NAP_PAGES 4
 #define NAP_PAGE 4096
 
@@ -91,9 +111,8 @@ static void nap(outparam_t out, const char *text)
 {
     static uint64_t pages[NAP_PAGES][NAP_PAGE / sizeof(uint64_t)];
     volatile uint64_t here[16];
-    char *end;
-    uint64_t milliseconds = strtoull(text, &end, 10), number = strtoull(*end ? end + 1 : end, NULL, 10);
-    char words[64];
+    uint64_t milliseconds = take_number(&text), number = take_number(&text);
+    char words[64] = "napped ";
     for (size_t i = 0; i < 16; i++)
         here[i] = number + i;
     for (size_t i = 0; i < NAP_PAGES; i++)
@@ -107,7 +126,10 @@ static void nap(outparam_t out, const char *text)
     for (size_t i = 0; i < NAP_PAGES; i++)
         for (size_t k = 0; k < 512; k++)
             wrong += pages[i][k] != (k == number % 512 ? number + 1 : 0);
-    snprintf(words, sizeof words, "napped %llu, %zu wrong\n", (unsigned long long)number, wrong);
+    add_number(words, number);
+    strcat(words, ", wrong: ");
+    add_number(words, wrong);
+    strcat(words, "\n");
     answer(out, 200, words);
 }
 

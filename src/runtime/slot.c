@@ -447,16 +447,40 @@ bool slot_take(struct slot *slot)
     return true;
 }
 
+#ifndef MAYFLY_PLANT_LEAK
+static void restore_pages(const struct slot *slot)
+{
+    for (uint32_t i = 0; i < slot->hot_count; i++)
+        restore_page(&slot->hot[i]);
+}
+#else
+/* Test builds, in which the leak hunt must find what stays: 1 a page, 2 a table, 3 a table of handles. */
+static void restore_pages(const struct slot *slot)
+{
+    const struct image *image = &slot->program->image;
+    static uint8_t kept[IMAGE_PAGE];
+    const struct image_table *table = image_tables(image);
+    while (table->is_func) /* the hunter's own is another one */
+        table++;
+    uint64_t off = MAYFLY_PLANT_LEAK == 2 ? table->length_off : image->header->handles_off;
+    uint32_t left = MAYFLY_PLANT_LEAK == 1 && slot->hot_count > 0;
+    size_t size = MAYFLY_PLANT_LEAK == 2 ? sizeof(uint64_t) : IMAGE_PAGE - off % IMAGE_PAGE;
+    bool planted = MAYFLY_PLANT_LEAK > 1 && slot_is_hot(slot, (uint8_t *)base_of(slot) + off / IMAGE_PAGE * IMAGE_PAGE);
+    if (planted)
+        memcpy(kept, base_of(slot) + off, size);
+    for (uint32_t i = 0; i < slot->hot_count - left; i++)
+        restore_page(&slot->hot[i]);
+    if (planted)
+        memcpy(base_of(slot) + off, kept, size);
+}
+#endif
+
 void slot_renew(struct slot *slot)
 {
     struct program *program = slot->program;
-    uint32_t count = slot->hot_count;
-#ifdef MAYFLY_PLANT_LEAK
-    count -= count > 0; /* a test build: the leak hunt must find the page that stays */
-#endif
     bool clean = !slot->overflowed;
-    for (uint32_t i = 0; clean && i < count; i++)
-        restore_page(&slot->hot[i]);
+    if (clean)
+        restore_pages(slot);
     if (slot->grown_count)
         clean = drop_grown(slot) && clean;
     slot->own.used = slot->initial;

@@ -448,11 +448,13 @@ def case_leak():
 
 
 def case_planted():
-    """The hunt finds the one page that a build with a planted error leaves behind."""
-    if not PLANTED or not os.path.exists(PLANTED):
-        raise Skipped("no build with the planted error")
-    with Server(guest("leak"), program=PLANTED) as server:
-        check(hunt(server, 200), "the hunt finds the page that stays")
+    """The hunt finds the one page, the one table and the one table of handles that builds with a planted error leave behind."""
+    for number, what in ((1, "page"), (2, "table"), (3, "table of handles")):
+        planted = f"{PLANTED}-{number}"
+        if not os.path.exists(planted):
+            raise Skipped("no builds with the planted errors")
+        with Server(guest("leak"), program=planted) as server:
+            check(hunt(server, 200), f"the hunt finds the {what} that stays")
 
 
 def resident(pid):

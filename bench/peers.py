@@ -96,7 +96,8 @@ class Peer:
 
 
 def mayfly(name, file, *options, environment=None):
-    command = [os.path.join(BUILD, "mayfly"), "up", file, "--listen", "127.0.0.1:0", "--quiet", *options]
+    tier = () if "--tier" in options else ("--tier", "best")
+    command = [os.path.join(BUILD, "mayfly"), "up", file, "--listen", "127.0.0.1:0", "--quiet", *tier, *options]
     version = subprocess.run([command[0], "version"], capture_output=True, text=True).stdout.strip()
     return Peer(name, command, " ".join(["up", *command[5:]]), version, environment=environment).wait()
 

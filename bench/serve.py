@@ -6,7 +6,8 @@ else the machine does hits all of them alike. The number to read is the server's
 system, over all its processes: wrk's one thread is full before a fast server is, and then the rate says more about
 wrk. Medians over the rounds; ratios to nginx of the same run.
 
-    serve.py [--rounds N] [--seconds N] [--connections N] [--no-wasmtime]
+    serve.py [--rounds N] [--seconds N] [--connections N] [--no-wasmtime] [FILE...]
+                            FILE: further components, mayfly beside wasmtime
     serve.py --loops ...    mayfly's event loops only, both asked at the same time on the same core, so that they share
                             what disturbs them: the ratio of each round to epoll's
 """
@@ -16,25 +17,31 @@ import os
 import re
 import statistics
 import subprocess
+import tempfile
 
 import peers
 
 BODY = "Hello from C! You asked for /\n"
 
 
+TELL = """done = function(summary, latency)
+    io.write(string.format("quantiles %d %d %d", latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+end
+"""
+
+
 def wrk(port, seconds, connections):
-    out = subprocess.run(["taskset", "-c", peers.CLIENT_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
-                          "--latency", f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True).stdout
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(TELL)
+        script.flush()
+        out = subprocess.run(["taskset", "-c", peers.CLIENT_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s",
+                              script.name, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         print(out)
     take = lambda pattern: re.search(pattern, out).group(1)
-    return {"requests": int(take(r"(\d+) requests in")), "rate": float(take(r"Requests/sec:\s+([\d.]+)")),
-            "p50": microseconds(take(r"\n +50%\s+(\S+)")), "p99": microseconds(take(r"\n +99%\s+(\S+)"))}
-
-
-def microseconds(text):
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
-    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
+    p50, p99, p999 = map(int, re.search(r"quantiles (\d+) (\d+) (\d+)", out).groups())
+    return {"requests": int(take(r"(\d+) requests in")), "rate": float(take(r"Requests/sec:\s+([\d.]+)")), "p50": p50,
+            "p99": p99, "p999": p999}
 
 
 def measure(peer, options):
@@ -58,6 +65,11 @@ def start(options):
     if options.wasmtime:
         yield peers.wasmtime("wasmtime hello-c", peers.example("hello-c"))
         yield peers.wasmtime("wasmtime hello-rust", peers.example("hello-rust"))
+    for file in options.files:
+        name = os.path.basename(file).removesuffix(".wasm")
+        yield peers.mayfly(f"mayfly {name}", file)
+        if options.wasmtime:
+            yield peers.wasmtime(f"wasmtime {name}", file)
 
 
 def report_loops(results):
@@ -74,12 +86,14 @@ def report(running, results, options):
     median = {p.name: {k: statistics.median(r[k] for r in results[p.name]) for k in results[p.name][0]}
               for p in running}
     base = median.get("nginx")
-    rows = [("server", "req/s", "CPU us/req", "p50 us", "p99 us", "faults/req", "req/s : nginx", "CPU : nginx")]
+    rows = [("server", "req/s", "CPU us/req", "p50 us", "p99 us", "p99.9 us", "faults/req", "req/s : nginx", "CPU : nginx",
+             "CPU : wasmtime")]
     for peer in running:
         m = median[peer.name]
         ratios = (f"{m['rate'] / base['rate']:.2f}", f"{m['cpu'] / base['cpu']:.2f}") if base else ("-", "-")
+        other = median.get(peer.name.replace("mayfly", "wasmtime")) if peer.name.startswith("mayfly") else None
         rows.append((peer.name, f"{m['rate']:.0f}", f"{m['cpu']:.2f}", f"{m['p50']:.0f}", f"{m['p99']:.0f}",
-                     f"{m['faults']:.3f}", *ratios))
+                     f"{m['p999']:.0f}", f"{m['faults']:.3f}", *ratios, f"{m['cpu'] / other['cpu']:.3f}" if other else "-"))
     peers.table(rows)
     print(f"\n{peers.machine()}; server on core {peers.SERVER_CORE}, wrk -t1 -c{options.connections} on core "
           f"{peers.CLIENT_CORE}; median of {options.rounds} alternating rounds of {options.seconds} s")
@@ -94,6 +108,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("SECONDS_EACH", 3)))
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--loops", action="store_true")
+    parser.add_argument("files", nargs="*", metavar="FILE")
     parser.add_argument("--no-wasmtime", dest="wasmtime", action="store_false")
     options = parser.parse_args()
     running, results = [], {}

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #define TARGET_SHOWN ((size_t)3000) /* bytes of an escaped target; the rest is left out */
 #define FLUSH_US UINT64_C(1000000)
 #define PATIENCE_MS 1000
+#define DATE_SIZE 19u /* 2026-11-24T10:11:12 */
 
 struct access_log {
     struct io_loop *loop;
@@ -33,12 +33,12 @@ struct access_log {
 /* ---- out ---- */
 
 /* How much to write at once: all to a file, else as many whole lines as a pipe takes as one. */
-static size_t piece_of(const struct access_log *log)
+static size_t piece_of(const struct access_log *log, struct str text)
 {
-    size_t size = log->used < LINE_SIZE ? log->used : LINE_SIZE;
-    if (log->file || size == log->used)
-        return log->used;
-    while (log->bytes[size - 1] != '\n')
+    size_t size = text.len < LINE_SIZE ? text.len : LINE_SIZE;
+    if (log->file || size == text.len)
+        return text.len;
+    while (text.ptr[size - 1] != '\n')
         size--;
     return size;
 }
@@ -49,23 +49,21 @@ static bool may_write(const struct access_log *log, int patience_ms)
     return log->file || poll(&polled, 1, patience_ms) > 0;
 }
 
-/* False: it takes no more now. What a full disk left of a line follows when there is room. */
-static bool write_piece(struct access_log *log)
-{
-    ssize_t done = write(log->fd, log->bytes, piece_of(log));
-    if (done < 0 && errno == EINTR)
-        return true;
-    if (done <= 0)
-        return false;
-    log->used -= (size_t)done;
-    memmove(log->bytes, log->bytes + done, log->used);
-    return true;
-}
-
+/* Until all is written or no more is taken now. What a full disk left of a line follows when there is room. */
 static void flush(struct access_log *log, int patience_ms)
 {
-    while (log->used && may_write(log, patience_ms) && write_piece(log))
-        continue;
+    size_t at = 0;
+    while (at < log->used && may_write(log, patience_ms)) {
+        struct str left = {log->bytes + at, log->used - at};
+        ssize_t done = write(log->fd, left.ptr, piece_of(log, left));
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            break;
+        at += (size_t)done;
+    }
+    log->used -= at;
+    memmove(log->bytes, log->bytes + at, log->used);
 }
 
 static void set_timer(struct access_log *log)
@@ -104,24 +102,26 @@ static void put_number(struct line *line, uint64_t number)
     put(line, (struct str){digits + at, sizeof digits - at});
 }
 
-static void put_escaped(struct line *line, unsigned char c)
+static char *escape(char *at, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
-    char text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-    put(line, (struct str){text, sizeof text});
+    const char text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    memcpy(at, text, sizeof text);
+    return at + sizeof text;
 }
 
 /* As much as `room` bytes hold. What is not ASCII is written byte by byte: nobody promised that it is UTF-8. */
 static void put_text(struct line *line, struct str text, size_t room)
 {
-    char *end = line->at + room - 6;
-    for (size_t i = 0; i < text.len && line->at <= end; i++) {
+    char *at = line->at, *end = at + room - 6;
+    for (size_t i = 0; i < text.len && at <= end; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-            put_escaped(line, c);
+            at = escape(at, c);
         else
-            *line->at++ = (char)c;
+            *at++ = (char)c;
     }
+    line->at = at;
 }
 
 /* The clock is read once a second; within one the loop's clock says how far it is. */
@@ -138,11 +138,11 @@ static void put_time(struct access_log *log, struct line *line)
         log->second_us = io_now_us(log->loop);
         log->second_began_us = (uint64_t)now.tv_nsec / 1000;
     }
-    uint64_t ms = (log->second_began_us + io_now_us(log->loop) - log->second_us) / 1000;
-    char rest[8];
-    snprintf(rest, sizeof rest, ".%03uZ", (unsigned)(ms < 999 ? ms : 999));
-    put(line, (struct str){log->date, strlen(log->date)});
-    put(line, (struct str){rest, strlen(rest)});
+    uint64_t since = (log->second_began_us + io_now_us(log->loop) - log->second_us) / 1000;
+    unsigned ms = since < 999 ? (unsigned)since : 999;
+    char rest[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z'};
+    put(line, (struct str){log->date, DATE_SIZE});
+    put(line, (struct str){rest, sizeof rest});
 }
 
 static void put_line(struct access_log *log, struct line *line, const struct access_entry *entry)

@@ -218,7 +218,8 @@ static void report_limit(const struct request *request)
 
 /* ---- the answer, counted ----
  *
- * A guest answers by way of this file, which then knows what became of it, whichever way it ends. */
+ * A guest answers by way of this file, which then knows what became of it, whichever way it ends. Where nothing can go
+ * wrong any more it is counted before it is sent, so that who has the answer finds it counted. */
 
 static uint64_t ns_of(const struct worker *worker, uint64_t ticks)
 {
@@ -320,8 +321,10 @@ static bool face_finish(void *x, const struct http_field *trailers, size_t count
 {
     struct request *request = x;
     stage_answer(request, request->status, true);
+    count_answer(request, request->status, true);
     bool whole = http_finish(request->exchange, trailers, count);
-    count_answer(request, request->status, whole);
+    if (!whole)
+        counter_add(&request->function->metrics->broken, 1);
     return whole;
 }
 
@@ -333,8 +336,8 @@ static void fail(struct request *request, unsigned status)
 {
     bool begun = request->status != 0;
     stage_answer(request, begun ? request->status : status, !begun);
-    http_fail(request->exchange, status);
     count_answer(request, begun ? request->status : status, !begun);
+    http_fail(request->exchange, status);
 }
 
 /* ---- the end ---- */

@@ -82,8 +82,10 @@ static void take_number(struct parse *parse, const struct json_read_value *value
 {
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         char *row = numbers[i].worker ? (char *)last_worker(parse) : (char *)last_function(parse);
-        if (row && str_eq(value->path, numbers[i].path))
-            *(uint64_t *)(void *)(row + numbers[i].offset) += value->number;
+        void *at = row ? row + numbers[i].offset : NULL;
+        uint64_t *number = at;
+        if (number && str_eq(value->path, numbers[i].path))
+            *number += value->number;
     }
 }
 

@@ -18,8 +18,8 @@ static uint64_t sum(const struct metrics *metrics, uint32_t function, size_t off
 {
     uint64_t total = 0;
     for (uint32_t i = 0; i < metrics->worker_count; i++) {
-        const char *block = (const char *)&metrics_block(metrics, i)->functions[function];
-        total += counter_read((const uint64_t *)(const void *)(block + offset));
+        const void *counter = (const char *)&metrics_block(metrics, i)->functions[function] + offset;
+        total += counter_read(counter);
     }
     return total;
 }
@@ -51,8 +51,8 @@ static void write_histogram(struct json *json, const char *key, const struct met
 {
     struct histogram all = {0};
     for (uint32_t i = 0; i < metrics->worker_count; i++) {
-        const char *block = (const char *)&metrics_block(metrics, i)->functions[function];
-        histogram_join(&all, (const struct histogram *)(const void *)(block + offset));
+        const void *histogram = (const char *)&metrics_block(metrics, i)->functions[function] + offset;
+        histogram_join(&all, histogram);
     }
     json_object(json, key);
     json_number(json, "count", histogram_count(&all));

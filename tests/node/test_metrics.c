@@ -196,7 +196,8 @@ static void test_hostile(void **state)
     (void)state;
     open_metrics(&metrics, 2);
     for (unsigned round = 0; round < 20; round++) {
-        uint64_t *words = (uint64_t *)(void *)metrics.blocks;
+        void *blocks = metrics.blocks;
+        uint64_t *words = blocks;
         for (size_t i = 0; i < 2 * metrics.block_size / sizeof *words; i++) {
             random = random * 6364136223846793005u + 1442695040888963407u;
             words[i] = round ? random : UINT64_MAX;

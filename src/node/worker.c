@@ -204,11 +204,11 @@ static uint64_t cpu_left_ns(const struct request *request)
     return less(request->function->limits.cpu_ns, (uint64_t)((double)request->ran * ns_per_tick(request->worker)));
 }
 
-/* Its time is over: which of both. */
+/* Its time is over: which of both, the one of which less is left. A timer may be a little early by the other clock. */
 static void report_limit(const struct request *request)
 {
     const struct function_limits *limits = &request->function->limits;
-    bool cpu = wall_left_ns(request) > 0;
+    bool cpu = cpu_left_ns(request) < wall_left_ns(request);
     char room[TRACE_SCOPE_SIZE];
     counter_add(&request->function->metrics->limits[cpu ? METRICS_LIMIT_CPU : METRICS_LIMIT_TIME], 1);
     log_line(LOG_ERROR, scope_of(request, room), "ended: a request may take %.3g s of %s (%s)",

@@ -240,6 +240,25 @@ def case_observe_limits():
         check(metrics(server).of("mayfly_requests_total", status="none") == 1, "its client was gone before an answer")
 
 
+def case_observe_asleep():
+    """Requests that wait, more than keep their instances in place, are counted as others are."""
+    with observed(guest("greedy"), "--timeout", "3s") as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(server.port)) for _ in range(300)]
+        for client in clients:
+            client.send("/wait")
+        until(lambda: metrics(server).of("mayfly_running_requests") == 300, "300 run")
+        for client in clients[200:]:
+            reset(client.socket)
+        for client in clients[:200]:
+            expect(client.response(), 504)
+        until(lambda: metrics(server).of("mayfly_running_requests") == 0, "none runs")
+        now = metrics(server)
+        check(now.of("mayfly_limits_total", limit="time") == 200 == now.of("mayfly_requests_total", status="5xx"), "200 met the limit")
+        check(now.of("mayfly_requests_total", status="none") == 100, "100 were gone before")
+        for name in ("request", "start"):
+            check(now.of(f"mayfly_{name}_duration_seconds_count") == 300, f"300 durations: {name}")
+
+
 def case_observe_refusals():
     """What the server refuses itself, by status."""
     requests = {400: b"G@T / HTTP/1.1\r\nHost: a\r\n\r\n", 431: b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 20000 + b"\r\n\r\n",

@@ -142,6 +142,12 @@ def workers(server):
     return [worker["pid"] for worker in state(server)["workers"] if worker["up"]]
 
 
+def replaced(server, victim, count):
+    """Whether that many serve again, and the victim is none of them, at one time."""
+    up = workers(server)
+    return len(up) == count and victim not in up
+
+
 # ---- metrics ----
 
 def requests_of(server):
@@ -175,12 +181,12 @@ def case_observe_add_up():
             until(lambda: metrics(server).of("mayfly_open_connections") == 0, "no connection is left open")
             victim = state(server)["workers"][turn]["pid"]
             os.kill(victim, signal.SIGKILL)
-            until(lambda: len(workers(server)) == 3 and victim not in workers(server), "another takes its place")
+            until(lambda: replaced(server, victim, 3), "another takes its place")
             check(requests_of(server) == asked, "and goes on counting")
         now = metrics(server)
         check([now.of("mayfly_worker_restarts_total", worker=str(n)) for n in range(3)] == [1, 1, 1], "one restart each")
-        check(now.of("mayfly_worker_up") == 3 and now.of("mayfly_traps_total") == 0 and now.of("mayfly_limits_total") == 0,
-              "three are up, nothing else happened")
+        others = [now.of(f"mayfly_{name}") for name in ("worker_up", "traps_total", "limits_total", "broken_answers_total")]
+        check(others == [3, 0, 0, 0], f"three are up, nothing else happened: {others}")
         check(all(now.of("mayfly_worker_resident_bytes", worker=str(n)) > 100000 for n in range(3)), "each has memory")
 
 
@@ -328,7 +334,7 @@ def case_observe_reload():
         time.sleep(1.1)
         victim = workers(server)[0]
         os.kill(victim, signal.SIGKILL)
-        until(lambda: len(workers(server)) == 2 and victim not in workers(server), "another takes its place")
+        until(lambda: replaced(server, victim, 2), "another takes its place")
         check(metrics(server).of("mayfly_image_generation") == 6, "with the same image")
 
 

@@ -214,17 +214,18 @@ static int build(void *arg, const struct supervisor_seat *seat)
     return status;
 }
 
+/* The log's line comes first: who waits for the other finds it. */
 static void serving(void *arg)
 {
     const struct up *up = arg;
     char address[NET_ADDRESS_MAX];
+    if (up->admin_fd >= 0) {
+        net_name(up->admin_fd, address);
+        log_line(LOG_INFO, NULL, "metrics at http://%s/metrics", address);
+    }
     net_name(up->listen_fd, address);
     printf("Serving http://%s\n", address);
     fflush(stdout);
-    if (up->admin_fd < 0)
-        return;
-    net_name(up->admin_fd, address);
-    log_line(LOG_INFO, NULL, "metrics at http://%s/metrics", address);
 }
 
 /* ---- */

@@ -99,14 +99,15 @@ static void print_command(const struct cli_command *command)
         print_option(row);
 }
 
-static void print_json_rows(const struct cli_command *command)
+/* `before` and `after`: what stands around the name in the title. */
+static void print_json_rows(const char *before, const char *name, const char *after)
 {
     bool first = true;
     for (size_t i = 0; i < sizeof json_rows / sizeof *json_rows; i++) {
-        if (strcmp(json_rows[i].command, command->name) != 0)
+        if (strcmp(json_rows[i].command, name) != 0)
             continue;
         if (first)
-            printf(".SS \"mayfly %s \\-\\-json\"\n", command->name);
+            printf(".SS \"mayfly %s%s%s\"\n", before, name, after);
         first = false;
         puts(".TP");
         bold(json_rows[i].path);
@@ -131,7 +132,9 @@ static void print_ends(void)
     paragraph("In a path, [] is each element of an array. Later versions may add members; a change of meaning raises "
               "the number in schema.");
     for (const struct cli_command *command = cli_commands; command->name; command++)
-        print_json_rows(command);
+        print_json_rows("", command->name, " \\-\\-json");
+    print_json_rows("up \\-\\-admin: /", "status", "");
+    print_json_rows("up \\-\\-", "access", "\\-log");
 }
 
 int cli_man(const struct cli_options *options)

@@ -4,14 +4,17 @@
 
 #include "base/log.h"
 #include "io/net.h"
+#include "node/admin.h"
 #include "node/builder.h"
 #include "node/process.h"
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define INSTANCES_MAX 1000000u
@@ -29,8 +32,9 @@ struct up {
     struct host_config config;
     struct function_limits limits;
     struct sandbox_options sandbox;
+    struct metrics metrics;
     uint32_t workers;
-    int listen_fd;
+    int listen_fd, admin_fd, access_fd; /* -1: not open */
 };
 
 /* The file's name without folders and ending: the function's name in the log. */
@@ -118,6 +122,13 @@ static int take_sandbox(struct sandbox_options *sandbox, const struct cli_option
 
 /* ---- in processes of the supervisor ---- */
 
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 static void forget(struct up *up)
 {
     if (up->samples)
@@ -125,9 +136,10 @@ static void forget(struct up *up)
     up->samples = NULL;
     given_close(&up->given);
     arena_free(&up->arena);
-    if (up->listen_fd >= 0)
-        close(up->listen_fd);
-    up->listen_fd = -1;
+    metrics_close(&up->metrics);
+    close_fd(&up->listen_fd);
+    close_fd(&up->admin_fd);
+    close_fd(&up->access_fd);
 }
 
 static bool prepare(void *arg, struct err *err)
@@ -145,19 +157,35 @@ static bool loaded(void *arg, struct program *program, struct err *err)
 static int work(void *arg, const struct supervisor_seat *seat)
 {
     struct up *up = arg;
+    close_fd(&up->admin_fd);
     const struct process_options process = {
         .config = &up->config,
         .limits = &up->limits,
-        .worker = {.stats = up->options->stats != NULL, .services = {.name_servers = up->options->dns}},
+        .worker = {.stats = up->options->stats != NULL,
+                   .access_fd = up->access_fd,
+                   .services = {.name_servers = up->options->dns}},
         .samples = &up->samples[seat->index],
         .sandbox = up->sandbox,
         .listen_fd = up->listen_fd,
         .io = io_kind(up->options->io),
         .prepare = prepare,
+        .metrics = &up->metrics,
         .loaded = loaded,
         .arg = up,
     };
     int status = process_work(&process, seat);
+    forget(up);
+    return status;
+}
+
+static int tell(void *arg, const struct supervisor_seat *seat)
+{
+    struct up *up = arg;
+    close(seat->image_fd);
+    given_close(&up->given);
+    close_fd(&up->listen_fd);
+    close_fd(&up->access_fd);
+    int status = admin_work(&up->metrics, up->admin_fd, seat->channel);
     forget(up);
     return status;
 }
@@ -175,8 +203,10 @@ static int build(void *arg, const struct supervisor_seat *seat)
                                       .sandbox = &up->sandbox,
                                       .samples = up->samples,
                                       .workers = up->workers};
-    close(up->listen_fd);
-    up->listen_fd = -1;
+    close_fd(&up->listen_fd);
+    close_fd(&up->admin_fd);
+    close_fd(&up->access_fd);
+    metrics_close(&up->metrics); /* compilers are forks of this process, and might be a hostile module's */
     builder.best.tier = TIER_BEST;
     builder.best.undigested = builder.best.best_if_kept = false;
     int status = builder_work(&builder, seat);
@@ -184,10 +214,15 @@ static int build(void *arg, const struct supervisor_seat *seat)
     return status;
 }
 
+/* The log's line comes first: who waits for the other finds it. */
 static void serving(void *arg)
 {
     const struct up *up = arg;
     char address[NET_ADDRESS_MAX];
+    if (up->admin_fd >= 0) {
+        net_name(up->admin_fd, address);
+        log_line(LOG_INFO, NULL, "metrics at http://%s/metrics", address);
+    }
     net_name(up->listen_fd, address);
     printf("Serving http://%s\n", address);
     fflush(stdout);
@@ -224,10 +259,57 @@ static void raise_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Standard output under a number of its own. A pipe or terminal that others share is opened anew, so that nobody waits
+ * who writes to it; a file is not, because then each would write at a place of its own. */
+static int open_output(struct err *err)
+{
+    struct stat stat;
+    bool stream = fstat(STDOUT_FILENO, &stat) == 0 && (S_ISFIFO(stat.st_mode) || S_ISCHR(stat.st_mode));
+    int fd = stream ? open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd < 0)
+        err_errno(err, "cannot write the access log to standard output");
+    return fd;
+}
+
+static bool open_access_log(struct up *up, struct err *err)
+{
+    const char *path = up->options->access_log;
+    if (!path)
+        return true;
+    if (strcmp(path, "-") == 0)
+        up->access_fd = open_output(err);
+    else if ((up->access_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640)) < 0)
+        err_errno(err, "cannot open the access log %s", path);
+    return up->access_fd >= 0;
+}
+
+/* What the processes share. */
+static bool open_shared(struct up *up, struct err *err)
+{
+    const struct cli_options *options = up->options;
+    return net_listen(str_of(options->listen ? options->listen : "127.0.0.1:3000"), &up->listen_fd, err) &&
+           (!options->admin || net_listen(str_of(options->admin), &up->admin_fd, err)) && open_access_log(up, err);
+}
+
+/* Of an image that was given as the file nobody knows. */
+static enum metrics_tier tier_of(const struct compile_outcome *outcome)
+{
+    if (outcome->cached && outcome->image_bytes == outcome->source_bytes)
+        return METRICS_TIER_UNKNOWN;
+    return outcome->tier == TIER_FAST ? METRICS_TIER_FAST : METRICS_TIER_BEST;
+}
+
 static bool serve(struct up *up, struct err *err)
 {
-    struct supervisor_options supervisor = {
-        .workers = up->workers, .work = work, .build = build, .serving = serving, .arg = up};
+    struct supervisor_options supervisor = {.workers = up->workers,
+                                            .metrics = &up->metrics,
+                                            .work = work,
+                                            .build = build,
+                                            .tell = up->options->admin ? tell : NULL,
+                                            .serving = serving,
+                                            .arg = up};
     raise_descriptors();
     if (!take_given(up, err) || !share_samples(up, err))
         return false;
@@ -235,25 +317,43 @@ static bool serve(struct up *up, struct err *err)
     if (supervisor.image_fd < 0)
         return false;
     supervisor.improve = up->improve && up->outcome.tier != TIER_BEST;
-    const char *address = up->options->listen ? up->options->listen : "127.0.0.1:3000";
-    if (net_listen(str_of(address), &up->listen_fd, err))
+    supervisor.tier = up->improve || up->compile.tier != TIER_FAST ? METRICS_TIER_BEST : METRICS_TIER_FAST;
+    /* Metrics come behind compiling: a compiler is a fork of this process, and might be a hostile module's. */
+    if (open_shared(up, err) && metrics_open(&up->metrics, up->workers, &up->name, 1, err)) {
+        counter_set(&up->metrics.node->tier, tier_of(&up->outcome));
         return supervise(&supervisor, err);
+    }
     close(supervisor.image_fd);
     return false;
 }
 
+/* CLI_DONE, or CLI_USAGE after an error. */
+static int take_log_level(const struct cli_options *options)
+{
+    static const char *const names[] = {
+        [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+    if (options->quiet && options->log_level)
+        return cli_usage("up", "--quiet has no meaning beside --log-level");
+    if (options->quiet)
+        log_level_set(LOG_WARN);
+    for (unsigned i = 0; options->log_level && i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(options->log_level, names[i]) == 0)
+            log_level_set((enum log_level)i);
+    return CLI_DONE;
+}
+
 int cli_up(const struct cli_options *options)
 {
-    struct up up = {.options = options, .listen_fd = -1, .limits = function_limits_default};
+    struct up up = {
+        .options = options, .listen_fd = -1, .admin_fd = -1, .access_fd = -1, .limits = function_limits_default};
     struct err err = {0};
     char name[64];
     if (take_tier(&up) != CLI_DONE || take_limits(&up.limits, options) != CLI_DONE ||
-        take_workers(&up.workers, options) != CLI_DONE || take_sandbox(&up.sandbox, options) != CLI_DONE)
+        take_workers(&up.workers, options) != CLI_DONE || take_sandbox(&up.sandbox, options) != CLI_DONE ||
+        take_log_level(options) != CLI_DONE)
         return CLI_USAGE;
     function_name(options->file, name);
     up.name = name;
-    if (options->quiet)
-        log_level_set(LOG_WARN);
     arena_init(&up.arena, ARENA_MAX);
     bool done = serve(&up, &err);
     forget(&up);

@@ -44,6 +44,9 @@ void connection_end(struct connection *c)
 
 static void refuse(struct connection *c, int status)
 {
+    const struct http_service *service = &c->server->service;
+    if (service->refused)
+        service->refused(service->arg, c->x, (unsigned)status);
     http_fail(c->x, (unsigned)status);
 }
 
@@ -160,7 +163,7 @@ static void dispatch(struct connection *c)
     const struct http_service *service = &c->server->service;
     c->phase = PHASE_ANSWER;
     if (str_eq(x->parser.request.method, STR("CONNECT")))
-        http_fail(x, 501);
+        refuse(c, 501);
     else if (!service->handle(service->arg, x) && c->x == x && c->phase == PHASE_ANSWER)
         http_fail(x, 500);
 }

@@ -2,6 +2,7 @@
 #include "http/connection.h"
 
 #include "base/alloc.h"
+#include "base/counter.h"
 
 #include <unistd.h>
 
@@ -106,6 +107,12 @@ static void resume_accepting(struct http_server *server)
     net_accept_start(&server->acceptor, server->loop, server->listen_fd, NULL);
 }
 
+static void count_open(const struct http_server *server)
+{
+    if (server->service.connections)
+        counter_set(server->service.connections, server->open_count);
+}
+
 static void unlink_connection(struct connection *c)
 {
     struct http_server *server = c->server;
@@ -116,6 +123,7 @@ static void unlink_connection(struct connection *c)
     if (c->next)
         c->next->previous = c->previous;
     server->open_count--;
+    count_open(server);
 }
 
 static void check_drained(struct http_server *server)
@@ -159,6 +167,7 @@ bool http_server_adopt(struct http_server *server, int fd)
         c->next->previous = c;
     server->open = c;
     server->open_count++;
+    count_open(server);
     connection_begin(c);
     return true;
 }

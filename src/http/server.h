@@ -67,7 +67,11 @@ struct http_service {
     void (*ready)(void *arg, struct http_exchange *x);
     /* Optional. The connection broke before the answer was complete: the exchange is gone after this. */
     void (*gone)(void *arg, struct http_exchange *x);
+    /* Optional. The server answers with this status itself; of the request there is what was read of it. */
+    void (*refused)(void *arg, const struct http_exchange *x, unsigned status);
     void *arg;
+    /* Optional. Where the number of open connections is kept for others to read (base/counter.h). */
+    uint64_t *connections;
 };
 
 /* `limits` NULL: the defaults. Both are copied. */

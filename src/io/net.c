@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define BACKLOG 1024
@@ -76,15 +77,41 @@ static bool bind_and_listen(int fd, const union address *address, socklen_t size
            listen(fd, BACKLOG) == 0;
 }
 
+static bool read_address(struct str text, union address *ret, socklen_t *ret_size, struct err *err)
+{
+    if (parse_address(text, ret, ret_size))
+        return true;
+    err_set(err, ERR_USAGE, "\"%.*s\" is not an address and a port", (int)(text.len > 80 ? 80 : text.len), text.ptr);
+    return err_remedy(err, "write it as 127.0.0.1:3000 or [::1]:3000");
+}
+
+bool net_connect(struct str text, unsigned seconds, int *ret_fd, struct err *err)
+{
+    union address address;
+    socklen_t size;
+    struct timeval patience = {.tv_sec = seconds};
+    if (!read_address(text, &address, &size, err))
+        return false;
+    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_errno(err, "socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
+        connect(fd, &address.any, size) != 0) {
+        err_errno(err, "cannot connect to %.*s", STR_ARG(text));
+        close(fd);
+        return false;
+    }
+    *ret_fd = fd;
+    return true;
+}
+
 bool net_listen(struct str text, int *ret_fd, struct err *err)
 {
     union address address;
     socklen_t size;
-    if (!parse_address(text, &address, &size)) {
-        err_set(err, ERR_USAGE, "\"%.*s\" is not an address and a port", (int)(text.len > 80 ? 80 : text.len),
-                text.ptr);
-        return err_remedy(err, "write it as 127.0.0.1:3000 or [::1]:3000");
-    }
+    if (!read_address(text, &address, &size, err))
+        return false;
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return err_errno(err, "socket");

@@ -11,6 +11,8 @@
 /* Open a non-blocking listening socket on "127.0.0.1:3000" or "[::1]:3000" (port 0: the kernel
  * chooses). SO_REUSEADDR is set. */
 bool net_listen(struct str address, int *ret_fd, struct err *err);
+/* Connect a socket that blocks: for programs without a loop. Each of its calls fails after so many seconds. */
+bool net_connect(struct str address, unsigned seconds, int *ret_fd, struct err *err);
 /* The address a socket is bound to, in the same form. */
 void net_name(int fd, char ret_text[NET_ADDRESS_MAX]);
 

@@ -81,7 +81,7 @@ static void try_alone(const struct builder *builder, int image_fd, int channel)
     struct message message = {.kind = MESSAGE_FAILED};
     struct function function;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    function_init(&function, options->config, options->limits);
+    function_init(&function, options->config, options->limits, NULL);
     if (sandbox_enter(options->sandbox, options->config, &message.err) &&
         function_load(&function, image_fd, &message.err))
         message.kind = MESSAGE_READY;

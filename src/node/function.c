@@ -13,9 +13,10 @@ const struct function_limits function_limits_default = {
     .instances = 1000,
 };
 
-void function_init(struct function *function, const struct host_config *config, const struct function_limits *limits)
+void function_init(struct function *function, const struct host_config *config, const struct function_limits *limits,
+                   struct metrics_function *metrics)
 {
-    *function = (struct function){.name = config->name, .config = *config, .limits = *limits};
+    *function = (struct function){.name = config->name, .config = *config, .limits = *limits, .metrics = metrics};
     function->allowance_ns = limits->wall_ns < limits->cpu_ns ? limits->wall_ns : limits->cpu_ns;
 }
 
@@ -74,13 +75,13 @@ struct generation *function_enter(struct function *function)
 {
     struct generation *generation = function->current;
     generation->running++;
-    function->running++;
+    counter_set(&function->metrics->running, ++function->running);
     return generation;
 }
 
 void function_leave(struct function *function, struct generation *generation)
 {
-    function->running--;
+    counter_set(&function->metrics->running, --function->running);
     generation->running--;
     if (generation->retired && generation->running == 0)
         generation_free(generation);

@@ -6,6 +6,7 @@
 #ifndef MAYFLY_NODE_FUNCTION_H
 #define MAYFLY_NODE_FUNCTION_H
 
+#include "node/metrics.h"
 #include "runtime/program.h"
 #include "wasi/host.h"
 #include "wasi/link.h"
@@ -42,10 +43,12 @@ struct function {
     uint64_t allowance_ns; /* of processor time that a request may take before anybody asks for the time */
     struct generation *current;
     uint32_t running; /* requests, of all generations */
+    struct metrics_function *metrics; /* in the worker's block */
 };
 
-/* `config` is copied; what it points to outlives the function. */
-void function_init(struct function *function, const struct host_config *config, const struct function_limits *limits);
+/* `config` is copied; what it points to outlives the function, and so do the metrics (NULL: it serves no requests). */
+void function_init(struct function *function, const struct host_config *config, const struct function_limits *limits,
+                   struct metrics_function *metrics);
 /* Serve the image at `image_fd`, which stays the caller's, from the next request on. False: it cannot be, and the
  * function is as it was. ERR_LINK: it is no handler of HTTP requests (wasi:http/incoming-handler@0.2), or imports what
  * mayfly lacks. */

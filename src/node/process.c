@@ -15,6 +15,8 @@ struct process {
     struct io_watch channel;
     struct function function;
     struct worker *worker;
+    struct metrics_worker *metrics;
+    uint64_t generation; /* of the image that comes next */
     bool draining;
 };
 
@@ -60,6 +62,7 @@ static bool load(struct process *process, int image_fd, uint32_t number, struct 
     const struct process_options *options = process->options;
     if (!function_load(&process->function, image_fd, err) || !sample(process, number, err))
         return false;
+    counter_set(&process->metrics->functions[0].generation, process->generation++);
     return !options->loaded || options->loaded(options->arg, process->function.current->program, err);
 }
 
@@ -89,7 +92,11 @@ static bool start(struct process *process, const struct supervisor_seat *seat, s
 {
     static const int numbers[] = {SIGTERM};
     const struct process_options *options = process->options;
-    function_init(&process->function, options->config, options->limits);
+    struct worker_options worker = options->worker;
+    process->generation = seat->generation;
+    worker.metrics = process->metrics = metrics_keep(options->metrics, seat->index);
+    worker.tick_factor = metrics_tick_factor(options->metrics);
+    function_init(&process->function, options->config, options->limits, &process->metrics->functions[0]);
     process->loop = io_loop_open(options->io, err);
     if (!process->loop || !io_signals_open(process->loop, &process->signals, numbers, 1, err))
         return false;
@@ -97,7 +104,7 @@ static bool start(struct process *process, const struct supervisor_seat *seat, s
     process->channel.ready = on_channel;
     if (!io_watch_level(process->loop, &process->channel, err))
         return false;
-    process->worker = worker_new(process->loop, &process->function, options->listen_fd, &options->worker, err);
+    process->worker = worker_new(process->loop, &process->function, options->listen_fd, &worker, err);
     if (!process->worker || (options->prepare && !options->prepare(options->arg, err)))
         return false;
     return sandbox_enter(&options->sandbox, options->config, err) &&

@@ -21,6 +21,7 @@ struct process_options {
     enum io_kind io;
     /* Optional: before the sandbox. */
     bool (*prepare)(void *arg, struct err *err);
+    struct metrics *metrics; /* of the node; the process keeps the worker's block only */
     /* Optional: a program was loaded. */
     bool (*loaded)(void *arg, struct program *program, struct err *err);
     void *arg;

@@ -33,7 +33,7 @@ struct child {
 
 struct supervisor {
     const struct supervisor_options *options;
-    struct child *workers, builder;
+    struct child *workers, builder, teller;
     struct pollfd *polled; /* signals, the builder, the workers */
     int image_fd, signal_fd;
     uint32_t image_number, last_number; /* of the image; the last one given */
@@ -71,6 +71,7 @@ static void become_child(struct supervisor *supervisor, pid_t parent)
     for (uint32_t i = 0; i < supervisor->options->workers; i++)
         close_channel(&supervisor->workers[i]);
     close_channel(&supervisor->builder);
+    close_channel(&supervisor->teller);
     close(supervisor->signal_fd);
     mem_free(supervisor->workers);
     mem_free(supervisor->polled);
@@ -82,9 +83,10 @@ static bool spawn(struct supervisor *supervisor, struct child *child,
 {
     struct supervisor_seat seat = {.image_fd = supervisor->image_fd,
                                    .image_number = supervisor->image_number,
+                                   .generation = counter_read(&supervisor->options->metrics->node->generation),
                                    .last_number = supervisor->last_number,
                                    .anew = supervisor->anew};
-    if (child != &supervisor->builder)
+    if (child != &supervisor->builder && child != &supervisor->teller)
         seat.index = (uint32_t)(child - supervisor->workers);
     int ends[2];
     pid_t parent = getpid();
@@ -121,19 +123,39 @@ static void later(struct supervisor *supervisor)
     supervisor->spawn_ns = clock_now_ns() + supervisor->pause_ns;
 }
 
+static struct metrics_place *place_of(const struct supervisor *supervisor, const struct child *worker)
+{
+    return &supervisor->options->metrics->node->places[worker - supervisor->workers];
+}
+
+static bool spawn_worker(struct supervisor *supervisor, struct child *worker, struct err *err)
+{
+    if (!spawn(supervisor, worker, supervisor->options->work, err))
+        return false;
+    counter_set(&place_of(supervisor, worker)->pid, (uint64_t)worker->pid);
+    counter_add(&place_of(supervisor, worker)->births, 1);
+    return true;
+}
+
+static bool spawn_teller(struct supervisor *supervisor, struct err *err)
+{
+    return !supervisor->options->tell || supervisor->teller.pid ||
+           spawn(supervisor, &supervisor->teller, supervisor->options->tell, err);
+}
+
 /* Fill the empty places, unless the last ones that stood there failed a moment ago. */
 static void spawn_missing(struct supervisor *supervisor)
 {
     struct err err = {0};
     if (supervisor->draining || supervisor->failed || clock_now_ns() < supervisor->spawn_ns)
         return;
-    for (uint32_t i = 0; i < supervisor->options->workers; i++) {
-        if (supervisor->workers[i].pid || spawn(supervisor, &supervisor->workers[i], supervisor->options->work, &err))
-            continue;
-        log_line(LOG_ERROR, NULL, "no worker: %s", err.message);
-        later(supervisor);
+    bool done = spawn_teller(supervisor, &err);
+    for (uint32_t i = 0; done && i < supervisor->options->workers; i++)
+        done = supervisor->workers[i].pid || spawn_worker(supervisor, &supervisor->workers[i], &err);
+    if (done)
         return;
-    }
+    log_line(LOG_ERROR, NULL, "a process is missing: %s", err.message);
+    later(supervisor);
 }
 
 static void start_build(struct supervisor *supervisor)
@@ -171,6 +193,7 @@ static void signal_workers(const struct supervisor *supervisor, int number)
 static void worker_ready(struct supervisor *supervisor, struct child *worker)
 {
     worker->ready = true;
+    counter_set(&place_of(supervisor, worker)->ready, 1);
     for (uint32_t i = 0; i < supervisor->options->workers; i++)
         if (!supervisor->workers[i].ready)
             return;
@@ -205,6 +228,14 @@ static void hear_worker(struct supervisor *supervisor, struct child *worker)
     }
 }
 
+static void tell_image(const struct supervisor *supervisor, uint32_t number)
+{
+    struct metrics_node *node = supervisor->options->metrics->node;
+    enum metrics_tier improving = supervisor->anew ? METRICS_TIER_FAST : METRICS_TIER_MIXED;
+    counter_add(&node->generation, 1);
+    counter_set(&node->tier, number ? improving : supervisor->options->tier);
+}
+
 /* From here on this image is served, and by those that begin. One that cannot take it does not go on with the old one.
  */
 static void take_image(struct supervisor *supervisor, const struct message *message, int fd)
@@ -214,6 +245,7 @@ static void take_image(struct supervisor *supervisor, const struct message *mess
     supervisor->image_number = message->number;
     if (message->number)
         supervisor->last_number = message->number;
+    tell_image(supervisor, message->number);
     for (uint32_t i = 0; i < supervisor->options->workers; i++) {
         const struct child *worker = &supervisor->workers[i];
         if (worker->pid && !channel_send(worker->channel, message, fd))
@@ -278,6 +310,8 @@ static void worker_ended(struct supervisor *supervisor, struct child *worker, in
     close_channel(worker);
     worker->pid = 0;
     worker->ready = false;
+    counter_set(&place_of(supervisor, worker)->pid, 0);
+    counter_set(&place_of(supervisor, worker)->ready, 0);
     describe_end(status, how);
     if (supervisor->draining || supervisor->failed)
         return;
@@ -293,6 +327,20 @@ static void worker_ended(struct supervisor *supervisor, struct child *worker, in
         supervisor->pause_ns = 0;
 }
 
+static void teller_ended(struct supervisor *supervisor, int status)
+{
+    char how[64];
+    bool false_start = clock_now_ns() - supervisor->teller.born_ns < SETTLED_NS;
+    close_channel(&supervisor->teller);
+    supervisor->teller.pid = 0;
+    if (supervisor->draining || supervisor->failed)
+        return;
+    describe_end(status, how);
+    log_line(LOG_ERROR, NULL, "the process that tells of the others ended with %s", how);
+    if (false_start)
+        later(supervisor);
+}
+
 static void collect(struct supervisor *supervisor)
 {
     int status;
@@ -303,6 +351,8 @@ static void collect(struct supervisor *supervisor)
                 worker_ended(supervisor, &supervisor->workers[i], status);
         if (supervisor->builder.pid == pid)
             builder_ended(supervisor);
+        if (supervisor->teller.pid == pid)
+            teller_ended(supervisor, status);
     }
 }
 
@@ -311,6 +361,7 @@ static void end(struct supervisor *supervisor)
     if (supervisor->draining)
         supervisor->kill_ns = clock_now_ns() + KILL_NS;
     supervisor->draining = true;
+    counter_set(&supervisor->options->metrics->node->draining, 1);
     signal_workers(supervisor, SIGTERM);
 }
 
@@ -408,6 +459,11 @@ static void finish(struct supervisor *supervisor)
     for (uint32_t i = 0; supervisor->workers && i < supervisor->options->workers; i++)
         close_channel(&supervisor->workers[i]);
     close_channel(&supervisor->builder);
+    close_channel(&supervisor->teller);
+    if (supervisor->teller.pid) { /* it told of the workers to the last, and has nothing to finish */
+        kill(supervisor->teller.pid, SIGKILL);
+        waitpid(supervisor->teller.pid, NULL, 0);
+    }
     if (supervisor->signal_fd >= 0)
         close(supervisor->signal_fd);
     close(supervisor->image_fd);
@@ -417,8 +473,12 @@ static void finish(struct supervisor *supervisor)
 
 bool supervise(const struct supervisor_options *options, struct err *err)
 {
-    struct supervisor supervisor = {
-        .options = options, .builder.channel = -1, .image_fd = options->image_fd, .signal_fd = -1, .err = err};
+    struct supervisor supervisor = {.options = options,
+                                    .builder.channel = -1,
+                                    .teller.channel = -1,
+                                    .image_fd = options->image_fd,
+                                    .signal_fd = -1,
+                                    .err = err};
     supervisor.improve = options->improve;
     supervisor.image_number = supervisor.last_number = options->improve ? 1 : 0;
     supervisor.workers = mem_alloc(options->workers, sizeof *supervisor.workers);

@@ -9,6 +9,7 @@
 #define MAYFLY_NODE_SUPERVISOR_H
 
 #include "base/err.h"
+#include "node/metrics.h"
 
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct supervisor_seat {
     int channel;           /* to the supervisor: node/channel.h */
     int image_fd;          /* that is served */
     uint32_t image_number; /* its name in samples (runtime/sample.h), or 0 */
+    uint64_t generation;   /* of the image: as metrics count it */
     uint32_t last_number;  /* of a builder: it names its images from the next on */
     bool anew;             /* of a builder: begin with the file as it is now */
 };
@@ -28,10 +30,14 @@ struct supervisor_options {
     uint32_t workers;
     int image_fd; /* to begin with; the supervisor closes it */
     bool improve; /* a builder is to make better ones than that */
+    struct metrics *metrics; /* of so many workers */
+    enum metrics_tier tier;  /* of images that are not improved any more */
     /* In a new process; the result is its exit status. Serve, as process_work does. */
     int (*work)(void *arg, const struct supervisor_seat *seat);
     /* The same for a builder: send images, or why there is none. */
     int (*build)(void *arg, const struct supervisor_seat *seat);
+    /* Optional. The same for one that tells of the others, until the channel ends: nothing depends on it. */
+    int (*tell)(void *arg, const struct supervisor_seat *seat);
     /* All workers accept. */
     void (*serving)(void *arg);
     void *arg;

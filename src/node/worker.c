@@ -6,12 +6,13 @@
 #include "base/log.h"
 #include "http/client.h"
 #include "io/ticks.h"
-#include "node/histogram.h"
+#include "node/access.h"
 #include "runtime/backtrace.h"
 #include "runtime/call.h"
 #include "runtime/park.h"
 #include "runtime/slice.h"
 #include "wasi/grants.h"
+#include "wasi/trace.h"
 
 /* Slots of one program from which on a request that begins has one that waits put aside (runtime/park.h), and how many
  * of those that wait longest are looked at for it. */
@@ -34,8 +35,13 @@ struct request {
     struct parked *parked;         /* the instance, while it is put aside */
     struct io_timer timer;         /* of its end, once it waited */
     bool returned, gone, queued;
-    uint64_t ran;                  /* time stamp counter: so long before it was preempted or waited */
-    uint64_t dispatched, entered, left; /* time stamp counter */
+    uint64_t ran;                  /* time stamp counter: so long it ran, as far as its task has stopped */
+    uint64_t dispatched, entered, left; /* time stamp counter; 0: not yet */
+    bool answered;      /* and counted */
+    unsigned status;    /* of an answer that was begun; 0: there is none */
+    uint64_t sent;      /* bytes of its body */
+    char trace[TRACE_ID_SIZE]; /* once it is gone: the trace that it belonged to, if `traced` */
+    bool traced, too_long; /* its body was */
 };
 
 struct worker {
@@ -44,6 +50,9 @@ struct worker {
     struct function *function;
     struct host_pool *hosts;
     struct http_client *client;
+    struct access_log *access; /* or NULL */
+    struct metrics_worker *metrics;
+    uint64_t tick_factor;
     struct request *pool, *live;
     struct request *first_preempted, **last_preempted;
     struct io_post turn; /* of the first preempted one */
@@ -139,11 +148,20 @@ static void run_handler(struct task *task)
     request->left = ticks_now();
 }
 
+/* The function, and the trace that the request belongs to. */
+static const char *scope_of(const struct request *request, char room[TRACE_SCOPE_SIZE])
+{
+    struct str id = {request->traced ? request->trace : NULL, TRACE_ID_SIZE};
+    if (request->exchange && !request->answered)
+        id = trace_id(http_request(request->exchange));
+    return trace_scope(request->function->name, id, room);
+}
+
 static void log_trap(const struct request *request)
 {
     const struct trap_report *report = &request->task.report;
-    const char *name = request->function->name;
-    char line[256];
+    char line[256], room[TRACE_SCOPE_SIZE];
+    const char *name = scope_of(request, room);
     log_line(LOG_ERROR, name, "trap: %s%s%s", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
     for (uint32_t i = 0, alike; i < report->frame_count; i += alike) {
         alike = trap_frames_alike(report, i);
@@ -186,16 +204,158 @@ static uint64_t cpu_left_ns(const struct request *request)
     return less(request->function->limits.cpu_ns, (uint64_t)((double)request->ran * ns_per_tick(request->worker)));
 }
 
-static void log_limit(const struct request *request)
+/* Its time is over: which of both, the one of which less is left. A timer may be a little early by the other clock. */
+static void report_limit(const struct request *request)
 {
     const struct function_limits *limits = &request->function->limits;
-    bool cpu = wall_left_ns(request) > 0;
-    log_line(LOG_ERROR, request->function->name, "ended: a request may take %.3g s of %s (%s)",
+    bool cpu = cpu_left_ns(request) < wall_left_ns(request);
+    char room[TRACE_SCOPE_SIZE];
+    counter_add(&request->function->metrics->limits[cpu ? METRICS_LIMIT_CPU : METRICS_LIMIT_TIME], 1);
+    log_line(LOG_ERROR, scope_of(request, room), "ended: a request may take %.3g s of %s (%s)",
              (double)(cpu ? limits->cpu_ns : limits->wall_ns) / NS_PER_S, cpu ? "processor time" : "time",
              cpu ? "--cpu-time" : "--timeout");
 }
 
+/* ---- the answer, counted ----
+ *
+ * A guest answers by way of this file, which then knows what became of it, whichever way it ends. Where nothing can go
+ * wrong any more it is counted before it is sent, so that who has the answer finds it counted. */
+
+static uint64_t ns_of(const struct worker *worker, uint64_t ticks)
+{
+    return metrics_ns(ticks, worker->tick_factor);
+}
+
+/* When the guest returned, or now. */
+static uint64_t end_ticks(const struct request *request)
+{
+    return request->left ? request->left : ticks_now();
+}
+
+static void stage_line(struct request *request, unsigned status, bool whole)
+{
+    const struct http_request *from = http_request(request->exchange);
+    const struct access_entry entry = {
+        .function = str_of(request->function->name),
+        .method = from->method,
+        .target = from->target,
+        .trace = trace_id(from),
+        .status = status,
+        .whole = whole,
+        .bytes = request->sent,
+        .ns = ns_of(request->worker, end_ticks(request) - request->dispatched),
+    };
+    access_stage(request->worker->access, &entry);
+}
+
+/* Before the exchange may be gone: what is told of it afterwards. */
+static void stage_answer(struct request *request, unsigned status, bool whole)
+{
+    if (request->worker->access)
+        stage_line(request, status, whole);
+    request->too_long = http_request(request->exchange)->fault == HTTP_BODY_TOO_LONG;
+}
+
+static void count_answer(struct request *request, unsigned status, bool whole)
+{
+    struct metrics_function *metrics = request->function->metrics;
+    request->answered = true;
+    counter_add(&metrics->answers[status < 600 ? status / 100 : 5], 1);
+    counter_add(&metrics->bytes_out, request->sent);
+    if (!whole)
+        counter_add(&metrics->broken, 1);
+    if (request->too_long)
+        counter_add(&metrics->limits[METRICS_LIMIT_BODY], 1);
+    histogram_add(&metrics->latency, ns_of(request->worker, end_ticks(request) - request->dispatched));
+    if (request->worker->access)
+        access_commit(request->worker->access);
+}
+
+static void face_want(void *x)
+{
+    http_want(((struct request *)x)->exchange);
+}
+
+static void face_take(void *x, size_t size)
+{
+    struct request *request = x;
+    counter_add(&request->function->metrics->bytes_in, size);
+    http_take(request->exchange, size);
+}
+
+static bool face_respond(void *x, unsigned status, const struct http_field *fields, size_t count, struct str body)
+{
+    struct request *request = x;
+    request->sent = body.len;
+    stage_answer(request, status, true);
+    bool done = http_respond(request->exchange, status, fields, count, body);
+    if (done)
+        count_answer(request, status, true);
+    return done;
+}
+
+static bool face_start(void *x, unsigned status, const struct http_field *fields, size_t count)
+{
+    struct request *request = x;
+    bool done = http_start(request->exchange, status, fields, count);
+    if (done)
+        request->status = status;
+    return done;
+}
+
+static bool face_write(void *x, struct str bytes)
+{
+    struct request *request = x;
+    bool done = http_write(request->exchange, bytes);
+    if (done)
+        request->sent += bytes.len;
+    return done;
+}
+
+static size_t face_room(void *x)
+{
+    return http_room(((struct request *)x)->exchange);
+}
+
+static bool face_finish(void *x, const struct http_field *trailers, size_t count)
+{
+    struct request *request = x;
+    stage_answer(request, request->status, true);
+    count_answer(request, request->status, true);
+    bool whole = http_finish(request->exchange, trailers, count);
+    if (!whole)
+        counter_add(&request->function->metrics->broken, 1);
+    return whole;
+}
+
+static const struct http_face request_face = {face_want,  face_take, face_respond, face_start,
+                                              face_write, face_room, face_finish};
+
+/* The guest gave no answer, or not to its end. */
+static void fail(struct request *request, unsigned status)
+{
+    bool begun = request->status != 0;
+    stage_answer(request, begun ? request->status : status, !begun);
+    count_answer(request, begun ? request->status : status, !begun);
+    http_fail(request->exchange, status);
+}
+
 /* ---- the end ---- */
+
+/* What the request took, when its task is over. */
+static void count_end(const struct request *request, enum trap trap, bool ended)
+{
+    const struct worker *worker = request->worker;
+    struct metrics_function *metrics = request->function->metrics;
+    bool memory = trap == TRAP_OUT_OF_MEMORY || (!request->parked && request->slot->account->refused);
+    counter_add(&metrics->cpu_ns, ns_of(worker, request->ran));
+    if (request->entered)
+        histogram_add(&metrics->starts, ns_of(worker, request->entered - request->dispatched));
+    if (trap && trap != TRAP_DEADLINE && !ended)
+        counter_add(&metrics->traps, 1);
+    if (memory)
+        counter_add(&metrics->limits[METRICS_LIMIT_MEMORY], 1);
+}
 
 /* The task is over: complete the response, restore the slot. */
 static void finish(struct request *request)
@@ -209,11 +369,12 @@ static void finish(struct request *request)
     if (trapped && !ended)
         log_trap(request);
     if (late && !ended)
-        log_limit(request);
+        report_limit(request);
+    count_end(request, trap, ended);
     io_timer_stop(worker->loop, &request->timer);
     enum host_outcome outcome = host_end(request->host, trapped);
     if (outcome != HOST_ANSWERED && request->exchange)
-        http_fail(request->exchange, late ? 504 : 500);
+        fail(request, late ? 504 : 500);
     slot_release(request->slot);
     end_request(request);
     if (worker->stats && !trapped)
@@ -248,7 +409,7 @@ static void after_run(struct request *request, uint64_t began)
 {
     struct worker *worker = request->worker;
     enum task_state state = request->task.state;
-    request->ran += ticks_now() - began;
+    request->ran += end_ticks(request) - began;
     if (state == TASK_DONE)
         finish(request);
     else if (state == TASK_PREEMPTED)
@@ -346,12 +507,44 @@ static void try_blocked(struct io_post *post)
         run_on(tried.first);
 }
 
-static bool refuse(const struct function *function, struct http_exchange *x, const struct err *err)
+/* An answer without an instance. */
+static void tell_refusal(struct worker *worker, const struct http_exchange *x, unsigned status)
 {
+    const struct http_request *from = http_request(x);
+    const struct access_entry entry = {
+        .function = str_of(worker->function->name),
+        .method = from->method,
+        .target = from->target,
+        .trace = from->fields ? trace_id(from) : (struct str){NULL, 0},
+        .status = status,
+        .whole = true,
+    };
+    if (!worker->access)
+        return;
+    access_stage(worker->access, &entry);
+    access_commit(worker->access);
+}
+
+static bool refuse(struct worker *worker, struct http_exchange *x, const struct err *err)
+{
+    const struct function *function = worker->function;
     if (err->kind)
         log_line(LOG_ERROR, function->name, "no instance: %s", err->message);
+    counter_add(&function->metrics->limits[METRICS_LIMIT_INSTANCES], 1);
+    counter_add(&function->metrics->answers[5], 1);
+    tell_refusal(worker, x, 503);
     http_fail(x, 503);
     return true;
+}
+
+/* The server gave it. */
+static void refused(void *arg, const struct http_exchange *x, unsigned status)
+{
+    struct worker *worker = arg;
+    counter_add(&worker->metrics->refusals[metrics_refusal_of(status)], 1);
+    if (status == 413)
+        counter_add(&worker->function->metrics->limits[METRICS_LIMIT_BODY], 1);
+    tell_refusal(worker, x, status);
 }
 
 /* An instance and its host's side. */
@@ -388,20 +581,21 @@ static bool serve(void *arg, struct http_exchange *x)
     uint64_t dispatched = ticks_now();
     struct request *request = function->running < function->limits.instances ? take_request(worker) : NULL;
     if (!request)
-        return refuse(function, x, &err);
+        return refuse(worker, x, &err);
     request->function = function;
     request->dispatched = dispatched;
     request->exchange = x;
-    request->ran = 0;
-    request->gone = false;
+    request->ran = request->entered = request->left = request->sent = 0;
+    request->gone = request->answered = request->traced = false;
+    request->status = 0;
     if (!take_instance(request, &err)) {
         give_request(request);
-        return refuse(function, x, &err);
+        return refuse(worker, x, &err);
     }
     x->user = request;
     worker->requests++;
     begin_request(request);
-    host_take_request(request->host, http_request(x), &http_exchange_face, x);
+    host_take_request(request->host, http_request(x), &request_face, request);
     run_request(request, function->allowance_ns);
     return true;
 }
@@ -416,6 +610,7 @@ static void ready(void *arg, struct http_exchange *x)
 /* What still waits, or was stopped, and will not go on. Its exchange is gone. */
 static void abandon(struct request *request)
 {
+    count_end(request, TRAP_NONE, true);
     io_timer_stop(request->worker->loop, &request->timer);
     list_leave(request);
     if (!request->parked)
@@ -438,9 +633,9 @@ static void out_of_time(struct io_timer *timer)
         host_interrupt(request->host, TRAP_DEADLINE);
         return;
     }
-    log_limit(request);
+    report_limit(request);
     if (request->exchange)
-        http_fail(request->exchange, 504);
+        fail(request, 504);
     host_gone_aside(request->host);
     abandon(request);
 }
@@ -457,12 +652,24 @@ static void leave_queue(struct request *request)
         worker->last_preempted = at;
 }
 
+/* For what the log says of it later. */
+static void keep_trace(struct request *request)
+{
+    struct str id = trace_id(http_request(request->exchange));
+    request->traced = id.ptr != NULL;
+    if (id.ptr)
+        memcpy(request->trace, id.ptr, TRACE_ID_SIZE);
+}
+
 /* A preempted guest may be in the middle of reading what goes with the exchange: it does not go on, nor does one that
  * was put aside. */
 static void gone(void *arg, struct http_exchange *x)
 {
     struct request *request = x->user;
     (void)arg;
+    keep_trace(request);
+    stage_answer(request, request->status, false);
+    count_answer(request, request->status, false);
     request->exchange = NULL;
     if (request->task.state == TASK_PREEMPTED || request->parked) {
         if (request->queued)
@@ -513,10 +720,14 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
     worker->began_ns = clock_now_ns();
-    const struct http_service service = {serve, ready, gone, worker};
+    worker->metrics = options->metrics;
+    worker->tick_factor = options->tick_factor;
+    const struct http_service service = {serve, ready, gone, refused, worker, &options->metrics->connections};
     struct http_limits http = http_limits_default;
     http.body_bytes = function->limits.body_bytes;
-    bool done = (worker->hosts = host_pool_new(loop, &runtime, err)) &&
+    bool done = (options->access_fd < 0 ||
+                 (worker->access = access_new(loop, options->access_fd, &options->metrics->log_lost, err))) &&
+                (worker->hosts = host_pool_new(loop, &runtime, err)) &&
                 (worker->server = http_server_new(loop, &service, &http, err)) && slice_open(err) &&
                 http_server_listen(worker->server, listen_fd, err);
     if (done && serve_outbound(worker, &options->services, err)) {
@@ -544,6 +755,7 @@ void worker_free(struct worker *worker)
         abandon(worker->live);
     host_pool_free(worker->hosts);
     http_client_free(worker->client);
+    access_free(worker->access);
     while (worker->pool) {
         struct request *request = worker->pool;
         worker->pool = request->next;

@@ -13,11 +13,15 @@
 #include "base/buf.h"
 #include "http/server.h"
 #include "node/function.h"
+#include "node/metrics.h"
 
 struct worker;
 
 struct worker_options {
     bool stats; /* measure starts and teardowns */
+    int access_fd; /* of the access log, or -1; the caller's */
+    struct metrics_worker *metrics; /* this worker's block; the function has its own part */
+    uint64_t tick_factor; /* metrics_tick_factor */
     struct host_services services;
 };
 

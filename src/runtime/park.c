@@ -25,6 +25,7 @@ struct parked {
     uint32_t row_count, hot_rows; /* the first ones are tracked pages */
     uint32_t grown_count;
     uint64_t used; /* of its account */
+    bool refused;
     struct gc gc;
     struct arena exceptions;
     struct thrown *thrown, *spare[SLOT_EXCEPTION_CLASSES];
@@ -141,6 +142,7 @@ static void move_runtime(struct parked *parked, enum direction direction)
     struct slot *slot = parked->slot;
     if (direction == ASIDE) {
         parked->used = slot->own.used;
+        parked->refused = slot->own.refused;
         memcpy(grown_of(parked), slot->grown, parked->grown_count * sizeof *slot->grown);
         parked->gc = slot->gc;
         parked->exceptions = slot->exceptions;
@@ -153,6 +155,7 @@ static void move_runtime(struct parked *parked, enum direction direction)
         return;
     }
     slot->own.used = parked->used;
+    slot->own.refused = parked->refused;
     slot->grown_count = parked->grown_count;
     memcpy(slot->grown, grown_of(parked), parked->grown_count * sizeof *slot->grown);
     slot->gc = parked->gc;

@@ -243,8 +243,10 @@ static uint64_t measure(const struct slot *slot)
 bool slot_charge(struct slot *slot, uint64_t bytes)
 {
     struct slot_account *account = slot->account;
-    if (bytes > account->max - account->used)
+    if (bytes > account->max - account->used) {
+        account->refused = true;
         return false;
+    }
     account->used += bytes;
     return true;
 }
@@ -484,6 +486,7 @@ void slot_renew(struct slot *slot)
     if (slot->grown_count)
         clean = drop_grown(slot) && clean;
     slot->own.used = slot->initial;
+    slot->own.refused = false;
     if (slot->exceptions.used) {
         arena_reset(&slot->exceptions);
         slot->thrown = NULL;

@@ -36,6 +36,7 @@ struct slot_region {
  * open parts of heaps. Counted when it is asked for, whether it was touched or not. */
 struct slot_account {
     uint64_t used, max;
+    bool refused; /* more than `max` was asked for since the instance began */
 };
 
 struct slot_page {

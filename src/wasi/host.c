@@ -243,6 +243,11 @@ enum host_outcome host_end(struct host *h, bool trapped)
     return outcome;
 }
 
+const char *host_scope(const struct host *h, char room[TRACE_SCOPE_SIZE])
+{
+    return trace_scope(h->config->name, h->request ? trace_id(h->request) : (struct str){NULL, 0}, room);
+}
+
 /* ---- what has to be released ---- */
 
 void host_own(struct host *h, struct host_closer *closer)

@@ -441,12 +441,48 @@ static void send_body(struct host *h, struct wasi_http_outgoing_body *body, stru
         outgoing_leave(outgoing, false);
 }
 
+/* ---- the trace ---- */
+
+static bool names_trace(const struct wasi_http_fields *fields)
+{
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (http_is_same(fields->items[i].name, STR("traceparent")))
+            return true;
+    return false;
+}
+
+/* W3C Trace Context, section 4.3: a request that says nothing of a trace belongs to that of the request which it is
+ * sent for. Both fields go on as they came. */
+static bool add_trace(struct host *h, const struct wasi_http_fields *fields, struct outbound_request *out)
+{
+    const struct http_request *from = h->request;
+    struct str parent = from ? trace_parent(from) : (struct str){NULL, 0};
+    out->fields = fields->items;
+    out->field_count = fields->count;
+    if (!parent.ptr || names_trace(fields))
+        return true;
+    struct http_field *all = ARENA_ARRAY(&h->scratch, struct http_field, fields->count + from->field_count);
+    if (!all) /* the call copies them */
+        return host_no_memory(h);
+    size_t count = 0;
+    for (uint32_t i = 0; i < fields->count; i++)
+        if (!http_is_same(fields->items[i].name, STR("tracestate"))) /* means nothing without the other */
+            all[count++] = fields->items[i];
+    all[count++] = (struct http_field){STR("traceparent"), parent};
+    for (uint32_t i = 0; i < from->field_count; i++)
+        if (str_eq(from->fields[i].name, STR("tracestate")))
+            all[count++] = from->fields[i];
+    out->fields = all;
+    out->field_count = count;
+    return true;
+}
+
 /* False: trap. */
 static bool begin_call(struct host *h, request_t *request, struct outbound_request *out, future_t *future)
 {
     struct outgoing_call *outgoing = HOST_NEW(h, struct outgoing_call, NULL);
     struct ip_address address;
-    if (!outgoing)
+    if (!outgoing || !add_trace(h, request->fields, out))
         return false;
     outgoing->host = h;
     outgoing->readers = 1;
@@ -455,8 +491,6 @@ static bool begin_call(struct host *h, request_t *request, struct outbound_reque
     outgoing->name = out->host;
     request->authority = (struct option_str){0};
     outgoing->closer.close = close_call;
-    out->fields = request->fields->items;
-    out->field_count = request->fields->count;
     out->resolver = out->refused || ip_parse(out->host, &address) ? NULL : host_resolver(h);
     out->permits = permits;
     out->tenant = h->config;

@@ -385,7 +385,8 @@ void host_yielding(struct host *h)
 
 static enum host_outcome complain(struct host *h, enum host_outcome outcome, const char *what)
 {
-    log_line(LOG_ERROR, h->config->name, "%s", what);
+    char room[TRACE_SCOPE_SIZE];
+    log_line(LOG_ERROR, host_scope(h, room), "%s", what);
     return outcome;
 }
 

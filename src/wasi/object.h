@@ -17,6 +17,7 @@
 #include "wasi/gen/wasi_http.h"
 #include "wasi/host.h"
 #include "wasi/outbound.h"
+#include "wasi/trace.h"
 
 struct host_node {
     struct host_node *parent; /* NULL: none, or no more */
@@ -148,6 +149,8 @@ void host_own(struct host *h, struct host_closer *closer);
 void host_disown(struct host_closer *closer);
 /* Say, once for each text, what was denied and which option would permit it ("--allow-net HOST:PORT"). */
 void host_denied(struct host *h, const char *what, const char *option) __attribute__((cold));
+/* Who speaks in the log for this activity: the function, and the trace of its request (wasi/trace.h). */
+const char *host_scope(const struct host *h, char room[TRACE_SCOPE_SIZE]);
 /* The resolver of the pool; NULL, after a line in the log, when there can be none. */
 struct io_resolver *host_resolver(struct host *h);
 /* A block, not zeroed; NULL after setting the trap. Given back it is used again. */

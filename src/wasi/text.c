@@ -11,8 +11,9 @@ static const char *const stream_names[] = {[HOST_STDOUT] = "stdout", [HOST_STDER
 static void emit(struct host *h, enum host_stream stream)
 {
     struct host_text *line = &h->text[stream];
+    char room[TRACE_SCOPE_SIZE];
     if (line->size)
-        log_guest(h->config->name, stream_names[stream], (struct str){line->bytes, line->size});
+        log_guest(host_scope(h, room), stream_names[stream], (struct str){line->bytes, line->size});
     line->size = 0;
 }
 

@@ -8,6 +8,7 @@ host        calls with small arguments, from a fixed generator, and sessions wit
 http_parse  requests, written below
 http_response  responses, written below
 image       lists of edits (fuzz_image.c), from a fixed generator
+json        texts, written below
 levels      bytes from a fixed generator
 """
 import glob
@@ -83,6 +84,12 @@ def plain_bodies():
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+STATUS = (b'{"schema": 1, "now_ns": 5, "generation": 2, "tier": "fast", "functions": [{"name": "a\\u001b[2J\\ud83d\\ude00", "answers": '
+          b'{"2xx": 7, "5xx": 1}, "limits": {"body": 3}, "broken": 1, "cpu_ns": 18446744073709551615, "latency": {"count": 2, '
+          b'"buckets": [{"from_ns": 1024, "count": 2}]}, "starts": {"buckets": []}}], "workers": [{"worker": 0, "pid": 9, "up": true}]}')
+TEXTS = (STATUS, STATUS[:200], b"[" * 17, b"[" * 16 + b"]" * 16, b'[-0.5e+3, null, "\\n\\/\\u00e9", {}, []]', b'{"a":{"b":[{"c":1}]}}', b"01",
+         b'"\\ud800"', b'{"%s":{"%s":1}}' % (b"x" * 200, b"y" * 200))
 
 RESPONSES = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Peer: yes\r\n\r\nhello",
@@ -175,6 +182,8 @@ def seeds():
     for i, response in enumerate(RESPONSES):
         yield "http_response", bytes([i * 31 & 255]) + response
         yield "http_response", bytes([i * 31 + 1 & 255]) + response
+    for text in TEXTS:
+        yield "json", text
     for i in range(24):
         where = noise(i, 96)
         edits = b"".join(struct.pack("<BHBQ", where[k], where[k + 1], where[k + 2], where[k + 3])

@@ -398,6 +398,38 @@ static void test_length_in_list(void **state)
     assert_true(ret.err && ret.error.tag == WASI_HTTP_TYPES_HEADER_ERROR_INVALID_SYNTAX);
 }
 
+/* ---- traces ---- */
+
+#define TRACE "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+/* What goes out when the guest hands a request with these fields over. */
+static void goes_out(struct wasi_http_fields *fields, const char *wanted)
+{
+    wasi_http_future_incoming_response_drop(h, hand_over(new_request(fields, "/")));
+    assert_string_equal(client.log, wanted);
+}
+
+/* A request says of a trace what the guest says, or else what the one says that it answers. */
+static void test_traces(void **state)
+{
+    struct wasi_http_fields *given, *own = new_fields(), *half = new_fields();
+    fields_there[0] = (struct http_field){STR("traceparent"), STR(TRACE)};
+    fields_there[1] = (struct http_field){STR("tracestate"), STR("a=1")};
+    goes_out(new_fields(), "GET 127.0.0.1/ traceparent=" TRACE " tracestate=a=1");
+    assert_int_equal(append(half, "Tracestate", "b=2"), FINE);
+    assert_int_equal(append(half, "x", "y"), FINE);
+    goes_out(half, "GET 127.0.0.1/ x=y traceparent=" TRACE " tracestate=a=1");
+    assert_int_equal(append(own, "TraceParent", "mine"), FINE);
+    goes_out(own, "GET 127.0.0.1/ TraceParent=mine");
+    assert_true(wasi_http_types_incoming_request_headers(h, in_request, &given));
+    goes_out(given, "GET 127.0.0.1/ traceparent=" TRACE " tracestate=a=1");
+    fields_there[0].value = STR("00-of-no-trace");
+    goes_out(new_fields(), "GET 127.0.0.1/");
+    fields_there[0].value = STR(TRACE);
+    lose_exchange();
+    goes_out(new_fields(), "GET 127.0.0.1/");
+}
+
 /* ---- memory ---- */
 
 #define ROUNDS 20000
@@ -814,6 +846,7 @@ int main(void)
         TEST(body_of_dropped_request),
         TEST(length_is_a_number),
         TEST(length_in_list),
+        TEST(traces),
         TEST(memory_of_exchanges),
         TEST(memory_of_requests_unsent),
         TEST(memory_of_fields),

@@ -3,6 +3,7 @@
 #include "cli/given.h"
 
 #include "base/log.h"
+#include "http/tls.h"
 #include "io/net.h"
 #include "node/builder.h"
 #include "node/process.h"
@@ -29,6 +30,7 @@ struct up {
     struct host_config config;
     struct function_limits limits;
     struct sandbox_options sandbox;
+    struct tls_context *tls; /* made here, so that all workers take each other's session tickets; or NULL */
     uint32_t workers;
     int listen_fd;
 };
@@ -125,6 +127,8 @@ static void forget(struct up *up)
     up->samples = NULL;
     given_close(&up->given);
     arena_free(&up->arena);
+    tls_context_free(up->tls);
+    up->tls = NULL;
     if (up->listen_fd >= 0)
         close(up->listen_fd);
     up->listen_fd = -1;
@@ -148,7 +152,9 @@ static int work(void *arg, const struct supervisor_seat *seat)
     const struct process_options process = {
         .config = &up->config,
         .limits = &up->limits,
-        .worker = {.stats = up->options->stats != NULL, .services = {.name_servers = up->options->dns}},
+        .worker = {.stats = up->options->stats != NULL,
+                   .tls = up->tls,
+                   .services = {.name_servers = up->options->dns}},
         .samples = &up->samples[seat->index],
         .sandbox = up->sandbox,
         .listen_fd = up->listen_fd,
@@ -189,7 +195,7 @@ static void serving(void *arg)
     const struct up *up = arg;
     char address[NET_ADDRESS_MAX];
     net_name(up->listen_fd, address);
-    printf("Serving http://%s\n", address);
+    printf("Serving %s://%s\n", up->tls ? "https" : "http", address);
     fflush(stdout);
 }
 
@@ -224,12 +230,21 @@ static void raise_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static bool secure(struct up *up, struct err *err)
+{
+    const struct cli_options *options = up->options;
+    if (!options->tls_cert)
+        return true;
+    up->tls = tls_server_context_new(options->tls_cert, options->tls_key, err);
+    return up->tls != NULL;
+}
+
 static bool serve(struct up *up, struct err *err)
 {
     struct supervisor_options supervisor = {
         .workers = up->workers, .work = work, .build = build, .serving = serving, .arg = up};
     raise_descriptors();
-    if (!take_given(up, err) || !share_samples(up, err))
+    if (!take_given(up, err) || !secure(up, err) || !share_samples(up, err))
         return false;
     supervisor.image_fd = cli_open(up->options->file, &up->compile, &up->outcome, err);
     if (supervisor.image_fd < 0)
@@ -250,6 +265,8 @@ int cli_up(const struct cli_options *options)
     if (take_tier(&up) != CLI_DONE || take_limits(&up.limits, options) != CLI_DONE ||
         take_workers(&up.workers, options) != CLI_DONE || take_sandbox(&up.sandbox, options) != CLI_DONE)
         return CLI_USAGE;
+    if (!options->tls_cert != !options->tls_key)
+        return cli_usage("up", "--tls-cert and --tls-key belong together");
     function_name(options->file, name);
     up.name = name;
     if (options->quiet)

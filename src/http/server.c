@@ -201,6 +201,11 @@ struct http_server *http_server_new(struct io_loop *loop, const struct http_serv
     return server;
 }
 
+void http_server_set_tls(struct http_server *server, struct tls_context *context)
+{
+    server->tls = context;
+}
+
 void http_server_drain(struct http_server *server, void (*done)(void *arg), void *arg)
 {
     server->draining = true;
@@ -210,8 +215,7 @@ void http_server_drain(struct http_server *server, void (*done)(void *arg), void
         net_accept_stop(&server->acceptor);
     for (struct connection *c = server->open, *next; c; c = next) {
         next = c->next;
-        if (c->phase == PHASE_HEAD && !c->x && !output_pending(c) && !c->running)
-            connection_end(c);
+        c->protocol->drain(c);
     }
     check_drained(server);
 }
@@ -251,6 +255,7 @@ void http_server_free(struct http_server *server)
     while (server->open)
         connection_end(server->open);
     free_pools(server);
+    h2_shared_free(server->h2);
     mem_free(server->out.data);
     mem_free(server);
 }

@@ -401,7 +401,7 @@ static bool serve(void *arg, struct http_exchange *x)
     x->user = request;
     worker->requests++;
     begin_request(request);
-    host_take_request(request->host, http_request(x), &http_exchange_face, x);
+    host_take_request(request->host, http_request(x), http_face(x), x);
     run_request(request, function->allowance_ns);
     return true;
 }
@@ -517,9 +517,10 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
     struct http_limits http = http_limits_default;
     http.body_bytes = function->limits.body_bytes;
     bool done = (worker->hosts = host_pool_new(loop, &runtime, err)) &&
-                (worker->server = http_server_new(loop, &service, &http, err)) && slice_open(err) &&
-                http_server_listen(worker->server, listen_fd, err);
-    if (done && serve_outbound(worker, &options->services, err)) {
+                (worker->server = http_server_new(loop, &service, &http, err)) && slice_open(err);
+    if (done)
+        http_server_set_tls(worker->server, options->tls);
+    if (done && http_server_listen(worker->server, listen_fd, err) && serve_outbound(worker, &options->services, err)) {
         prepare(worker);
         return worker;
     }

@@ -18,6 +18,7 @@ struct worker;
 
 struct worker_options {
     bool stats; /* measure starts and teardowns */
+    struct tls_context *tls; /* for connections, or NULL; must live as long as the worker */
     struct host_services services;
 };
 

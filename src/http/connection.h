@@ -16,6 +16,7 @@
 #define STREAM_ROOM ((size_t)65536) /* what a streaming answer may pile up before it is told to wait */
 #define KEEP_CAPACITY ((size_t)65536) /* buffers up to this size are kept for the next use */
 #define BODY_WINDOW (2 * INPUT_SIZE) /* of a body that comes while it is read */
+#define BODY_SKIP ((size_t)262144) /* of a body that nobody wants: read, to keep the connection, or the stream */
 #define POOL_KEEP 64                /* free objects kept of each kind */
 
 struct h2;

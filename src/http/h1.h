@@ -4,8 +4,6 @@
 
 #include "http/connection.h"
 
-#define BODY_SKIP ((size_t)262144) /* of a body that nobody wants: read, to keep the connection */
-
 extern const struct http_exchange_ops h1_exchange_ops;
 
 /* The service began to wait: time counts from now. */

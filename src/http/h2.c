@@ -121,10 +121,10 @@ static void stream_begin(struct h2_stream *s)
     }
     memset(s->pseudo, 0, sizeof s->pseudo);
     s->fields_at = s->list_size = s->out_at = 0;
-    s->received = 0;
+    s->received = s->unread = s->skipped = 0;
     s->stage = H2_HEAD;
     s->refused = 0;
-    s->listed = s->given = s->closed = s->reset = s->deferred = s->whole = s->broken = false;
+    s->listed = s->given = s->closed = s->reset = s->deferred = s->whole = s->skips = s->broken = false;
     s->timer.fired = stream_timeout;
 }
 
@@ -223,7 +223,8 @@ void h2_reset(struct h2_stream *s, uint32_t code)
 
 static bool waits_for_body(const struct h2_stream *s)
 {
-    return s->x.parser.request.coming && (s->stage == H2_GATHER_BODY || (s->stage == H2_SERVED && s->x.wants_body));
+    return s->skips ||
+           (s->x.parser.request.coming && (s->stage == H2_GATHER_BODY || (s->stage == H2_SERVED && s->x.wants_body)));
 }
 
 void h2_set_timer(struct h2_stream *s)
@@ -250,6 +251,8 @@ static void stream_timeout(struct io_timer *timer)
         }
         h2_break_body(s, HTTP_BODY_LATE);
         h2_list(s);
+        if (s->skips)
+            h2_reset(s, NGHTTP2_NO_ERROR);
     }
     if (s->out.size > s->out_at && now >= s->out_us + limits->write_us)
         h2_reset(s, NGHTTP2_CANCEL);

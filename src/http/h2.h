@@ -43,6 +43,8 @@ struct h2_stream {
     struct io_timer timer;          /* for the body that is waited for, and for the client to take the answer */
     uint64_t body_us, out_us;       /* since when */
     uint64_t received;              /* of the body */
+    size_t unread;                  /* of it, for which the window was not opened again */
+    size_t skipped;                 /* of it, behind the answer */
     int32_t id;
     enum h2_stage stage;
     int refused;     /* the status to refuse it with, or 0 */
@@ -52,6 +54,7 @@ struct h2_stream {
     bool reset;      /* by us: nothing of it matters any more */
     bool deferred;   /* nghttp2 found nothing to send and waits to be told */
     bool whole;      /* all of the answer is here, or sent */
+    bool skips;      /* the answer is sent; what still comes of the body is dropped */
     bool broken;     /* closed, but not because both sides were done */
     /* The request: bytes of pseudo-fields and fields in a row, then of trailers. Sizes only, until all are there. */
     struct buf head, tail;
@@ -122,6 +125,9 @@ bool h2_is_mute(const struct h2_stream *s);
 void h2_request_callbacks(nghttp2_session_callbacks *callbacks);
 /* No more of its body will come. Without effect when all of it came. */
 void h2_break_body(struct h2_stream *s, enum http_body_fault fault);
+/* The answer is sent, and the request is not whole: the rest is dropped, up to BODY_SKIP, and then the stream ends
+ * (RFC 9113 section 8.1). */
+void h2_skip_body(struct h2_stream *s);
 /* Whether what the service waits for of a body is there. */
 bool h2_body_ready(const struct h2_stream *s);
 /* Operations of the exchange. */

@@ -201,15 +201,15 @@ static int send_content(nghttp2_session *session, nghttp2_frame *frame, const ui
     return 0;
 }
 
-/* An answer that is whole before its request is: nobody wants the rest (RFC 9113 section 8.1). */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
+    int32_t id = frame->hd.stream_id;
     bool content = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
-    if (!content || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
-        nghttp2.session_get_stream_remote_close(session, frame->hd.stream_id) != 0)
-        return 0;
-    int result = nghttp2.submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
-    return result == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    bool last = content && frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    struct h2_stream *s = last ? nghttp2.session_get_stream_user_data(session, id) : NULL;
+    if (s && nghttp2.session_get_stream_remote_close(session, id) == 0)
+        h2_skip_body(s);
+    return 0;
 }
 
 void h2_answer_callbacks(nghttp2_session_callbacks *callbacks)

@@ -311,6 +311,13 @@ static void end_body(struct h2_stream *s)
     h2_list(s);
 }
 
+static void open_window(struct h2_stream *s, size_t size)
+{
+    s->unread -= size;
+    if (nghttp2.session_consume_stream(s->h2->session, s->id, size) != 0)
+        s->h2->connection->doomed = true;
+}
+
 void h2_take(void *x, size_t size)
 {
     struct h2_stream *s = h2_stream_of(x);
@@ -323,11 +330,21 @@ void h2_take(void *x, size_t size)
     if (s->x.taken == s->x.body.size)
         make_way(s);
     show(s);
-    if (size == 0 || !h2_usable(s))
-        return;
-    if (nghttp2.session_consume_stream(s->h2->session, s->id, size) != 0)
-        s->h2->connection->doomed = true;
+    if (size && h2_usable(s))
+        open_window(s, size);
     h2_poke(s->h2);
+}
+
+void h2_skip_body(struct h2_stream *s)
+{
+    s->skips = true;
+    s->skipped += s->unread;
+    s->body_us = h2_now_us(s->h2);
+    if (s->skipped > BODY_SKIP)
+        h2_reset(s, NGHTTP2_NO_ERROR);
+    else if (s->unread)
+        open_window(s, s->unread);
+    h2_set_timer(s);
 }
 
 void h2_want(void *x)
@@ -414,7 +431,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     struct h2_stream *s = stream_of(session, id);
     if (nghttp2.session_consume_connection(session, size) != 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    if (s && s->x.parser.request.coming && s->x.answer != HTTP_ANSWERED)
+    if (!s || s->reset)
+        return 0;
+    s->unread += size;
+    if (s->skips)
+        h2_skip_body(s);
+    else if (s->x.parser.request.coming && s->x.answer != HTTP_ANSWERED)
         take_data(s, bytes, size);
     return 0;
 }

@@ -602,7 +602,7 @@ static void test_limits(void **state)
     memset(long_value, 'x', sizeof long_value - 1);
     long_value[2000] = '\0';
     client_open();
-    struct reply *r = client_wait(post("/gather", "99999999", "x", "y", 0));
+    struct reply *r = client_wait(post("/gather", "99999999", "x", "y", 99999999));
     assert_int_equal(r->status, 413);
     assert_int_equal(client_wait(post("/gather", "0", "x", long_value, 0))->status, 431);
     long_value[0] = '/';

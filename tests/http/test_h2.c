@@ -640,7 +640,6 @@ static void test_stalled(void **state)
     assert_int_equal(reply_of(id)->size, 65535);
     nghttp2_session_consume_connection(c.session, 65535);
     assert_int_equal(client_wait(ask("GET", "/large", SIZE_MAX))->size, LARGE);
-    assert_int_equal(gone_count, 0);
     assert_int_equal(client_wait(id)->code, NGHTTP2_CANCEL);
     assert_int_equal(gone_count, 1);
     assert_int_equal(client_wait(ask("GET", "/fine", SIZE_MAX))->status, 200);

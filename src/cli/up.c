@@ -3,7 +3,6 @@
 #include "cli/given.h"
 
 #include "base/log.h"
-#include "http/tls.h"
 #include "io/net.h"
 #include "node/builder.h"
 #include "node/process.h"
@@ -30,7 +29,6 @@ struct up {
     struct host_config config;
     struct function_limits limits;
     struct sandbox_options sandbox;
-    struct tls_context *tls; /* made here, so that all workers take each other's session tickets; or NULL */
     uint32_t workers;
     int listen_fd;
 };
@@ -127,8 +125,6 @@ static void forget(struct up *up)
     up->samples = NULL;
     given_close(&up->given);
     arena_free(&up->arena);
-    tls_context_free(up->tls);
-    up->tls = NULL;
     if (up->listen_fd >= 0)
         close(up->listen_fd);
     up->listen_fd = -1;
@@ -152,9 +148,9 @@ static int work(void *arg, const struct supervisor_seat *seat)
     const struct process_options process = {
         .config = &up->config,
         .limits = &up->limits,
-        .worker = {.stats = up->options->stats != NULL,
-                   .tls = up->tls,
-                   .services = {.name_servers = up->options->dns}},
+        .worker = {.stats = up->options->stats != NULL, .services = {.name_servers = up->options->dns}},
+        .certificate = up->options->tls_cert,
+        .key = up->options->tls_key,
         .samples = &up->samples[seat->index],
         .sandbox = up->sandbox,
         .listen_fd = up->listen_fd,
@@ -195,7 +191,7 @@ static void serving(void *arg)
     const struct up *up = arg;
     char address[NET_ADDRESS_MAX];
     net_name(up->listen_fd, address);
-    printf("Serving %s://%s\n", up->tls ? "https" : "http", address);
+    printf("Serving %s://%s\n", up->options->tls_cert ? "https" : "http", address);
     fflush(stdout);
 }
 
@@ -230,21 +226,12 @@ static void raise_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static bool secure(struct up *up, struct err *err)
-{
-    const struct cli_options *options = up->options;
-    if (!options->tls_cert)
-        return true;
-    up->tls = tls_server_context_new(options->tls_cert, options->tls_key, err);
-    return up->tls != NULL;
-}
-
 static bool serve(struct up *up, struct err *err)
 {
     struct supervisor_options supervisor = {
         .workers = up->workers, .work = work, .build = build, .serving = serving, .arg = up};
     raise_descriptors();
-    if (!take_given(up, err) || !secure(up, err) || !share_samples(up, err))
+    if (!take_given(up, err) || !share_samples(up, err))
         return false;
     supervisor.image_fd = cli_open(up->options->file, &up->compile, &up->outcome, err);
     if (supervisor.image_fd < 0)

@@ -110,15 +110,20 @@ static struct h2_stream *stream_take(struct http_server *server)
 
 static void stream_timeout(struct io_timer *timer);
 
-static void stream_begin(struct h2_stream *s)
+/* Empty its buffers; what is large is not kept. */
+static void stream_empty(struct h2_stream *s)
 {
     struct buf *bufs[] = {&s->head, &s->tail, &s->out, &s->end, &s->x.body};
     for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) {
-        if (bufs[i]->capacity > KEEP_CAPACITY)
+        if (bufs[i]->capacity > H2_KEEP_CAPACITY)
             buf_free(bufs[i]);
         bufs[i]->size = 0;
         bufs[i]->failed = bufs[i]->full = false;
     }
+}
+
+static void stream_begin(struct h2_stream *s)
+{
     memset(s->pseudo, 0, sizeof s->pseudo);
     s->fields_at = s->list_size = s->out_at = 0;
     s->received = s->unread = s->skipped = 0;
@@ -185,6 +190,7 @@ static void stream_end(struct h2_stream *s)
         stream_free(s);
         return;
     }
+    stream_empty(s);
     s->next = server->h2->free;
     server->h2->free = s;
     server->h2->free_count++;

@@ -22,6 +22,7 @@
 #define H2_CONNECTION_WINDOW (1 << 20)  /* for what is under way; what came counts only for its stream */
 #define H2_GATHER INPUT_SIZE            /* bodies up to this size are handed over whole */
 #define H2_POOL_KEEP 256u
+#define H2_KEEP_CAPACITY ((size_t)16384) /* of each buffer of a stream in the pool */
 /* A client may break off, or send what nghttp2 must refuse, so often at once, and so often in a second. */
 #define H2_FAULTS 200u
 #define H2_FAULTS_PER_SECOND 20u

@@ -217,6 +217,7 @@ static void begin_body(struct h2_stream *s, bool coming)
     bool known = parser->body == HTTP_BODY_LENGTH, asked = parser->expect_continue;
     parser->body = coming ? parser->body : HTTP_BODY_NONE;
     parser->request.coming = coming;
+    parser->request.body = STR("");
     s->stage = H2_READY;
     if (coming && known && parser->length > s->x.connection->server->limits.body_bytes)
         s->refused = 413;
@@ -451,8 +452,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *a
     s->broken = code != NGHTTP2_NO_ERROR || !s->whole || s->out.size > s->out_at;
     if (s->broken && !s->reset)
         h2_fault(h2);
-    if (s->stage == H2_HEAD)
-        h2->in_head = false;
+    h2->in_head &= s->stage != H2_HEAD;
     s->closed = true;
     h2_list(s);
     return 0;
@@ -460,7 +460,9 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *a
 
 static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int code, void *arg)
 {
-    h2_fault(arg);
+    struct h2 *h2 = arg;
+    h2->in_head &= frame->hd.type != NGHTTP2_HEADERS;
+    h2_fault(h2);
     return 0;
 }
 

@@ -69,7 +69,6 @@ bool tls_load(struct err *err);
 
 struct tls_context {
     SSL_CTX *context;
-    bool http2; /* of a server: it may be chosen by ALPN */
 };
 
 struct tls {

@@ -53,16 +53,19 @@ static BIO_METHOD *bio_method(void)
 
 /* ---- contexts ---- */
 
-/* RFC 7301 section 3.2. The server's order counts. */
+/* What is spoken here, best first; without nghttp2, from the second on. */
+static const struct str protocols[] = {{"h2", 2}, {"http/1.1", 8}};
+
+/* RFC 7301 section 3.2. The server's order counts. `arg` points into the list: a connection may outlive what was made
+ * for its context. */
 static int choose_protocol(SSL *connection, const unsigned char **ret_name, unsigned char *ret_size,
                            const unsigned char *offered, unsigned size, void *arg)
 {
-    static const struct str names[] = {{"h2", 2}, {"http/1.1", 8}};
-    const struct tls_context *context = arg;
+    const struct str *end = protocols + sizeof protocols / sizeof protocols[0];
     (void)connection;
-    for (size_t i = context->http2 ? 0 : 1; i < sizeof names / sizeof names[0]; i++)
+    for (const struct str *name = arg; name < end; name++)
         for (unsigned at = 0; at < size && offered[at] < size - at; at += 1u + offered[at])
-            if (str_eq(names[i], (struct str){(const char *)offered + at + 1, offered[at]})) {
+            if (str_eq(*name, (struct str){(const char *)offered + at + 1, offered[at]})) {
                 *ret_name = offered + at + 1;
                 *ret_size = offered[at];
                 return SSL_TLSEXT_ERR_OK;
@@ -76,10 +79,9 @@ static int no_pass_phrase(char *phrase, int size, int writing, void *arg)
     return -1;
 }
 
-static bool set_up(struct tls_context *made)
+static bool set_up(SSL_CTX *context)
 {
     long modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS;
-    SSL_CTX *context = made->context;
     ssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE, modes, NULL);
     ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_READ_AHEAD, 1, NULL);
     /* Tickets hold the sessions; a cache here would only grow. */
@@ -87,7 +89,6 @@ static bool set_up(struct tls_context *made)
     ssl.SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                          SSL_OP_PRIORITIZE_CHACHA);
     ssl.SSL_CTX_set_default_passwd_cb(context, no_pass_phrase);
-    ssl.SSL_CTX_set_alpn_select_cb(context, choose_protocol, made);
     return ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL) == 1 &&
            ssl.SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1;
 }
@@ -135,11 +136,11 @@ struct tls_context *tls_server_context_new(const char *certificate, const char *
     if (!tls_load(err))
         return NULL;
     struct tls_context *context = mem_alloc(1, sizeof *context);
-    bool made = context && (context->context = ssl.SSL_CTX_new(ssl.TLS_server_method())) && set_up(context);
+    bool made = context && (context->context = ssl.SSL_CTX_new(ssl.TLS_server_method())) && set_up(context->context);
     if (!made)
         err_set(err, ERR_MEMORY, "OpenSSL cannot begin");
     if (made && load_files(context->context, certificate, key, err)) {
-        context->http2 = has_http2();
+        ssl.SSL_CTX_set_alpn_select_cb(context->context, choose_protocol, (void *)(protocols + !has_http2()));
         return context;
     }
     tls_context_free(context);

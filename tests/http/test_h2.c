@@ -616,6 +616,20 @@ static void test_limits(void **state)
     client_close_all();
 }
 
+/* Trailers that are refused are over for the connection, whose next head has its own time. */
+static void test_malformed_trailers(void **state)
+{
+    client_open();
+    int32_t other = ask("GET", "/never", SIZE_MAX), id = ask("POST", "/gather", 100000);
+    reply_of(id)->trailer = "a\r\nb";
+    assert_int_equal(client_wait(id)->code, NGHTTP2_PROTOCOL_ERROR);
+    assert_int_equal(reply_of(id)->status, 0);
+    client_pass(300);
+    assert_int_equal(client_wait(ask("GET", "/fine", SIZE_MAX))->status, 200);
+    assert_false(reply_of(other)->closed);
+    client_close_all();
+}
+
 /* ---- flow control ---- */
 
 /* What nobody takes is not sent, and other streams go on. */
@@ -948,7 +962,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_simple),       TEST(test_fields),       TEST(test_streams),       TEST(test_many),
         TEST(test_bodies),       TEST(test_expect),       TEST(test_large),         TEST(test_refused),
-        TEST(test_malformed),    TEST(test_limits),       TEST(test_window),        TEST(test_stalled),
+        TEST(test_malformed),
+        TEST(test_malformed_trailers),    TEST(test_limits),       TEST(test_window),        TEST(test_stalled),
         TEST(test_deaf),         TEST(test_output_limit), TEST(test_unread_bodies), TEST(test_late_bodies),
         TEST(test_gone),         TEST(test_idle),         TEST(test_drain),         TEST(test_rapid_reset),
         TEST(test_endless_head), TEST(test_floods),       TEST(test_split),         TEST(test_preface),

@@ -31,7 +31,7 @@ void body_continue(struct connection *c);
 /* Drop some of it; false when nothing came or it is longer than BODY_SKIP. */
 bool body_skip(struct connection *c);
 /* Operations of the exchange. */
-void h1_want(void *x);
-void h1_take(void *x, size_t size);
+void h1_want(void *exchange);
+void h1_take(void *exchange, size_t size);
 
 #endif

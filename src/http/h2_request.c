@@ -94,7 +94,7 @@ static void take_trailer(struct h2_stream *s, struct str name, struct str value)
 /* Strings of fields in a row from `at` on. */
 static void place_fields(const struct buf *bytes, size_t at, struct http_field *fields, uint32_t count)
 {
-    const char *p = (const char *)bytes->data + at;
+    const char *p = count ? (const char *)bytes->data + at : NULL;
     for (uint32_t i = 0; i < count; i++) {
         fields[i].name.ptr = p;
         p += fields[i].name.len;

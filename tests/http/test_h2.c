@@ -201,7 +201,7 @@ static const struct http_limits limits = {
 
 static int start(void **state)
 {
-    const struct http_service service = {.handle = handle, .gone = gone, .ready = ready};
+    static const struct http_service service = {.handle = handle, .gone = gone, .ready = ready};
     memset(large, 'L', sizeof large);
     memset(&timer, 0, sizeof timer);
     held_count = 0;
@@ -960,14 +960,20 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        TEST(test_simple),       TEST(test_fields),       TEST(test_streams),       TEST(test_many),
-        TEST(test_bodies),       TEST(test_expect),       TEST(test_large),         TEST(test_refused),
-        TEST(test_malformed),
-        TEST(test_malformed_trailers),    TEST(test_limits),       TEST(test_window),        TEST(test_stalled),
-        TEST(test_deaf),         TEST(test_output_limit), TEST(test_unread_bodies), TEST(test_late_bodies),
-        TEST(test_gone),         TEST(test_idle),         TEST(test_drain),         TEST(test_rapid_reset),
-        TEST(test_endless_head), TEST(test_floods),       TEST(test_split),         TEST(test_preface),
-        TEST(test_no_memory),    TEST(test_steady),
+        TEST(test_simple),       TEST(test_fields),
+        TEST(test_streams),      TEST(test_many),
+        TEST(test_bodies),       TEST(test_expect),
+        TEST(test_large),        TEST(test_refused),
+        TEST(test_malformed),    TEST(test_malformed_trailers),
+        TEST(test_limits),       TEST(test_window),
+        TEST(test_stalled),      TEST(test_deaf),
+        TEST(test_output_limit), TEST(test_unread_bodies),
+        TEST(test_late_bodies),  TEST(test_gone),
+        TEST(test_idle),         TEST(test_drain),
+        TEST(test_rapid_reset),  TEST(test_endless_head),
+        TEST(test_floods),       TEST(test_split),
+        TEST(test_preface),      TEST(test_no_memory),
+        TEST(test_steady),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,7 @@ static const struct http_limits limits = {
 
 static int start(void **state)
 {
-    const struct http_service service = {.handle = handle, .ready = gather};
+    static const struct http_service service = {.handle = handle, .ready = gather};
     return serving_start(&t, &service, &limits, NULL);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "io/net.h"
+#include "support/loop.h"
 
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -30,35 +31,50 @@ static void control(struct io_watch *watch, unsigned events)
         mem_fail_at((uint64_t)(unsigned char)what);
 }
 
+static bool open_server(struct serving *s, struct err *err)
+{
+    s->loop = test_loop(err);
+    s->server = s->loop ? http_server_new(s->loop, s->service, s->limits, err) : NULL;
+    if (!s->server)
+        return false;
+    http_server_set_tls(s->server, s->tls);
+    return http_server_listen(s->server, s->listen_fd, err) && io_watch_level(s->loop, &s->control, err);
+}
+
+/* From beginning to end in one thread, as a loop wants it. */
 static void *run(void *arg)
 {
     struct serving *s = arg;
     struct err err;
-    if (!io_run(s->loop, &err))
+    s->started = open_server(s, &err);
+    sem_post(&s->ready);
+    if (!s->started || !io_run(s->loop, &err))
         fprintf(stderr, "%s\n", err.message);
+    http_server_free(s->server);
+    if (s->started)
+        io_unwatch(s->loop, &s->control);
+    io_loop_free(s->loop);
     return NULL;
 }
 
 int serving_start(struct serving *s, const struct http_service *service, const struct http_limits *limits,
                   struct tls_context *tls)
 {
-    struct err err;
     int pipes[2];
     socklen_t size = sizeof s->address;
     memset(s, 0, sizeof *s);
-    s->loop = io_loop_new(&err);
-    if (!s->loop || !net_listen(STR("127.0.0.1:0"), &s->listen_fd, &err) || pipe(pipes) < 0)
+    s->service = service;
+    s->limits = limits;
+    s->tls = tls;
+    if (!net_listen(STR("127.0.0.1:0"), &s->listen_fd, NULL) || pipe(pipes) < 0 || sem_init(&s->ready, 0, 0) < 0)
         return -1;
     getsockname(s->listen_fd, (struct sockaddr *)&s->address, &size);
-    s->server = http_server_new(s->loop, service, limits, &err);
-    s->control = (struct io_watch){control, pipes[0]};
+    s->control = (struct io_watch){.ready = control, .fd = pipes[0]};
     s->control_in = pipes[1];
-    if (!s->server)
+    if (pthread_create(&s->thread, NULL, run, s) != 0)
         return -1;
-    http_server_set_tls(s->server, tls);
-    if (!http_server_listen(s->server, s->listen_fd, &err) || !io_watch_level(s->loop, &s->control, &err))
-        return -1;
-    return pthread_create(&s->thread, NULL, run, s);
+    sem_wait(&s->ready);
+    return s->started ? 0 : -1;
 }
 
 static void tell(struct serving *s, char what)
@@ -71,9 +87,6 @@ int serving_stop(struct serving *s)
 {
     tell(s, 'q');
     pthread_join(s->thread, NULL);
-    http_server_free(s->server);
-    io_unwatch(s->loop, &s->control);
-    io_loop_free(s->loop);
     close(s->listen_fd);
     close(s->control.fd);
     close(s->control_in);

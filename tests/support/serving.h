@@ -6,11 +6,17 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 struct serving {
     struct io_loop *loop; /* the service may use it, in its calls */
     struct http_server *server;
+    const struct http_service *service;
+    const struct http_limits *limits;
+    struct tls_context *tls;
+    sem_t ready;
+    bool started;
     struct io_watch control;
     int control_in, listen_fd;
     struct sockaddr_in address;
@@ -18,7 +24,7 @@ struct serving {
     atomic_bool drained;
 };
 
-/* 0, or -1. `tls` NULL: plain. */
+/* 0, or -1. `tls` NULL: plain. What is pointed to lives as long. */
 int serving_start(struct serving *s, const struct http_service *service, const struct http_limits *limits,
                   struct tls_context *tls);
 int serving_stop(struct serving *s);

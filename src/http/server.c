@@ -2,6 +2,7 @@
 #include "http/connection.h"
 
 #include "base/alloc.h"
+#include "http/h2_library.h"
 
 #include <unistd.h>
 
@@ -199,6 +200,11 @@ struct http_server *http_server_new(struct io_loop *loop, const struct http_serv
         server->limits.head_bytes = HTTP_HEAD_BYTES_MAX;
     server->out = (struct http_out){output, 0, OUTPUT_SIZE};
     return server;
+}
+
+void http_server_prepare(void)
+{
+    h2_load(NULL);
 }
 
 void http_server_set_tls(struct http_server *server, struct tls_context *context)

@@ -86,6 +86,9 @@ struct http_service {
 /* `limits` NULL: the defaults. Both are copied. */
 struct http_server *http_server_new(struct io_loop *loop, const struct http_service *service,
                                     const struct http_limits *limits, struct err *err);
+/* Load what connections may need later from files: nghttp2. Without it there is no HTTP/2, and nothing else changes.
+ * For a process that can open none later. */
+void http_server_prepare(void);
 /* Ends all connections. NULL is fine. */
 void http_server_free(struct http_server *server);
 /* Accept from a listening socket, which stays the caller's. */

@@ -486,10 +486,11 @@ static bool serve_outbound(struct worker *worker, const struct host_services *se
     return worker->client != NULL;
 }
 
-/* What is loaded from files for what was granted: once guests run, there may be none. */
+/* What is loaded from files, for clients and for what was granted: once guests run, there may be none. */
 static void prepare(struct worker *worker)
 {
     const struct host_config *config = &worker->function->config;
+    http_server_prepare();
     if (grants_names(config->grants))
         host_pool_prepare_names(worker->hosts, config->name);
     if (grants_tls(config->grants))

@@ -412,28 +412,24 @@ def case_h2_slow():
               f"p99 {times[len(times) * 99 // 100] * 1000:.2f} ms")
 
 
-def loaded(server):
-    """Which of the libraries that are loaded when they are needed a worker has."""
-    maps = ""
-    for pid in server.workers():
-        with open(f"/proc/{pid}/maps") as file:
-            maps += file.read()
+def loaded(pid):
+    """Which of the libraries that are loaded by who needs them a process has."""
+    with open(f"/proc/{pid}/maps") as file:
+        maps = file.read()
     return {name for name in ("libssl", "libnghttp2", "libcares", "libLLVM") if name in maps}
 
 
 def case_h2_libraries():
-    """The program links libc only; TLS and HTTP/2 are loaded by who needs them, and what is not installed is said."""
+    """The program links libc only; workers load nghttp2, TLS is loaded by who needs it, and what is missing is said."""
     needs("readelf", "--version")
     shown = subprocess.run(["readelf", "-d", command("up")[0]], capture_output=True, text=True, check=True).stdout
     linked = {name for name in re.findall(r"NEEDED.*\[(.*)\]", shown) if not re.match(r"lib(asan|ubsan|m|gcc_s)\.so|ld-", name)}
     check(linked == {"libc.so.6"}, f"libc only, not {linked}")
-    with Server(HELLO, "--workers", "1") as server:
-        expect(ask(server.port, "/"), 200)
-        check(loaded(server) == set(), f"nothing is loaded, not {loaded(server)}")
-        with Raw(server.port) as raw:
-            raw.send(request(1))
-            check(raw.answer(1)[0], "HTTP/2 is answered")
-        check(loaded(server) == {"libnghttp2"}, f"nghttp2 is loaded, not {loaded(server)}")
+    with Server(HELLO) as plain, secure_server(HELLO) as secure:
+        for server, wanted in ((plain, {"libnghttp2"}), (secure, {"libnghttp2", "libssl"})):
+            check(loaded(server.process.pid) == set(), f"the supervisor has none, not {loaded(server.process.pid)}")
+            has = loaded(server.workers()[0])
+            check(has == wanted, f"workers have {wanted}, not {has}")
     with tempfile.TemporaryDirectory() as folder:
         open(os.path.join(folder, "libnghttp2.so.14"), "w").close()
         os.environ["LD_LIBRARY_PATH"] = folder

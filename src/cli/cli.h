@@ -23,7 +23,7 @@ struct cli_options {
     const char *listen, *output, *tier, *opt, *dump, *io, *stats, *quiet, *perf, *gdb,
         *json; /* flags: non-NULL when given */
     const char *wit, *invoke, *max_memory, *timeout, *cpu_time, *max_body, *max_instances, *workers, *sandbox, *user;
-    const char *dns, *admin, *access_log, *log_level, *once;
+    const char *dns, *admin, *access_log, *log_level, *once, *tls_cert, *tls_key;
     struct cli_list env, dir, preload, allow_net, allow_listen, allow_outbound;
     char **args; /* what follows the file of a command that takes ARGS, ended by NULL */
 };

@@ -164,6 +164,8 @@ static int work(void *arg, const struct supervisor_seat *seat)
         .worker = {.stats = up->options->stats != NULL,
                    .access_fd = up->access_fd,
                    .services = {.name_servers = up->options->dns}},
+        .certificate = up->options->tls_cert,
+        .key = up->options->tls_key,
         .samples = &up->samples[seat->index],
         .sandbox = up->sandbox,
         .listen_fd = up->listen_fd,
@@ -224,7 +226,7 @@ static void serving(void *arg)
         log_line(LOG_INFO, NULL, "metrics at http://%s/metrics", address);
     }
     net_name(up->listen_fd, address);
-    printf("Serving http://%s\n", address);
+    printf("Serving %s://%s\n", up->options->tls_cert ? "https" : "http", address);
     fflush(stdout);
 }
 
@@ -352,6 +354,8 @@ int cli_up(const struct cli_options *options)
         take_workers(&up.workers, options) != CLI_DONE || take_sandbox(&up.sandbox, options) != CLI_DONE ||
         take_log_level(options) != CLI_DONE)
         return CLI_USAGE;
+    if (!options->tls_cert != !options->tls_key)
+        return cli_usage("up", "--tls-cert and --tls-key belong together");
     function_name(options->file, name);
     up.name = name;
     arena_init(&up.arena, ARENA_MAX);

@@ -1,53 +1,37 @@
-/* A connection: bytes in, requests out.
+/* A connection: events of the loop in, its protocol to act on them, and its end.
  *
- * `connection_run` is a loop of steps, one function per phase, until one says that it waits: for input,
- * for the service, or for the client to take output. A read is tried only when the kernel announced
- * something that was not read yet, and again only when the last one filled the buffer or the peer's end
- * was announced; so a request of the usual kind costs one recv and one send.
- *
- * Requests are parsed where they were received. The input buffer is given back whenever nothing of a
- * request is in it, so idle connections are small. */
+ * A read is tried only when the kernel announced something that was not read yet, and again only when the last one
+ * filled the buffer or the peer's end was announced. */
 #include "http/connection.h"
+
+#include "http/tls.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DISCARD_US UINT64_C(1000000)
-#define PROBE_US UINT64_C(1000000)
-#define DISCARD_BYTES ((size_t)1 << 20)
-
-/* ---- closing ---- */
+#define LINGER_US UINT64_C(1000000)
+#define LINGER_BYTES ((size_t)1 << 20)
+#define LINGER_READS 64 /* in one turn */
 
 void connection_end(struct connection *c)
 {
     struct http_server *server = c->server;
-    struct http_exchange *x = c->x;
     c->doomed = true;
-    if (x && c->phase == PHASE_ANSWER && x->answer != HTTP_ANSWERED && server->service.gone)
-        server->service.gone(server->service.arg, x);
+    c->protocol->end(c);
     if (server->out_owner == c) {
         server->out_owner = NULL;
         server->out.size = 0;
     }
-    if (x)
-        exchange_give(server, x);
     if (c->in)
         input_give(server, c->in);
     buf_free(&c->pending);
+    tls_close(c->tls);
     io_unwatch(server->loop, &c->watch);
     io_timer_stop(server->loop, &c->timer);
     io_post_cancel(server->loop, &c->post);
     close(c->watch.fd);
     connection_give(c);
-}
-
-static void refuse(struct connection *c, int status)
-{
-    const struct http_service *service = &c->server->service;
-    if (service->refused)
-        service->refused(service->arg, c->x, (unsigned)status);
-    http_fail(c->x, (unsigned)status);
 }
 
 /* ---- input ---- */
@@ -56,6 +40,8 @@ size_t connection_receive(struct connection *c, void *bytes, size_t room)
 {
     if (!c->readable)
         return 0;
+    if (c->tls)
+        return secure_receive(c, bytes, room);
     ssize_t n = io_recv(c->server->loop, &c->watch, bytes, room);
     c->readable = n == (ssize_t)room || (n > 0 && c->ending);
     c->ended |= n == 0;
@@ -63,223 +49,7 @@ size_t connection_receive(struct connection *c, void *bytes, size_t room)
     return n > 0 ? (size_t)n : 0;
 }
 
-/* The peer sends no more: what it began is dropped, and what it is owed is still sent. */
-static void end_of_input(struct connection *c)
-{
-    if (c->x)
-        exchange_give(c->server, c->x);
-    if (c->in)
-        c->in->used = 0;
-    c->at = 0;
-    c->x = NULL;
-    c->phase = PHASE_HEAD;
-    c->last = true;
-}
-
-/* Read into the input buffer. False: nothing came. */
-static bool receive_input(struct connection *c)
-{
-    if (!c->in && c->readable)
-        c->in = input_take(c->server);
-    size_t n = c->in ? connection_receive(c, c->in->bytes + c->in->used, INPUT_SIZE - c->in->used) : 0;
-    if (c->in)
-        c->in->used += n;
-    c->doomed |= !c->in && c->readable;
-    if (n == 0 && c->ended)
-        end_of_input(c);
-    return n > 0;
-}
-
-/* ---- the head ---- */
-
-/* Views into the buffer forbid moving a request once it is begun: move it before, when the rest of the
- * buffer might not hold its head and a chunk line or trailers. */
-static void make_room(struct connection *c)
-{
-    size_t need = c->server->limits.head_bytes + INPUT_SIZE / 4;
-    if (c->at == 0 || INPUT_SIZE - c->at >= need)
-        return;
-    c->in->used -= c->at;
-    memmove(c->in->bytes, c->in->bytes + c->at, c->in->used);
-    c->at = 0;
-}
-
-static bool begin_request(struct connection *c)
-{
-    c->x = exchange_take(c);
-    if (!c->x) {
-        c->doomed = true;
-        return false;
-    }
-    make_room(c);
-    c->x->start = c->at;
-    http_parse_begin(&c->x->parser, c->at);
-    return true;
-}
-
-static void begin_body(struct connection *c);
-
-static bool over_limit(struct connection *c, size_t head)
-{
-    if (head <= c->server->limits.head_bytes)
-        return false;
-    refuse(c, c->x->parser.in_fields ? 431 : 414);
-    return true;
-}
-
-/* True when the head is complete or refused. */
-static bool parse_request(struct connection *c)
-{
-    struct http_parser *parser = &c->x->parser;
-    int status = http_parse_head(parser, c->in->bytes, c->in->used);
-    if (status == HTTP_PARSE_MORE)
-        return over_limit(c, c->in->used - c->x->start);
-    if (status != HTTP_PARSE_DONE)
-        refuse(c, status);
-    else if (!over_limit(c, parser->at - c->x->start))
-        begin_body(c);
-    return true;
-}
-
-static bool step_head(struct connection *c)
-{
-    if (c->last || c->pending.size)
-        return false;
-    if (c->in && c->in->used > c->at) {
-        if (!c->x && !begin_request(c))
-            return false;
-        if (c->in->used > c->x->parser.scanned || c->x->parser.scanned == c->x->start)
-            if (parse_request(c))
-                return true;
-    }
-    return receive_input(c);
-}
-
-/* ---- the body and the answer ---- */
-
-static void dispatch(struct connection *c)
-{
-    struct http_exchange *x = c->x;
-    const struct http_service *service = &c->server->service;
-    c->phase = PHASE_ANSWER;
-    if (str_eq(x->parser.request.method, STR("CONNECT")))
-        refuse(c, 501);
-    else if (!service->handle(service->arg, x) && c->x == x && c->phase == PHASE_ANSWER)
-        http_fail(x, 500);
-}
-
-static void begin_body(struct connection *c)
-{
-    struct http_exchange *x = c->x;
-    int status = body_begin(c);
-    if (status) {
-        refuse(c, status);
-    } else if (x->parser.body == HTTP_BODY_CHUNKED || x->parser.request.coming) {
-        dispatch(c);
-    } else {
-        c->phase = PHASE_BODY;
-        body_continue(c);
-    }
-}
-
-/* A body that stays in the input buffer. */
-static bool step_body(struct connection *c)
-{
-    struct http_exchange *x = c->x;
-    size_t length = x->parser.body == HTTP_BODY_NONE ? 0 : (size_t)x->parser.length, end = x->parser.at + length;
-    if (c->in->used < end)
-        return receive_input(c);
-    x->end = end;
-    x->owes_continue = false;
-    x->parser.request.body = (struct str){c->in->bytes + x->parser.at, length};
-    dispatch(c);
-    return true;
-}
-
-static bool may_go_on(const struct connection *c)
-{
-    const struct http_exchange *x = c->x;
-    if (!x || c->phase != PHASE_ANSWER || c->doomed)
-        return false;
-    return (x->wants_room && x->answer == HTTP_STREAMING && !output_pending(c)) ||
-           (x->wants_body && (x->parser.request.body.len || !x->parser.request.coming));
-}
-
-static void tell_ready(struct connection *c)
-{
-    const struct http_service *service = &c->server->service;
-    bool running = c->running;
-    if (!may_go_on(c))
-        return;
-    c->x->wants_room = c->x->wants_body = false;
-    if (!service->ready)
-        return;
-    c->running = true;
-    service->ready(service->arg, c->x);
-    c->running = running;
-}
-
-static bool step_answer(struct connection *c)
-{
-    if (!body_receive(c))
-        return false;
-    tell_ready(c);
-    return true;
-}
-
-static bool step_skip(struct connection *c)
-{
-    struct http_exchange *x = c->x;
-    bool moved = body_skip(c), over = x->skipped > BODY_SKIP;
-    if (over)
-        c->last = c->unread = true;
-    if (!over && x->parser.request.coming)
-        return moved;
-    exchange_close(c);
-    return true;
-}
-
-static bool step_discard(struct connection *c)
-{
-    if (!c->in && !(c->in = input_take(c->server))) {
-        c->doomed = true;
-        return false;
-    }
-    size_t n = connection_receive(c, c->in->bytes, INPUT_SIZE);
-    c->discarded += n;
-    c->doomed |= c->ended || c->discarded > DISCARD_BYTES;
-    return n > 0;
-}
-
-/* ---- the loop ---- */
-
-static bool (*const steps[PHASE_COUNT])(struct connection *c) = {
-    [PHASE_HEAD] = step_head, [PHASE_BODY] = step_body,       [PHASE_ANSWER] = step_answer,
-    [PHASE_SKIP] = step_skip, [PHASE_DISCARD] = step_discard,
-};
-
-/* A client that sends as fast as it is served takes turns with the others: what a step may cost, and a turn. */
-static const uint8_t costs[PHASE_COUNT] = {
-    [PHASE_HEAD] = 1, [PHASE_BODY] = 1, [PHASE_ANSWER] = 32, [PHASE_SKIP] = 32, [PHASE_DISCARD] = 32,
-};
-#define TURN 4096u
-
-void connection_run(struct connection *c)
-{
-    unsigned cost = 0;
-    c->running = true;
-    while (!c->doomed && cost < TURN) {
-        cost += costs[c->phase];
-        if (!steps[c->phase](c))
-            break;
-    }
-    c->running = false;
-    if (cost >= TURN)
-        io_post(c->server->loop, &c->post);
-    connection_settle(c);
-}
-
-static void give_input_back(struct connection *c)
+void connection_give_input(struct connection *c)
 {
     if (!c->in || c->x || c->in->used > c->at)
         return;
@@ -288,69 +58,53 @@ static void give_input_back(struct connection *c)
     c->at = 0;
 }
 
-/* After the last answer: at once if the client has nothing under way, else shut our side only and read on
- * for a moment, because a reset would take the answer from the client's buffer. */
-static void close_after_last(struct connection *c)
+/* ---- the end of a conversation: our side is shut, and what the client still sends is dropped ---- */
+
+static bool discard(struct connection *c)
+{
+    if (!c->in && !(c->in = input_take(c->server))) {
+        c->doomed = true;
+        return false;
+    }
+    ssize_t n = io_recv(c->server->loop, &c->watch, c->in->bytes, INPUT_SIZE);
+    c->discarded += n > 0 ? (size_t)n : 0;
+    c->doomed |= n == 0 || (n < 0 && n != -EAGAIN) || c->discarded > LINGER_BYTES;
+    return n > 0;
+}
+
+static void linger_run(struct connection *c)
+{
+    int reads = 0;
+    while (!c->doomed && discard(c))
+        if (++reads == LINGER_READS) {
+            io_post(c->server->loop, &c->post);
+            return;
+        }
+    if (c->doomed)
+        connection_end(c);
+}
+
+static void linger_end(struct connection *c)
+{
+}
+
+static const struct protocol linger_protocol = {linger_run, connection_end, linger_end, linger_end};
+
+void connection_close(struct connection *c)
 {
     if (!c->readable && !c->unread && !(c->in && c->in->used > c->at)) {
         c->doomed = true;
         return;
     }
+    tls_goodbye(c->tls);
     shutdown(c->watch.fd, SHUT_WR);
-    c->phase = PHASE_DISCARD;
+    c->protocol = &linger_protocol;
     c->at = 0;
-    io_timer_set(c->server->loop, &c->timer, io_now_us(c->server->loop) + DISCARD_US);
     c->doomed |= c->ended;
+    io_timer_set(c->server->loop, &c->timer, io_now_us(c->server->loop) + LINGER_US);
 }
 
-/* It said that it sends no more: it may wait for its answer all the same, or be gone. */
-static bool may_be_gone(const struct connection *c)
-{
-    return c->phase == PHASE_ANSWER && c->ending && !c->pending.size && c->x->answer == HTTP_UNANSWERED &&
-           c->x->parser.minor;
-}
-
-static uint64_t patience_us(const struct connection *c)
-{
-    const struct http_limits *limits = &c->server->limits;
-    if (may_be_gone(c))
-        return PROBE_US;
-    if (c->pending.size || (c->phase == PHASE_ANSWER && !c->x->wants_body))
-        return limits->write_us;
-    if (c->phase == PHASE_BODY || c->phase == PHASE_ANSWER || c->phase == PHASE_SKIP)
-        return limits->body_us;
-    return c->x ? limits->head_us : limits->idle_us;
-}
-
-static void set_timer(struct connection *c)
-{
-    bool in_head = c->phase == PHASE_HEAD && c->x && !c->pending.size;
-    if (c->phase == PHASE_DISCARD || (in_head && c->head_timed))
-        return;
-    c->head_timed = in_head;
-    io_timer_set(c->server->loop, &c->timer, io_now_us(c->server->loop) + patience_us(c));
-}
-
-void connection_wait(struct connection *c)
-{
-    set_timer(c);
-}
-
-void connection_settle(struct connection *c)
-{
-    output_flush(c);
-    c->last |= c->server->draining && c->phase == PHASE_HEAD && !c->x;
-    if (c->phase == PHASE_HEAD && c->last && !c->doomed && !c->pending.size)
-        close_after_last(c);
-    if (c->doomed) {
-        connection_end(c);
-        return;
-    }
-    give_input_back(c);
-    set_timer(c);
-    if (may_go_on(c)) /* all that was written went out at once: no event will say so */
-        io_post(c->server->loop, &c->post);
-}
+/* ---- events ---- */
 
 static void connection_ready(struct io_watch *watch, unsigned events)
 {
@@ -358,56 +112,38 @@ static void connection_ready(struct io_watch *watch, unsigned events)
     c->readable |= (events & (IO_IN | IO_END)) != 0;
     c->ending |= (events & IO_END) != 0;
     c->doomed |= (events & IO_ERROR) != 0;
-    if ((events & IO_OUT) && c->pending.size && !c->doomed)
-        output_resume(c);
-    tell_ready(c);
-    connection_run(c);
-}
-
-/* The service has limits of its own, but what it waits for from the client comes in time or not at all. A client of
- * which nobody knows whether it is there is sent a word that all clients pass over (RFC 9110 section 15.2): if it is
- * gone, its system says so. */
-static void wait_on(struct connection *c)
-{
-    if (may_be_gone(c))
-        output_continue(c);
-    else if (c->x->wants_body)
-        body_break(c->x, HTTP_BODY_LATE);
-    tell_ready(c);
-    connection_run(c);
+    if (events & IO_OUT) {
+        c->readable |= c->tls != NULL; /* reading may have waited for room to write */
+        if (c->pending.size && !c->doomed)
+            output_resume(c);
+    }
+    c->protocol->run(c);
 }
 
 static void connection_timeout(struct io_timer *timer)
 {
     struct connection *c = IO_OWNER(timer, struct connection, timer);
-    if (c->phase == PHASE_ANSWER && !c->pending.size) {
-        wait_on(c);
-        return;
-    }
-    bool unfinished = !c->pending.size && c->x && (c->phase == PHASE_HEAD || c->phase == PHASE_BODY);
-    if (!unfinished) {
-        connection_end(c);
-        return;
-    }
-    refuse(c, 408);
-    connection_settle(c);
+    c->protocol->timeout(c);
 }
 
 static void connection_later(struct io_post *post)
 {
     struct connection *c = IO_OWNER(post, struct connection, post);
-    tell_ready(c);
-    connection_run(c);
+    c->protocol->run(c);
 }
 
 void connection_begin(struct connection *c)
 {
+    const struct http_server *server = c->server;
+    bool secure = server->tls != NULL;
     c->watch.ready = connection_ready;
     c->timer.fired = connection_timeout;
     c->post.run = connection_later;
-    if (!io_watch(c->server->loop, &c->watch, NULL)) {
+    c->protocol = secure ? &handshake_protocol : &h1_protocol;
+    if (!io_watch(server->loop, &c->watch, NULL) || (secure && !secure_begin(c))) {
         connection_end(c);
         return;
     }
-    set_timer(c);
+    io_timer_set(server->loop, &c->timer,
+                 io_now_us(server->loop) + (secure ? server->limits.head_us : server->limits.idle_us));
 }

@@ -1,4 +1,10 @@
-/* The inside of the server, shared by its files. */
+/* The inside of the server, shared by its files. From below:
+ *
+ *   transport   a socket, or TLS over it (secure.c): connection_receive and output.c, the same for every protocol
+ *   connection  events, timer, closing (connection.c)
+ *   protocol    what is spoken on it: the handshake of TLS, HTTP/1.1 (h1*.c), HTTP/2 (h2*.c), or nothing any more
+ *   exchange    what the service sees of a request, with the operations of its protocol (struct http_exchange_ops)
+ */
 #ifndef MAYFLY_HTTP_CONNECTION_H
 #define MAYFLY_HTTP_CONNECTION_H
 
@@ -10,8 +16,13 @@
 #define STREAM_ROOM ((size_t)65536) /* what a streaming answer may pile up before it is told to wait */
 #define KEEP_CAPACITY ((size_t)65536) /* buffers up to this size are kept for the next use */
 #define BODY_WINDOW (2 * INPUT_SIZE) /* of a body that comes while it is read */
-#define BODY_SKIP ((size_t)262144) /* of a body that nobody wants: read, to keep the connection */
+#define BODY_SKIP ((size_t)262144) /* of a body that nobody wants: read, to keep the connection, or the stream */
 #define POOL_KEEP 64                /* free objects kept of each kind */
+
+struct h2;
+struct h2_stream;
+struct h2_shared;
+struct tls;
 
 struct input {
     struct input *next;
@@ -19,27 +30,41 @@ struct input {
     char bytes[INPUT_SIZE];
 };
 
-enum phase {
-    PHASE_HEAD,    /* waiting for a request, or inside its head */
-    PHASE_BODY,    /* inside its body, which will be handed over whole */
-    PHASE_ANSWER,  /* the service has it; its body may still be coming */
-    PHASE_SKIP,    /* it is answered; the rest of its body is dropped */
-    PHASE_DISCARD, /* our side is shut; what the client still sends is dropped */
-    PHASE_COUNT
+struct protocol {
+    /* There may be input, room or work: go on as far as possible, and settle. May free the connection. */
+    void (*run)(struct connection *c);
+    /* The connection's timer. May free the connection. */
+    void (*timeout)(struct connection *c);
+    /* No further request is taken. May free the connection. */
+    void (*drain)(struct connection *c);
+    /* The connection ends: the service is told of what it still has, and the protocol gives back what it holds. */
+    void (*end)(struct connection *c);
+};
+
+enum phase { /* of HTTP/1.1 */
+             PHASE_HEAD,   /* waiting for a request, or inside its head */
+             PHASE_BODY,   /* inside its body, which will be handed over whole */
+             PHASE_ANSWER, /* the service has it; its body may still be coming */
+             PHASE_SKIP,   /* it is answered; the rest of its body is dropped */
+             PHASE_LEFT,   /* another protocol has taken over */
+             PHASE_COUNT
 };
 
 /* Invariants: `in` is NULL unless it holds bytes at or behind `at`, or the exchange's request. `x` is NULL
- * between requests. A connection is freed only by connection_settle and connection_end, never inside a
- * step; `doomed` asks for it. */
+ * between requests. A connection is freed only at the end of `run`, `timeout` and `drain` of its protocol, never inside
+ * a step; `doomed` asks for it. */
 struct connection {
     struct io_watch watch;
     struct io_timer timer;
     struct io_post post;
     struct http_server *server;
+    const struct protocol *protocol;
+    struct tls *tls; /* NULL: the socket is the transport */
     struct connection *next, *previous;
     struct input *in;
     size_t at; /* start of the bytes that belong to no finished request */
-    struct http_exchange *x;
+    struct http_exchange *x; /* of HTTP/1.1: one at a time */
+    struct h2 *h2;           /* of HTTP/2 */
     struct buf pending; /* output that the kernel did not take yet, from pending_at on */
     size_t pending_at;
     size_t discarded;
@@ -50,8 +75,9 @@ struct connection {
     bool last;      /* no further request is taken from it */
     bool unread;    /* the client may be sending what belongs to a request that is answered */
     bool doomed;    /* to be closed as soon as control is back here */
-    bool running;   /* inside connection_run */
+    bool running;   /* inside `run`, which settles what happens meanwhile */
     bool head_timed;
+    bool begun;     /* it had a request of HTTP/1.1 */
 };
 
 struct http_server {
@@ -61,6 +87,8 @@ struct http_server {
     struct net_acceptor acceptor;
     bool accepting, draining;
     int listen_fd;
+    struct tls_context *tls; /* for connections to come; NULL: they are plain */
+    struct h2_shared *h2;    /* made for the first connection of HTTP/2 */
     struct connection *open; /* all of them */
     uint32_t open_count;
     void (*drained)(void *arg);
@@ -74,40 +102,49 @@ struct http_server {
     uint32_t free_connection_count, free_exchange_count, free_input_count;
 };
 
-/* connection.c */
-void connection_begin(struct connection *c);
-void connection_run(struct connection *c);
-/* What follows when a step or a late answer is done: flush, timers, closing. May free the connection. */
-void connection_settle(struct connection *c);
-/* Close now. The service is told when it still has the exchange. */
-void connection_end(struct connection *c);
+/* The service is told that its server answers with this status, without it. */
+static inline void server_refuses(const struct http_server *server, const struct http_exchange *x, unsigned status)
+{
+    if (server->service.refused)
+        server->service.refused(server->service.arg, x, status);
+}
 
+/* ---- connection.c ---- */
+
+void connection_begin(struct connection *c);
+/* Close now. The service is told when it still has an exchange. */
+void connection_end(struct connection *c);
+/* After the last answer: at once if the client has nothing under way, else shut our side only and read on for a moment,
+ * because a reset would take the answer from the client's buffer. To be followed by connection_end if doomed, or `run`.
+ */
+void connection_close(struct connection *c);
 /* Read into memory of the caller: the number of bytes, 0 when there is nothing now. */
 size_t connection_receive(struct connection *c, void *bytes, size_t room);
-/* The service began to wait: time counts from now. */
-void connection_wait(struct connection *c);
+/* Give the input buffer back when nothing in it is used. */
+void connection_give_input(struct connection *c);
 
-/* exchange.c: the exchange is answered: what follows is the rest of its body, then the next request. */
-void exchange_end(struct http_exchange *x, bool keep);
-/* Nothing of it is left to read: give it back. */
-void exchange_close(struct connection *c);
+/* ---- secure.c: TLS as transport; connection_begin and output.c choose ---- */
 
-/* body.c */
-/* The head is read: take what came of the body. 0, or the status to refuse the request with. */
-int body_begin(struct connection *c);
-/* Read more of it into the window, or see its end; false when nothing changed. */
-bool body_receive(struct connection *c);
-/* No more of it will come, for this reason. Without effect when all of it came. */
-void body_break(struct http_exchange *x, enum http_body_fault fault);
-/* Tell a client that waits for it to send the body. */
-void body_continue(struct connection *c);
-/* Drop some of it; false when nothing came or it is longer than BODY_SKIP. */
-bool body_skip(struct connection *c);
+extern const struct protocol handshake_protocol;
+/* False: no memory. */
+bool secure_begin(struct connection *c);
+size_t secure_receive(struct connection *c, void *bytes, size_t room);
+/* As io_send and io_sendv. */
+ssize_t secure_send(struct connection *c, const void *bytes, size_t size);
+ssize_t secure_sendv(struct connection *c, const struct iovec *parts, int count);
 
-/* output.c. False when the connection is lost; it is then doomed. */
+/* ---- the protocols ---- */
+
+extern const struct protocol h1_protocol;
+extern const struct protocol h2_protocol;
+/* Turn a connection on which nothing was answered into one of HTTP/2; what is in its input buffer comes first. False:
+ * it cannot be had here, and nothing has changed. To be followed by `run`. */
+bool h2_begin(struct connection *c);
+void h2_shared_free(struct h2_shared *shared);
+
+/* ---- output.c. False when the connection is lost; it is then doomed. ---- */
+
 bool output_append(struct connection *c, const void *bytes, size_t size);
-/* An interim answer (RFC 9110 section 15.2.1). */
-bool output_continue(struct connection *c);
 /* At least `size` bytes free in server->out, which then belongs to `c`. */
 bool output_reserve(struct connection *c, size_t size);
 bool output_flush(struct connection *c);
@@ -115,7 +152,20 @@ bool output_flush(struct connection *c);
 bool output_resume(struct connection *c);
 size_t output_pending(const struct connection *c);
 
-/* server.c: pools. */
+/* ---- exchange.c: answers, the same for both versions ---- */
+
+/* Whether a response with this status has content (RFC 9110 section 6.4.1). */
+bool exchange_has_content(const struct http_exchange *x, unsigned status);
+/* Whether there is one content-length among the fields, and what it says. */
+bool exchange_declared(const struct http_field *fields, size_t count, uint64_t *ret_length);
+/* What the head of a response without content says of its length, `body` bytes being left out. */
+void exchange_frame_nothing(struct http_head *head, size_t body);
+/* The plain answer with this status; `room` holds its body. */
+#define EXCHANGE_PLAIN_SIZE 64
+struct str exchange_plain(unsigned status, char room[EXCHANGE_PLAIN_SIZE], struct http_head *ret_head);
+
+/* ---- server.c: pools ---- */
+
 struct input *input_take(struct http_server *server);
 void input_give(struct http_server *server, struct input *in);
 struct http_exchange *exchange_take(struct connection *c);

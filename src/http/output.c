@@ -13,6 +13,16 @@ size_t output_pending(const struct connection *c)
     return c->pending.size - c->pending_at + waiting;
 }
 
+static ssize_t transport_send(struct connection *c, const void *bytes, size_t size)
+{
+    return c->tls ? secure_send(c, bytes, size) : io_send(c->server->loop, &c->watch, bytes, size);
+}
+
+static ssize_t transport_sendv(struct connection *c, const struct iovec *parts, int count)
+{
+    return c->tls ? secure_sendv(c, parts, count) : io_sendv(c->server->loop, &c->watch, parts, count);
+}
+
 static bool lose(struct connection *c)
 {
     c->doomed = true;
@@ -50,7 +60,7 @@ bool output_flush(struct connection *c)
     if (c->doomed)
         return lose(c);
     if (c->pending.size == 0)
-        sent = taken(c, io_send(c->server->loop, &c->watch, out->data, size));
+        sent = taken(c, transport_send(c, out->data, size));
     out->size = 0;
     if (sent < 0)
         return false;
@@ -80,7 +90,7 @@ static bool append_large(struct connection *c, const void *bytes, size_t size)
     struct iovec parts[2] = {{out->data, out->size}, {(void *)bytes, size}};
     if (c->pending.size)
         return output_flush(c) && keep_pending(c, bytes, size);
-    ssize_t sent = taken(c, io_sendv(c->server->loop, &c->watch, parts, 2));
+    ssize_t sent = taken(c, transport_sendv(c, parts, 2));
     if (sent < 0)
         return false;
     size_t head = (size_t)sent < out->size ? (size_t)sent : out->size, body = (size_t)sent - head;
@@ -97,17 +107,10 @@ bool output_append(struct connection *c, const void *bytes, size_t size)
     return http_out_append(&c->server->out, bytes, size) || append_large(c, bytes, size);
 }
 
-bool output_continue(struct connection *c)
-{
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    return output_append(c, line, sizeof line - 1);
-}
-
 bool output_resume(struct connection *c)
 {
     while (c->pending_at < c->pending.size) {
-        ssize_t sent = taken(
-            c, io_send(c->server->loop, &c->watch, c->pending.data + c->pending_at, c->pending.size - c->pending_at));
+        ssize_t sent = taken(c, transport_send(c, c->pending.data + c->pending_at, c->pending.size - c->pending_at));
         if (sent <= 0)
             return false;
         c->pending_at += (size_t)sent;

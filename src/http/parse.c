@@ -48,6 +48,11 @@ static const char *skip_class(const char *p, const char *end, uint8_t class)
     return p;
 }
 
+bool http_is_target(struct str text)
+{
+    return text.len && skip_class(text.ptr, text.ptr + text.len, IN_TARGET) == text.ptr + text.len;
+}
+
 static const char *skip_token(const char *p, const char *end)
 {
     while (p < end && http_token_lower[(uint8_t)*p])
@@ -100,7 +105,7 @@ static bool valid_port(struct str port)
 }
 
 /* uri-host [":" port]: an address in brackets or a name without colons. */
-static bool valid_host(struct str host)
+bool http_is_host(struct str host)
 {
     const char *end = host.ptr + host.len;
     if (host.len == 0)
@@ -118,7 +123,7 @@ static bool valid_host(struct str host)
 
 static int take_host(struct http_parser *parser, struct str value)
 {
-    if (parser->seen_host || !valid_host(value))
+    if (parser->seen_host || !http_is_host(value))
         return 400;
     parser->seen_host = true;
     if (!parser->host_from_target) /* RFC 9112 section 3.2.2: the target's authority wins */
@@ -186,7 +191,7 @@ static const struct known {
     [17] = {{"transfer-encoding", 17}, take_coding},
 };
 
-static int take_known(struct http_parser *parser, const struct http_field *field)
+int http_parse_known(struct http_parser *parser, const struct http_field *field)
 {
     if (field->name.len >= sizeof known_fields / sizeof known_fields[0])
         return 0;
@@ -252,7 +257,7 @@ static int field_line(struct http_parser *parser, char **at, char *end)
         return 431;
     parser->request.field_count++;
     *at = p;
-    return take_known(parser, field);
+    return http_parse_known(parser, field);
 }
 
 int http_parse_field(char *line, size_t size, struct http_field *ret_field)
@@ -278,7 +283,7 @@ static int absolute_target(struct http_parser *parser, struct str target)
     struct str rest = str_slice(target, colon + 3, target.len);
     size_t host_end = str_find(rest, '/'), query = str_find(rest, '?');
     struct str host = str_slice(rest, 0, query < host_end ? query : host_end);
-    if (host.len == 0 || !valid_host(host))
+    if (host.len == 0 || !http_is_host(host))
         return 400;
     struct str path = str_slice(rest, host.len, rest.len);
     if (path.len && path.ptr[0] == '?') {
@@ -304,7 +309,7 @@ static int take_target(struct http_parser *parser, struct str target)
     if (str_eq(request->method, STR("CONNECT"))) {
         request->authority = target;
         parser->host_from_target = true;
-        return valid_host(target) && str_find(target, ':') < target.len ? 0 : 400;
+        return http_is_host(target) && str_find(target, ':') < target.len ? 0 : 400;
     }
     if (target.ptr[0] == '/')
         return 0;

@@ -51,6 +51,15 @@ int http_parse_head(struct http_parser *parser, char *buffer, size_t size);
  * Name in lower case, in place. */
 int http_parse_field(char *line, size_t size, struct http_field *ret_field);
 
+/* What a field says about how the message is to be read, if it is one of those that do (host, content-length, expect,
+ * ...): 0, or the status to refuse with. */
+int http_parse_known(struct http_parser *parser, const struct http_field *field);
+
+/* uri-host [":" port] (RFC 9110 section 7.2), or nothing. */
+bool http_is_host(struct str host);
+/* Only bytes that a request's target may hold. */
+bool http_is_target(struct str text);
+
 /* The line that starts a chunk, at `bytes`: its length with the line end in *ret_line, the size of the
  * chunk in *ret_size (section 7.1). HTTP_PARSE_MORE, or a status, as above. */
 int http_parse_chunk(const char *bytes, size_t size, size_t *ret_line, uint64_t *ret_size);

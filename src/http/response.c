@@ -113,13 +113,18 @@ bool http_is_hop_field(struct str name)
     return false;
 }
 
-bool http_is_trailer(const struct http_field *field)
+bool http_is_hop_name(struct str name)
 {
     for (size_t i = 0; i < sizeof hop_fields / sizeof hop_fields[0]; i++)
-        if (http_is_same(field->name, hop_fields[i]))
-            return false;
-    return !http_is_same(field->name, STR("content-length")) && !http_is_same(field->name, STR("host")) &&
-           http_is_token(field->name) && http_is_value(field->value);
+        if (http_is_same(name, hop_fields[i]))
+            return true;
+    return false;
+}
+
+bool http_is_trailer(const struct http_field *field)
+{
+    return !http_is_hop_name(field->name) && !http_is_same(field->name, STR("content-length")) &&
+           !http_is_same(field->name, STR("host")) && http_is_token(field->name) && http_is_value(field->value);
 }
 
 /* The name in lower case, at the end of `out`; its length, 0 when it is no token or does not fit. */

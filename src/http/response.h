@@ -55,6 +55,8 @@ bool http_request_head_write(struct http_out *out, const struct http_request_hea
 
 /* Whether `name` (lower case) belongs to the connection, not to the message (RFC 9110 section 7.6.1). */
 bool http_is_hop_field(struct str name);
+/* The same, in any case. */
+bool http_is_hop_name(struct str name);
 
 /* Whether a field may stand in a trailer section: fit for a field, and nothing that says how the message is to be read
  * (RFC 9110 section 6.5.1), which a peer that joins trailers to the fields would believe. */

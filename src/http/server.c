@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/counter.h"
+#include "http/h2_library.h"
 
 #include <unistd.h>
 
@@ -210,6 +211,16 @@ struct http_server *http_server_new(struct io_loop *loop, const struct http_serv
     return server;
 }
 
+void http_server_prepare(void)
+{
+    h2_load(NULL);
+}
+
+void http_server_set_tls(struct http_server *server, struct tls_context *context)
+{
+    server->tls = context;
+}
+
 void http_server_drain(struct http_server *server, void (*done)(void *arg), void *arg)
 {
     server->draining = true;
@@ -219,8 +230,7 @@ void http_server_drain(struct http_server *server, void (*done)(void *arg), void
         net_accept_stop(&server->acceptor);
     for (struct connection *c = server->open, *next; c; c = next) {
         next = c->next;
-        if (c->phase == PHASE_HEAD && !c->x && !output_pending(c) && !c->running)
-            connection_end(c);
+        c->protocol->drain(c);
     }
     check_drained(server);
 }
@@ -260,6 +270,7 @@ void http_server_free(struct http_server *server)
     while (server->open)
         connection_end(server->open);
     free_pools(server);
+    h2_shared_free(server->h2);
     mem_free(server->out.data);
     mem_free(server);
 }

@@ -1,4 +1,6 @@
-/* The HTTP/1.1 server of a worker: connections on the loop, one exchange at a time on each.
+/* The HTTP server of a worker: connections on the loop, plain or over TLS, and exchanges on them: of HTTP/1.1 one at a
+ * time, of HTTP/2 many at once. A plain connection speaks HTTP/2 when it begins with its preface, a secure one when
+ * ALPN says so.
  *
  * A service gets requests and answers each through its exchange: at once, inside `handle` (the hot path: the response
  * is written to the worker's output buffer and leaves with one system call, together with those of other requests of
@@ -21,6 +23,7 @@
 
 struct connection;
 struct http_server;
+struct tls_context;
 
 struct http_limits {
     size_t head_bytes;      /* of a request's head; beyond: 431, or 414 within the request line */
@@ -37,9 +40,19 @@ extern const struct http_limits http_limits_default;
 
 enum http_answer { HTTP_UNANSWERED, HTTP_STREAMING, HTTP_ANSWERED };
 
+struct http_exchange;
+
+/* What can be done with an exchange depends on the version of HTTP. */
+struct http_exchange_ops {
+    struct http_face face;
+    void (*flush)(struct http_exchange *x);
+    void (*fail)(struct http_exchange *x, unsigned status);
+};
+
 struct http_exchange {
     struct connection *connection;
     void *user; /* the service's; NULL when `handle` is called */
+    const struct http_exchange_ops *ops;
     /* Private: */
     struct http_exchange *next;
     enum http_answer answer;
@@ -77,12 +90,19 @@ struct http_service {
 /* `limits` NULL: the defaults. Both are copied. */
 struct http_server *http_server_new(struct io_loop *loop, const struct http_service *service,
                                     const struct http_limits *limits, struct err *err);
+/* Load what connections may need later from files: nghttp2. Without it there is no HTTP/2, and nothing else changes.
+ * For a process that can open none later. */
+void http_server_prepare(void);
 /* Ends all connections. NULL is fine. */
 void http_server_free(struct http_server *server);
 /* Accept from a listening socket, which stays the caller's. */
 bool http_server_listen(struct http_server *server, int fd, struct err *err);
 /* Serve one connected, non-blocking socket; takes it over. False (and closed) when there is no room. */
 bool http_server_adopt(struct http_server *server, int fd);
+/* Connections from now on are secured with this context (tls_server_context_new), which stays the caller's and must
+ * live until another takes its place or the server ends; those that there are keep what they began with. NULL: they are
+ * plain. */
+void http_server_set_tls(struct http_server *server, struct tls_context *context);
 /* Accept no more, end idle connections, finish the others; then call `done`. */
 void http_server_drain(struct http_server *server, void (*done)(void *arg), void *arg);
 uint32_t http_server_connections(const struct http_server *server);
@@ -96,20 +116,61 @@ static inline const struct http_request *http_request(const struct http_exchange
  * Contracts as in struct http_face (wasi/message.h). The exchange is gone after `respond` returned true and
  * after `finish` and `fail`. When `respond` or `start` return false (a field is unfit, or the connection
  * broke), it is still there, to be answered otherwise or failed. */
-void http_want(struct http_exchange *x);
-void http_take(struct http_exchange *x, size_t size);
-bool http_respond(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count,
-                  struct str body);
-bool http_start(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count);
-bool http_write(struct http_exchange *x, struct str bytes);
-size_t http_room(struct http_exchange *x);
-/* False when fewer bytes were written than content-length promised: the connection ends. */
-bool http_finish(struct http_exchange *x, const struct http_field *trailers, size_t count);
-/* Send what was written so far. Implied when `handle` returns and when a write comes later. */
-void http_flush(struct http_exchange *x);
-/* A plain answer with the status and its reason as body; ends the connection if the head was sent. */
-void http_fail(struct http_exchange *x, unsigned status);
 
-extern const struct http_face http_exchange_face;
+/* For who answers it through struct http_face. */
+static inline const struct http_face *http_face(const struct http_exchange *x)
+{
+    return &x->ops->face;
+}
+
+static inline void http_want(struct http_exchange *x)
+{
+    x->ops->face.want(x);
+}
+
+static inline void http_take(struct http_exchange *x, size_t size)
+{
+    x->ops->face.take(x, size);
+}
+
+static inline bool http_respond(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count,
+                                struct str body)
+{
+    return x->ops->face.respond(x, status, fields, count, body);
+}
+
+static inline bool http_start(struct http_exchange *x, unsigned status, const struct http_field *fields, size_t count)
+{
+    return x->ops->face.start(x, status, fields, count);
+}
+
+static inline bool http_write(struct http_exchange *x, struct str bytes)
+{
+    return x->ops->face.write(x, bytes);
+}
+
+static inline size_t http_room(struct http_exchange *x)
+{
+    return x->ops->face.room(x);
+}
+
+/* False when fewer bytes were written than content-length promised: the connection, or the stream of it, ends. */
+static inline bool http_finish(struct http_exchange *x, const struct http_field *trailers, size_t count)
+{
+    return x->ops->face.finish(x, trailers, count);
+}
+
+/* Send what was written so far. Implied when `handle` returns and when a write comes later. */
+static inline void http_flush(struct http_exchange *x)
+{
+    x->ops->flush(x);
+}
+
+/* A plain answer with the status and its reason as body; ends the connection, or the stream of it, if the head was
+ * sent. */
+static inline void http_fail(struct http_exchange *x, unsigned status)
+{
+    x->ops->fail(x, status);
+}
 
 #endif

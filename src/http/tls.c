@@ -1,57 +1,19 @@
-/* See tls.h. */
-#include "http/tls.h"
+/* See tls.h. This file: the library, clients, and what clients and servers share. */
+#include "http/tls_library.h"
 
 #include "base/alloc.h"
 #include "base/library.h"
 #include "io/address.h"
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FUNCTIONS(F)                                                                                                   \
-    F(ERR_clear_error)                                                                                                 \
-    F(ERR_peek_error)                                                                                                  \
-    F(ERR_reason_error_string)                                                                                         \
-    F(SSL_CTX_ctrl)                                                                                                    \
-    F(SSL_CTX_free)                                                                                                    \
-    F(SSL_CTX_new)                                                                                                     \
-    F(SSL_CTX_set_default_verify_paths)                                                                                \
-    F(SSL_CTX_set_verify)                                                                                              \
-    F(SSL_alert_desc_string_long)                                                                                      \
-    F(SSL_ctrl)                                                                                                        \
-    F(SSL_do_handshake)                                                                                                \
-    F(SSL_free)                                                                                                        \
-    F(SSL_get0_param)                                                                                                  \
-    F(SSL_get_error)                                                                                                   \
-    F(SSL_get_verify_result)                                                                                           \
-    F(SSL_has_pending)                                                                                                 \
-    F(SSL_new)                                                                                                         \
-    F(SSL_read)                                                                                                        \
-    F(SSL_set1_host)                                                                                                   \
-    F(SSL_set_alpn_protos)                                                                                             \
-    F(SSL_set_connect_state)                                                                                           \
-    F(SSL_set_fd)                                                                                                      \
-    F(SSL_set_hostflags)                                                                                               \
-    F(SSL_shutdown)                                                                                                    \
-    F(SSL_write)                                                                                                       \
-    F(TLS_client_method)                                                                                               \
-    F(X509_VERIFY_PARAM_set1_ip)                                                                                       \
-    F(X509_verify_cert_error_string)
+struct tls_library ssl;
 
-static struct {
-#define MEMBER(name) __typeof__(&name) name;
-    FUNCTIONS(MEMBER)
-#undef MEMBER
-    bool loaded;
-} ssl;
-
-static bool load(struct err *err)
+bool tls_load(struct err *err)
 {
 #define SYMBOL(name) {#name, (void **)&ssl.name},
-    static const struct library_symbol symbols[] = {FUNCTIONS(SYMBOL)};
+    static const struct library_symbol symbols[] = {TLS_FUNCTIONS(SYMBOL)};
 #undef SYMBOL
     static const struct library library = {"libssl.so.3", "no TLS", "install OpenSSL 3 (Debian: libssl3)", symbols,
                                            sizeof symbols / sizeof *symbols};
@@ -59,10 +21,6 @@ static bool load(struct err *err)
 }
 
 /* ---- contexts ---- */
-
-struct tls_context {
-    SSL_CTX *context;
-};
 
 static bool set_up(SSL_CTX *context)
 {
@@ -75,7 +33,7 @@ static bool set_up(SSL_CTX *context)
 
 struct tls_context *tls_context_new(struct err *err)
 {
-    if (!load(err))
+    if (!tls_load(err))
         return NULL;
     struct tls_context *context = mem_alloc(1, sizeof *context);
     if (context)
@@ -95,12 +53,6 @@ void tls_context_free(struct tls_context *context)
 }
 
 /* ---- connections ---- */
-
-struct tls {
-    SSL *ssl;
-    unsigned long error; /* of the last failure */
-    bool open;           /* the handshake is done, and nothing failed since */
-};
 
 /* Who the peer must be: names are also told to it (SNI, RFC 6066), addresses are not. */
 static bool set_host(SSL *connection, struct str host)
@@ -135,13 +87,20 @@ struct tls *tls_open(struct tls_context *context, int fd, struct str host)
     return NULL;
 }
 
+void tls_goodbye(struct tls *tls)
+{
+    if (!tls || !tls->open)
+        return;
+    ssl.ERR_clear_error();
+    ssl.SSL_shutdown(tls->ssl);
+    tls->open = false;
+}
+
 void tls_close(struct tls *tls)
 {
     if (!tls)
         return;
-    ssl.ERR_clear_error();
-    if (tls->open)
-        ssl.SSL_shutdown(tls->ssl);
+    tls_goodbye(tls);
     if (tls->ssl)
         ssl.SSL_free(tls->ssl);
     mem_free(tls);

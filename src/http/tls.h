@@ -1,8 +1,8 @@
-/* TLS for outgoing connections: OpenSSL, loaded when the first one is made, so that what makes none links and costs
- * nothing.
+/* TLS: OpenSSL, loaded when it is first needed, so that who needs none links and pays nothing.
  *
- * Every connection checks the peer's certificate against the system's store (OpenSSL's default places; SSL_CERT_FILE
- * and SSL_CERT_DIR name others) and its name or address; there is no way to leave that out. TLS 1.2 at least. */
+ * Every outgoing connection checks the peer's certificate against the system's store (OpenSSL's default places;
+ * SSL_CERT_FILE and SSL_CERT_DIR name others) and its name or address; there is no way to leave that out. TLS 1.2 at
+ * least. */
 #ifndef MAYFLY_HTTP_TLS_H
 #define MAYFLY_HTTP_TLS_H
 
@@ -11,9 +11,12 @@
 
 #include <sys/types.h>
 
+struct io_loop;
+struct io_watch;
 struct tls_context;
 struct tls;
 
+/* For outgoing connections. */
 struct tls_context *tls_context_new(struct err *err);
 /* Connections keep it alive. NULL is fine. */
 void tls_context_free(struct tls_context *context);
@@ -23,12 +26,27 @@ void tls_context_free(struct tls_context *context);
 struct tls *tls_open(struct tls_context *context, int fd, struct str host);
 /* Says goodbye if that is possible at once. NULL is fine. */
 void tls_close(struct tls *tls);
+/* The same, and the connection stays. */
+void tls_goodbye(struct tls *tls);
+
+/* For a server: a certificate, with those of its issuers behind it, and its key, in files of PEM. Names of what was
+ * read are kept nowhere: for new certificates in the same files make a new context. Errors name the file and what to
+ * do. ALPN offers h2 (when nghttp2 is there) and http/1.1. TLS 1.2 at least, with forward secrecy and authenticated
+ * encryption only, which is what HTTP/2 permits (RFC 9113, appendix A). */
+struct tls_context *tls_server_context_new(const char *certificate, const char *key, struct err *err);
+/* A server's side of a connection that the loop watches; bytes go through io_recv and io_send. NULL when out of memory.
+ */
+struct tls *tls_serve(struct tls_context *context, struct io_loop *loop, struct io_watch *watch);
+/* Whether ALPN chose HTTP/2. */
+bool tls_speaks_h2(const struct tls *tls);
+/* Whether a read may find more without a new notification: of a server. */
+bool tls_readable(const struct tls *tls);
 
 /* What a step came to, besides a number of bytes: */
 enum {
-    TLS_AGAIN = -1,  /* wait until the descriptor is ready again */
+    TLS_AGAIN = -1, /* wait until the descriptor is ready again */
     TLS_FAILED = -2, /* see tls_failure */
-    TLS_CUT = -3,    /* the peer ended the connection without saying so */
+    TLS_CUT = -3, /* the peer ended the connection without saying so */
 };
 
 /* 0 when it is done. */
@@ -42,7 +60,7 @@ bool tls_pending(const struct tls *tls);
 
 struct tls_failure {
     bool certificate; /* the peer's was not accepted */
-    int alert;        /* that the peer sent, or -1 */
+    int alert; /* that the peer sent, or -1 */
     char text[120];
 };
 void tls_failure(const struct tls *tls, struct tls_failure *ret);

@@ -2,6 +2,7 @@
 #include "node/process.h"
 
 #include "base/log.h"
+#include "http/tls.h"
 #include "node/channel.h"
 
 #include <signal.h>
@@ -17,6 +18,7 @@ struct process {
     struct worker *worker;
     struct metrics_worker *metrics;
     uint64_t generation; /* of the image that comes next */
+    struct tls_context *tls;
     bool draining;
 };
 
@@ -88,6 +90,17 @@ static void on_channel(struct io_watch *watch, unsigned events)
     }
 }
 
+/* Compilers are forks of the supervisor, and a hostile module may own its compiler: the key is no business of theirs.
+ */
+static bool secure(struct process *process, struct err *err)
+{
+    const struct process_options *options = process->options;
+    if (!options->certificate)
+        return true;
+    process->tls = tls_server_context_new(options->certificate, options->key, err);
+    return process->tls != NULL;
+}
+
 static bool start(struct process *process, const struct supervisor_seat *seat, struct err *err)
 {
     static const int numbers[] = {SIGTERM};
@@ -102,8 +115,9 @@ static bool start(struct process *process, const struct supervisor_seat *seat, s
         return false;
     process->signals.raised = on_signal;
     process->channel.ready = on_channel;
-    if (!io_watch_level(process->loop, &process->channel, err))
+    if (!io_watch_level(process->loop, &process->channel, err) || !secure(process, err))
         return false;
+    worker.tls = process->tls;
     process->worker = worker_new(process->loop, &process->function, options->listen_fd, &worker, err);
     if (!process->worker || (options->prepare && !options->prepare(options->arg, err)))
         return false;
@@ -124,6 +138,7 @@ static void finish(struct process *process)
 {
     sample_close();
     worker_free(process->worker);
+    tls_context_free(process->tls);
     function_end(&process->function);
     if (process->signals.raised)
         io_signals_close(process->loop, &process->signals);

@@ -693,10 +693,11 @@ static bool serve_outbound(struct worker *worker, const struct host_services *se
     return worker->client != NULL;
 }
 
-/* What is loaded from files for what was granted: once guests run, there may be none. */
+/* What is loaded from files, for clients and for what was granted: once guests run, there may be none. */
 static void prepare(struct worker *worker)
 {
     const struct host_config *config = &worker->function->config;
+    http_server_prepare();
     if (grants_names(config->grants))
         host_pool_prepare_names(worker->hosts, config->name);
     if (grants_tls(config->grants))
@@ -728,9 +729,10 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
     bool done = (options->access_fd < 0 ||
                  (worker->access = access_new(loop, options->access_fd, &options->metrics->log_lost, err))) &&
                 (worker->hosts = host_pool_new(loop, &runtime, err)) &&
-                (worker->server = http_server_new(loop, &service, &http, err)) && slice_open(err) &&
-                http_server_listen(worker->server, listen_fd, err);
-    if (done && serve_outbound(worker, &options->services, err)) {
+                (worker->server = http_server_new(loop, &service, &http, err)) && slice_open(err);
+    if (done)
+        http_server_set_tls(worker->server, options->tls);
+    if (done && http_server_listen(worker->server, listen_fd, err) && serve_outbound(worker, &options->services, err)) {
         prepare(worker);
         return worker;
     }

@@ -22,6 +22,7 @@ struct worker_options {
     int access_fd; /* of the access log, or -1; the caller's */
     struct metrics_worker *metrics; /* this worker's block; the function has its own part */
     uint64_t tick_factor; /* metrics_tick_factor */
+    struct tls_context *tls; /* for connections, or NULL; must live as long as the worker */
     struct host_services services;
 };
 

@@ -75,7 +75,7 @@ class Server:
         timer.start()
         line = self.process.stdout.readline()
         timer.cancel()
-        match = re.fullmatch(r"Serving http://127\.0\.0\.1:(\d+)\n", line)
+        match = re.fullmatch(r"Serving https?://127\.0\.0\.1:(\d+)\n", line)
         if not match:
             self.process.kill()
             self.process.wait()

@@ -4,6 +4,7 @@
 decode      the core modules of fixtures and guests that are smaller than 1000 bytes
 body        function bodies of the same modules, of at most 300 bytes, and one of every instruction without operands
 component   the fixtures of tests/component
+h2          frames of a client of HTTP/2, written below
 host        calls with small arguments, from a fixed generator, and sessions with files, written below
 http_parse  requests, written below
 http_response  responses, written below
@@ -30,6 +31,42 @@ REQUESTS = (
     b"OPTIONS * HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
     b"\r\nHEAD /%41 HTTP/1.1\r\nhost:[::1]:8080\r\nX: \t y \r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+)
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def field(name, value):
+    return bytes([0, len(name)]) + name + bytes([len(value)]) + value
+
+
+def head(stream, path=b"/abc", method=b"GET", ends=True, more=b"", whole=True):
+    block = field(b":method", method) + b"\x86" + field(b":path", path) + b"\x41\x01h" + more
+    return frame(1, ends | whole << 2, stream, block)
+
+
+H2 = (
+    head(1, b"/") + head(3, b"/a") + head(5, b"/ab") + head(7, b"/abc"),
+    head(1, b"/ab", b"POST", False) + frame(0, 0, 1, b"hello") + frame(0, 1, 1, b" world"),
+    head(1, b"/ab", b"POST", False) + frame(0, 8, 1, b"\x03hello\0\0\0") + frame(0, 1, 1),
+    head(1, b"/ab", b"POST", False) + frame(0, 0, 1, b"hello") + frame(1, 5, 1, field(b"x-sum", b"7")),
+    head(1, b"/", b"POST", False, field(b"content-length", b"5")) + frame(0, 1, 1, b"hello"),
+    head(1, b"/", b"POST", False, field(b"content-length", b"5")) + frame(0, 1, 1, b"hell"),
+    head(1, b"/", more=field(b"cookie", b"a") + field(b"cookie", b"b") + field(b"host", b"h")),
+    head(1, b"/", whole=False) + frame(9, 0, 1, field(b"a", b"b")) + frame(9, 4, 1, field(b"c", b"d")),
+    head(1) + frame(3, 0, 1, struct.pack(">I", 8)) + head(3) + frame(3, 0, 3, bytes(4)),
+    frame(4, 0, 0, struct.pack(">HIHIHI", 3, 1, 4, 0, 5, 16384)) + head(1, b"/a") + frame(4, 1, 0) +
+    frame(8, 0, 1, struct.pack(">I", 1000)),
+    frame(6, 0, 0, b"12345678") + head(1, b"/a") + frame(7, 0, 0, bytes(8)),
+    frame(2, 0, 3, struct.pack(">IB", 1, 200)) + head(1, b"/a") + head(3, b"/"),
+    head(1, b"/ab", b"POST", False, field(b"expect", b"100-continue")) + frame(0, 1, 1, b"x"),
+    frame(1, 5, 1, field(b":method", b"CONNECT") + b"\x41\x03h:1"),
+    frame(0, 1, 1, b"x") + frame(8, 0, 0, bytes(4)),
+    frame(1, 5, 1, b"\x82\x86\x84\x41\x01h\x40\x01a\x01b") + frame(1, 5, 3, b"\x82\x86\x84\xbf\xbe\x90"),
+    head(1, b"/abcdef", b"POST", False) + frame(0, 1, 1, b"12345678901234"),
+    head(5) + head(3),
 )
 
 
@@ -184,6 +221,8 @@ def seeds():
         yield "http_response", bytes([i * 31 + 1 & 255]) + response
     for text in TEXTS:
         yield "json", text
+    for i, frames in enumerate(H2):
+        yield "h2", bytes([i * 31 & 255, 255 - i * 7]) + frame(4, 0, 0) + frames
     for i in range(24):
         where = noise(i, 96)
         edits = b"".join(struct.pack("<BHBQ", where[k], where[k + 1], where[k + 2], where[k + 3])

@@ -1,4 +1,4 @@
-/* The body of a request: from the connection to who answers.
+/* The body of a request of HTTP/1.1: from the connection to who answers.
  *
  * A body that fits behind its head stays in the input buffer and is whole before anyone sees it. Any other comes
  * through a window, x->body, while its request is being answered: it is filled only while INPUT_SIZE bytes of it are
@@ -7,7 +7,7 @@
  *
  * Invariants: request.body is the part of the window that was not taken. Once request.coming is false nothing is
  * received for this request any more and nothing in the window moves. */
-#include "http/connection.h"
+#include "http/h1.h"
 
 static void show(struct http_exchange *x)
 {
@@ -167,8 +167,9 @@ bool body_receive(struct connection *c)
     return moved;
 }
 
-void http_take(struct http_exchange *x, size_t size)
+void h1_take(void *exchange, size_t size)
 {
+    struct http_exchange *x = exchange;
     struct connection *c = x->connection;
     struct http_request *request = &x->parser.request;
     if (!request->coming) {
@@ -191,15 +192,16 @@ void http_take(struct http_exchange *x, size_t size)
         io_post(c->server->loop, &c->post);
 }
 
-void http_want(struct http_exchange *x)
+void h1_want(void *exchange)
 {
+    struct http_exchange *x = exchange;
     struct connection *c = x->connection;
     if (!x->parser.request.coming)
         return;
     x->wants_body = true;
     body_continue(c);
     if (!c->running)
-        connection_wait(c);
+        h1_wait(c);
 }
 
 /* ---- the client that waits for a word ---- */
@@ -210,7 +212,7 @@ void body_continue(struct connection *c)
     if (!x->owes_continue || x->answer != HTTP_UNANSWERED)
         return;
     x->owes_continue = false;
-    output_continue(c);
+    h1_continue(c);
     if (!c->running)
         output_flush(c);
 }

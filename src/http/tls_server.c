@@ -1,0 +1,182 @@
+/* TLS for those who call: contexts from files, and connections whose bytes move through the loop, so that whatever the
+ * loop does to receive and to send (backends, signals) holds for them too. */
+#include "http/tls_library.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "http/h2_library.h"
+#include "io/loop.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* ---- bytes ---- */
+
+static int bio_result(BIO *bio, ssize_t n, int retry)
+{
+    ssl.BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+    if (n == -EAGAIN)
+        ssl.BIO_set_flags(bio, retry | BIO_FLAGS_SHOULD_RETRY);
+    return n < 0 ? -1 : (int)n;
+}
+
+static int bio_read(BIO *bio, char *bytes, int size)
+{
+    struct tls *tls = ssl.BIO_get_data(bio);
+    ssize_t n = io_recv(tls->loop, tls->watch, bytes, (size_t)size);
+    tls->dry = n < size;
+    return bio_result(bio, n, BIO_FLAGS_READ);
+}
+
+static int bio_write(BIO *bio, const char *bytes, int size)
+{
+    const struct tls *tls = ssl.BIO_get_data(bio);
+    return bio_result(bio, io_send(tls->loop, tls->watch, bytes, (size_t)size), BIO_FLAGS_WRITE);
+}
+
+static long bio_ctrl(BIO *bio, int what, long number, void *pointer)
+{
+    return what == BIO_CTRL_FLUSH; /* nothing is held back here */
+}
+
+/* One for the process; it lives as long. */
+static BIO_METHOD *bio_method(void)
+{
+    static BIO_METHOD *method;
+    if (!method && (method = ssl.BIO_meth_new(BIO_TYPE_SOURCE_SINK, "loop"))) {
+        ssl.BIO_meth_set_read(method, bio_read);
+        ssl.BIO_meth_set_write(method, bio_write);
+        ssl.BIO_meth_set_ctrl(method, bio_ctrl);
+    }
+    return method;
+}
+
+/* ---- contexts ---- */
+
+/* What is spoken here, best first; without nghttp2, from the second on. */
+static const struct str protocols[] = {{"h2", 2}, {"http/1.1", 8}};
+
+/* RFC 7301 section 3.2. The server's order counts. `arg` points into the list: a connection may outlive what was made
+ * for its context. */
+static int choose_protocol(SSL *connection, const unsigned char **ret_name, unsigned char *ret_size,
+                           const unsigned char *offered, unsigned size, void *arg)
+{
+    const struct str *end = protocols + sizeof protocols / sizeof protocols[0];
+    (void)connection;
+    for (const struct str *name = arg; name < end; name++)
+        for (unsigned at = 0; at < size && offered[at] < size - at; at += 1u + offered[at])
+            if (str_eq(*name, (struct str){(const char *)offered + at + 1, offered[at]})) {
+                *ret_name = offered + at + 1;
+                *ret_size = offered[at];
+                return SSL_TLSEXT_ERR_OK;
+            }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* A key under a pass phrase would make OpenSSL ask on the terminal. */
+static int no_pass_phrase(char *phrase, int size, int writing, void *arg)
+{
+    return -1;
+}
+
+static bool set_up(SSL_CTX *context)
+{
+    long modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS;
+    ssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE, modes, NULL);
+    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_READ_AHEAD, 1, NULL);
+    /* Tickets hold the sessions; a cache here would only grow. */
+    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, NULL);
+    ssl.SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                         SSL_OP_PRIORITIZE_CHACHA);
+    ssl.SSL_CTX_set_default_passwd_cb(context, no_pass_phrase);
+    return ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL) == 1 &&
+           ssl.SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1;
+}
+
+static bool is_readable(const char *path, struct err *err)
+{
+    return access(path, R_OK) == 0 || err_errno(err, "%s", path) ||
+           err_remedy(err, "give --tls-cert and --tls-key files that can be read");
+}
+
+static bool refuse_file(const char *path, const char *what, const char *remedy, struct err *err)
+{
+    const char *why = ssl.ERR_reason_error_string(ssl.ERR_peek_error());
+    err_set(err, ERR_MALFORMED, "%s: %s (%s)", path, what, why ? why : "OpenSSL does not say why");
+    return err_remedy(err, "%s", remedy);
+}
+
+static bool load_files(SSL_CTX *context, const char *certificate, const char *key, struct err *err)
+{
+    if (!is_readable(certificate, err) || !is_readable(key, err))
+        return false;
+    ssl.ERR_clear_error();
+    if (ssl.SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
+        return refuse_file(certificate, "no certificate can be read from it",
+                           "give a PEM file with the server's certificate first and those of its issuers behind it",
+                           err);
+    if (ssl.SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
+        return refuse_file(key, "no key of this certificate can be read from it",
+                           "give the PEM file of the certificate's own key, without a pass phrase (openssl pkey -in)",
+                           err);
+    return true;
+}
+
+static bool has_http2(void)
+{
+    struct err err = {0};
+    bool there = h2_load(&err);
+    if (!there)
+        log_line(LOG_WARN, NULL, "%s; %s", err.message, err.remedy);
+    return there;
+}
+
+struct tls_context *tls_server_context_new(const char *certificate, const char *key, struct err *err)
+{
+    if (!tls_load(err))
+        return NULL;
+    struct tls_context *context = mem_alloc(1, sizeof *context);
+    bool made = context && (context->context = ssl.SSL_CTX_new(ssl.TLS_server_method())) && set_up(context->context);
+    if (!made)
+        err_set(err, ERR_MEMORY, "OpenSSL cannot begin");
+    if (made && load_files(context->context, certificate, key, err)) {
+        ssl.SSL_CTX_set_alpn_select_cb(context->context, choose_protocol, (void *)(protocols + !has_http2()));
+        return context;
+    }
+    tls_context_free(context);
+    return NULL;
+}
+
+/* ---- connections ---- */
+
+struct tls *tls_serve(struct tls_context *context, struct io_loop *loop, struct io_watch *watch)
+{
+    struct tls *tls = mem_alloc(1, sizeof *tls);
+    BIO *bio = tls && bio_method() ? ssl.BIO_new(bio_method()) : NULL;
+    if (bio)
+        tls->ssl = ssl.SSL_new(context->context);
+    if (!bio || !tls->ssl) {
+        mem_free(tls);
+        return NULL;
+    }
+    tls->loop = loop;
+    tls->watch = watch;
+    ssl.BIO_set_data(bio, tls);
+    ssl.BIO_set_init(bio, 1);
+    ssl.SSL_set_bio(tls->ssl, bio, bio);
+    ssl.SSL_set_accept_state(tls->ssl);
+    return tls;
+}
+
+bool tls_speaks_h2(const struct tls *tls)
+{
+    const unsigned char *name = NULL;
+    unsigned size = 0;
+    ssl.SSL_get0_alpn_selected(tls->ssl, &name, &size);
+    return size == 2 && memcmp(name, "h2", 2) == 0;
+}
+
+bool tls_readable(const struct tls *tls)
+{
+    return !tls->dry || tls_pending(tls);
+}

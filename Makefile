@@ -60,6 +60,9 @@ bench-start: deps-bench release ## start and teardown of an instance: time, page
 bench-serve: deps-bench release ## hello over HTTP against nginx, a bare loop and wasmtime
 	@python3 bench/serve.py
 
+bench-stream: deps-bench release ## bodies of 1 GiB through an echo handler, against nginx before an echo server
+	@python3 bench/stream.py
+
 bindings: ## regenerate src/wasi/gen from wit/
 	@TARGET=wit-bindings scripts/build.sh build -DCMAKE_BUILD_TYPE=Release
 	@build/wit-bindings --out src/wasi/gen --include wasi/gen --implemented wit/implemented.txt wit/*.wit
@@ -79,5 +82,5 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-.PHONY: release debug asan aarch64 install uninstall deps deps-aarch64 deps-bench serve test test-full mutate fuzz bench bench-start bench-serve \
+.PHONY: release debug asan aarch64 install uninstall deps deps-aarch64 deps-bench serve test test-full mutate fuzz bench bench-start bench-serve bench-stream \
 	bindings lint format clean help

@@ -98,7 +98,7 @@ class Peer:
 def mayfly(name, file, *options, environment=None):
     tier = () if "--tier" in options else ("--tier", "best")
     command = [os.path.join(BUILD, "mayfly"), "up", file, "--listen", "127.0.0.1:0", "--quiet", *tier, *options]
-    version = subprocess.run([command[0], "version"], capture_output=True, text=True).stdout.strip()
+    version = subprocess.run([command[0], "version"], capture_output=True, text=True).stdout.splitlines()[0]
     return Peer(name, command, " ".join(["up", *command[5:]]), version, environment=environment).wait()
 
 

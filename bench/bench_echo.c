@@ -228,7 +228,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "serve") == 0)
         return serve();
     if (argc == 5 && strcmp(argv[1], "send") == 0)
-        return send_and_compare(atoi(argv[2]), argv[3], strtoull(argv[4], NULL, 10));
+        return send_and_compare((int)strtol(argv[2], NULL, 10), argv[3], strtoull(argv[4], NULL, 10));
     fprintf(stderr, "usage: bench-echo serve | send PORT PATH BYTES\n");
     return 2;
 }

@@ -20,7 +20,7 @@
 #include "image/plan.h"
 
 #define IMAGE_MAGIC 0x31796c6679616dull /* "mayfly1" */
-#define IMAGE_FORMAT 4u
+#define IMAGE_FORMAT 5u
 #define IMAGE_PAGE 4096u
 #define IMAGE_SIZE_MAX ((uint64_t)1 << 32)
 
@@ -67,7 +67,7 @@ struct image_header {
     uint32_t format, header_size;
     uint8_t engine[32]; /* identity of the engine that made it: image_engine_id */
     uint8_t source[32]; /* SHA-256 of the source bytes */
-    uint8_t digest[32]; /* SHA-256 of the file with this field zero */
+    uint8_t digest[32]; /* base/checksum.h of the file with this field zero: it finds damage, not intent */
     uint64_t options;   /* enum image_options */
     uint64_t file_size;
     uint64_t code_offset, exec_size, code_size; /* of the code blob */

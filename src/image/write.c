@@ -4,7 +4,7 @@
 #include "image/write.h"
 
 #include "base/alloc.h"
-#include "base/sha256.h"
+#include "base/checksum.h"
 #include "image/extern.h"
 #include "image/template.h"
 
@@ -509,7 +509,7 @@ static void place_sections(struct writer *w, uint64_t at)
 /* The bytes of the file in their order; `at` is where they have come to. */
 struct output {
     const struct image_sink *sink;
-    struct sha256 digest;
+    struct checksum digest;
     uint64_t at;
     struct err *err;
 };
@@ -519,7 +519,7 @@ static bool put(struct output *out, const void *bytes, uint64_t size)
     if (size == 0) /* then there may be no bytes to point at */
         return true;
     if (out->sink->digest)
-        sha256_add(&out->digest, bytes, size);
+        checksum_add(&out->digest, bytes, size);
     uint64_t at = out->at;
     out->at += size;
     return out->sink->put(out->sink->arg, at, bytes, size, out->err);
@@ -555,8 +555,8 @@ static bool put_sections(struct writer *w, struct output *out)
 static bool put_all(struct writer *w, struct output *out)
 {
     if (out->sink->digest) {
-        sha256_init(&out->digest);
-        sha256_add(&out->digest, &w->header, sizeof w->header);
+        checksum_init(&out->digest);
+        checksum_add(&out->digest, &w->header, sizeof w->header);
     }
     out->at = sizeof w->header;
     if (!put_zeros(out, w->header.code_offset))
@@ -585,7 +585,7 @@ static bool assemble(struct writer *w, const struct image_sink *sink, struct err
     if (!put_all(w, &out))
         return false;
     if (sink->digest)
-        sha256_finish(&out.digest, w->header.digest);
+        checksum_finish(&out.digest, w->header.digest);
     return sink->put(sink->arg, 0, &w->header, sizeof w->header, err);
 }
 

@@ -1,5 +1,5 @@
-/* See checksum.h. Four lanes take two words of each block: their product, folded to 64 bits, goes into the lane by steps
- * that lose nothing of it, so that a changed word changes the lane for good. */
+/* See checksum.h. Four lanes take two words of each block: their product, folded to 64 bits, goes into the lane by
+ * steps that lose nothing of it, so that a changed word changes the lane for good. */
 #include "base/checksum.h"
 
 #include <string.h>

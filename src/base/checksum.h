@@ -1,5 +1,5 @@
-/* A checksum that finds damage: bits that flipped, parts that are missing or in another place. It is ten times as fast as
- * a cryptographic hash and is none: whoever can write the bytes can write the checksum. */
+/* A checksum that finds damage: bits that flipped, parts that are missing or in another place. It is ten times as fast
+ * as a cryptographic hash and is none: whoever can write the bytes can write the checksum. */
 #ifndef MAYFLY_BASE_CHECKSUM_H
 #define MAYFLY_BASE_CHECKSUM_H
 

@@ -14,10 +14,15 @@
 #include "wasi/grants.h"
 #include "wasi/trace.h"
 
+#include <malloc.h>
+
 /* Slots of one program from which on a request that begins has one that waits put aside (runtime/park.h), and how many
  * of those that wait longest are looked at for it. */
 #define RESIDENT_SLOTS 128u
 #define LOOK_AT 8u
+
+#define COOLING_US UINT64_C(10000000) /* what was not used for so long to twice as long is given back */
+#define REQUESTS_KEPT 64u
 
 /* A request on its way: an instance, its task, its host objects. */
 struct request {
@@ -58,6 +63,7 @@ struct worker {
     struct io_post turn; /* of the first preempted one */
     struct request_list blocked; /* they would go on, but for others in their slots */
     struct io_post unblock;
+    struct io_timer cooling; /* while there is memory that was used and may not be again */
     bool stats;
     uint64_t requests, traps;
     uint64_t began_tsc, began_ns;
@@ -597,7 +603,31 @@ static bool serve(void *arg, struct http_exchange *x)
     begin_request(request);
     host_take_request(request->host, http_request(x), &request_face, request);
     run_request(request, function->allowance_ns);
+    if (!worker->cooling.armed)
+        io_timer_set(worker->loop, &worker->cooling, io_now_us(worker->loop) + COOLING_US);
     return true;
+}
+
+/* What many requests at once left is the system's again, and of a function that nobody asks for nothing stays. */
+static void cool(struct io_timer *timer)
+{
+    struct worker *worker = IO_OWNER(timer, struct worker, cooling);
+    struct request **at = &worker->pool;
+    struct program *program = worker->function->current->program;
+    uint32_t had = program->slot_count, slots = slot_trim(program);
+    bool gave = program->slot_count < had;
+    for (uint32_t i = 0; *at && i < REQUESTS_KEPT; i++)
+        at = &(*at)->next;
+    while (*at) {
+        struct request *request = *at;
+        *at = request->next;
+        mem_free(request);
+        gave = true;
+    }
+    if (gave)
+        malloc_trim(0);
+    if (slots || worker->function->running)
+        io_timer_set(worker->loop, timer, io_now_us(worker->loop) + COOLING_US);
 }
 
 static void ready(void *arg, struct http_exchange *x)
@@ -717,6 +747,7 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
     worker->function = function;
     worker->turn.run = take_turn;
     worker->unblock.run = try_blocked;
+    worker->cooling.fired = cool;
     worker->blocked.last = &worker->blocked.first;
     worker->stats = options->stats;
     worker->began_tsc = ticks_now();
@@ -752,6 +783,7 @@ void worker_free(struct worker *worker)
     slice_close();
     io_post_cancel(worker->loop, &worker->turn);
     io_post_cancel(worker->loop, &worker->unblock);
+    io_timer_stop(worker->loop, &worker->cooling);
     http_server_free(worker->server);
     while (worker->live)
         abandon(worker->live);

@@ -41,8 +41,9 @@ struct program {
         start_each_time; /* run start functions in every instance: they ask the host for something, or were not tried */
     uint32_t sample_number; /* its name in samples (runtime/sample.h); 0: it is not sampled */
     uint64_t memory_max; /* bytes that a store may have (struct slot_account), set before the first slot; UINT64_MAX */
-    struct slot *free_slots;
+    struct slot *free_slots; /* the one used last comes first */
     uint32_t slot_count;
+    uint32_t age; /* counts slot_trim */
     uint64_t hot[PROGRAM_HOT_MAX]; /* pages that instances write, learned: new slots make them resident */
     uint32_t hot_count;
 };

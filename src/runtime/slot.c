@@ -505,8 +505,27 @@ void slot_renew(struct slot *slot)
         slot->broken = true;
         return;
     }
+    slot->age = program->age;
     slot->next = program->free_slots;
     program->free_slots = slot;
+}
+
+uint32_t slot_trim(struct program *program)
+{
+    struct slot **at = &program->free_slots;
+    uint32_t left = 0;
+    program->age++;
+    while (*at) {
+        struct slot *slot = *at;
+        if (program->age - slot->age < 2 || slot->parked) {
+            left++;
+            at = &slot->next;
+            continue;
+        }
+        *at = slot->next;
+        slot_destroy(slot);
+    }
+    return left;
 }
 
 void slot_release(struct slot *slot)

@@ -62,6 +62,7 @@ struct slot {
     struct slot_range grown[SLOT_GROWN_MAX]; /* that memory.grow or the heap made accessible */
     struct stack *stack; /* of the first of its tasks, once there was one; stays with it */
     bool stack_used;
+    uint32_t age;    /* the program's when it was used last */
     bool broken;     /* it could not be made anew; only parked instances keep it */
     uint32_t parked; /* instances that were put aside and belong here: runtime/park.h */
     struct slot_account own, *account; /* the store's is its first slot's */
@@ -84,6 +85,8 @@ bool slot_limit(struct program *program, uint64_t bytes, struct err *err);
 /* End of the instance: everything it wrote is restored, the slot is free for the next one. */
 void slot_release(struct slot *slot);
 void slot_destroy(struct slot *slot);
+/* Destroy the free slots that were not used since the last call but one. Returns how many free ones are left. */
+uint32_t slot_trim(struct program *program);
 
 /* The first slot of a store that takes several images: it stands at the low end of a reservation of its own. It
  * never goes back to its program's pool; slot_destroy ends it and all slots joined to it. */

@@ -1,4 +1,5 @@
-/* The checksum finds every change of a bit, every cut and every exchange, and does not care in which parts bytes come. */
+/* The checksum finds every change of a bit, every cut and every exchange, and does not care in which parts bytes come.
+ */
 #include "base/checksum.h"
 
 #include <setjmp.h>

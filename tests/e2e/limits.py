@@ -156,6 +156,11 @@ def case_asleep():
             client.send("/nap/1/77")
         for client in clients[:7]:
             expect(client.response(), 200, b"napped 77, wrong: 0\n")
+        if os.environ.get("MAYFLY_TEST_FULL"):
+            most = resident(worker)
+            time.sleep(31)
+            check(resident(worker) < most // 4, f"what was used once is given back: {most} KiB, then {resident(worker)}")
+            expect(ask(server.port, "/"), 200, b"fine\n")
     with Server(guest("greedy"), "--max-instances", "20000", "--timeout", "1s") as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Client(server.port)) for _ in range(400)]
         for client in clients:

@@ -235,6 +235,31 @@ static void many_slots_of_one_store(void **state)
     assert_int_equal(program->slot_count, 0);
 }
 
+/* Those that were used lately stay, and the others go when they were not used for a while. */
+static void unused_slots_are_given_back(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct slot *slots[5];
+    for (int i = 0; i < 5; i++)
+        assert_non_null(slots[i] = slot_acquire(program, &err));
+    for (int i = 0; i < 5; i++)
+        slot_release(slots[i]);
+    assert_int_equal(slot_trim(program), 5);
+    assert_ptr_equal(slot_acquire(program, &err), slots[4]);
+    slot_release(slots[4]);
+    assert_int_equal(slot_trim(program), 1);
+    assert_int_equal(program->slot_count, 1);
+    struct slot *busy = slot_acquire(program, &err);
+    assert_int_equal(slot_trim(program), 0);
+    assert_int_equal(program->slot_count, 1); /* one in use stays, whenever it was taken */
+    slot_trim(program);
+    slot_release(busy);
+    assert_int_equal(slot_trim(program), 1);
+    assert_int_equal(slot_trim(program), 0);
+    assert_int_equal(program->slot_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +269,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(new_slots_know_what_old_ones_learned, load, unload),
         cmocka_unit_test_setup_teardown(many_slots_of_one_store, load, unload),
         cmocka_unit_test_setup_teardown(memory_is_counted, load, unload),
+        cmocka_unit_test_setup_teardown(unused_slots_are_given_back, load, unload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,8 @@ struct cli_options {
     const char *file; /* the command's argument, or NULL */
     const char *listen, *output, *tier, *opt, *dump, *io, *stats, *quiet, *perf, *gdb,
         *json; /* flags: non-NULL when given */
-    const char *wit, *invoke, *max_memory, *timeout, *cpu_time, *max_body, *max_instances, *workers, *sandbox, *user;
+    const char *wit, *invoke, *max_memory, *timeout, *cpu_time, *max_body, *max_instances, *max_stack, *max_handles,
+        *workers, *sandbox, *user;
     const char *dns, *admin, *access_log, *log_level, *once, *tls_cert, *tls_key;
     struct cli_list env, dir, preload, allow_net, allow_listen, allow_outbound;
     char **args; /* what follows the file of a command that takes ARGS, ended by NULL */

@@ -3,10 +3,12 @@
 #include "cli/given.h"
 
 #include "base/log.h"
+#include "component/handles.h"
 #include "io/net.h"
 #include "node/admin.h"
 #include "node/builder.h"
 #include "node/process.h"
+#include "runtime/stack.h"
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #define INSTANCES_MAX 1000000u
+#define HANDLES_MIN 8u /* a request and where its answer goes are two */
 #define ARENA_MAX ((size_t)16 << 20) /* of what the options say */
 
 struct up {
@@ -50,13 +53,20 @@ static void function_name(const char *path, char name[64])
 /* CLI_DONE, or CLI_USAGE after an error. */
 static int take_limits(struct function_limits *limits, const struct cli_options *options)
 {
-    uint64_t instances = limits->instances;
+    uint64_t instances = limits->instances, handles = limits->handles;
     if ((options->timeout && !cli_duration(options->timeout, &limits->wall_ns)) ||
         (options->cpu_time && !cli_duration(options->cpu_time, &limits->cpu_ns)))
         return cli_usage("up", "--timeout and --cpu-time take a number with ms, s, m or h");
     if ((options->max_memory && !cli_size(options->max_memory, &limits->memory_bytes)) ||
         (options->max_body && !cli_size(options->max_body, &limits->body_bytes)))
         return cli_usage("up", "--max-memory and --max-body take bytes, or a number with K, M or G");
+    if (options->max_stack && (!cli_size(options->max_stack, &limits->stack_bytes) ||
+                               limits->stack_bytes < STACK_SIZE_MIN || limits->stack_bytes > STACK_SIZE_MAX))
+        return cli_usage("up", "--max-stack takes a size from 64K to 1G");
+    if (options->max_handles &&
+        (!cli_size(options->max_handles, &handles) || handles < HANDLES_MIN || handles >= HANDLE_CAPACITY))
+        return cli_usage("up", "--max-handles takes a number from %u to %u", HANDLES_MIN, HANDLE_CAPACITY - 1);
+    limits->handles = (uint32_t)handles;
     if (options->max_instances &&
         (!cli_size(options->max_instances, &instances) || instances == 0 || instances > INSTANCES_MAX))
         return cli_usage("up", "--max-instances takes a number from 1 to %u", INSTANCES_MAX);

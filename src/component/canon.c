@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+uint32_t handle_max = HANDLE_CAPACITY - 1;
+
 /* "message (interface name)" */
 bool canon_trap(struct canon *c, const char *format, ...)
 {
@@ -54,7 +56,7 @@ bool canon_trap_memory(struct canon *c)
 
 bool canon_trap_full(struct canon *c)
 {
-    return canon_trap(c, "more than %u handles", HANDLE_CAPACITY - 1);
+    return canon_trap(c, "more than %u handles", handle_max);
 }
 
 bool canon_trap_handle(struct canon *c, uint32_t index, uint32_t type, bool own)

@@ -72,13 +72,16 @@ static inline struct handle *handle_get(struct handles *handles, uint32_t index)
     return &handles->entries[index];
 }
 
+/* Handles that a table may hold at once: HANDLE_CAPACITY - 1, or less for all instances of the process. */
+extern uint32_t handle_max;
+
 /* The new handle's index, or 0 when the table is full. */
 static inline uint32_t handle_add(struct handles *handles, enum handle_kind kind, uint32_t type, uint64_t rep)
 {
     uint32_t index = handles->free;
     if (index != 0)
         handles->free = (uint32_t)handles->entries[index].rep;
-    else if (handles->high + 1 < HANDLE_CAPACITY)
+    else if (handles->high < handle_max)
         index = ++handles->high;
     else
         return 0;

@@ -3,15 +3,25 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "component/handles.h"
 #include "runtime/slot.h"
+#include "runtime/stack.h"
 
 const struct function_limits function_limits_default = {
     .wall_ns = 60 * NS_PER_S,
     .cpu_ns = 10 * NS_PER_S,
     .memory_bytes = UINT64_C(1) << 30,
     .body_bytes = UINT64_C(1) << 40,
+    .stack_bytes = STACK_SIZE,
+    .handles = HANDLE_CAPACITY - 1,
     .instances = 1000,
 };
+
+void function_limit_process(const struct function_limits *limits)
+{
+    stack_set_size(limits->stack_bytes);
+    handle_max = limits->handles;
+}
 
 void function_init(struct function *function, const struct host_config *config, const struct function_limits *limits,
                    struct metrics_function *metrics)

@@ -15,6 +15,8 @@ struct function_limits {
     uint64_t wall_ns, cpu_ns; /* of a request, from its dispatch; beyond: 504 */
     uint64_t memory_bytes;    /* of an instance; beyond, growing fails */
     uint64_t body_bytes;      /* of a request's body; beyond: 413 */
+    uint64_t stack_bytes;     /* of each task; beyond: a trap. The same for all functions of a process */
+    uint32_t handles;         /* of each component instance at once; beyond: a trap. Likewise */
     uint32_t instances;       /* at once, in each worker; beyond: 503 */
 };
 extern const struct function_limits function_limits_default;
@@ -46,6 +48,8 @@ struct function {
     struct metrics_function *metrics; /* in the worker's block */
 };
 
+/* Let the limits hold that are of the process: before the first program is loaded. */
+void function_limit_process(const struct function_limits *limits);
 /* `config` is copied; what it points to outlives the function, and so do the metrics (NULL: it serves no requests). */
 void function_init(struct function *function, const struct host_config *config, const struct function_limits *limits,
                    struct metrics_function *metrics);

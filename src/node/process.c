@@ -150,6 +150,7 @@ int process_work(const struct process_options *options, const struct supervisor_
 {
     struct process process = {.options = options, .channel.fd = seat->channel};
     struct err err = {0};
+    function_limit_process(options->limits);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     bool done = start(&process, seat, &err);

@@ -2,10 +2,17 @@
 #include "runtime/stack.h"
 
 #include "base/alloc.h"
+#include "image/format.h"
 
 #include <sys/mman.h>
 
 static struct stack *free_stacks;
+static uint64_t stack_size = STACK_SIZE;
+
+void stack_set_size(uint64_t size)
+{
+    stack_size = (size + IMAGE_PAGE - 1) & ~(uint64_t)(IMAGE_PAGE - 1);
+}
 
 struct stack *stack_acquire(struct err *err)
 {
@@ -19,7 +26,7 @@ struct stack *stack_acquire(struct err *err)
         err_memory(err);
         return NULL;
     }
-    uint64_t size = STACK_GUARD + STACK_RESERVE + STACK_SIZE;
+    uint64_t size = STACK_GUARD + STACK_RESERVE + stack_size;
     void *base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED || mprotect((char *)base + STACK_GUARD, size - STACK_GUARD, PROT_READ | PROT_WRITE) != 0) {
         err_errno(err, "cannot make a guest stack");

@@ -14,13 +14,17 @@
 
 #define STACK_GUARD ((uint64_t)65536)
 #define STACK_RESERVE ((uint64_t)131072)
-#define STACK_SIZE ((uint64_t)1 << 20)
+#define STACK_SIZE ((uint64_t)1 << 20) /* unless stack_set_size says otherwise */
+#define STACK_SIZE_MIN ((uint64_t)65536)
+#define STACK_SIZE_MAX ((uint64_t)1 << 30)
 
 struct stack {
     uint64_t base, low, limit, high;
     struct stack *next;
 };
 
+/* Of stacks that are made from now on: bytes between `limit` and `high`, from STACK_SIZE_MIN to STACK_SIZE_MAX. */
+void stack_set_size(uint64_t size);
 struct stack *stack_acquire(struct err *err);
 void stack_release(struct stack *stack);
 /* Free stacks that nobody uses, at the end of a process or a test. */

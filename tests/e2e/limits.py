@@ -63,6 +63,21 @@ def case_stack():
             expect(client.ask("/deep"), 500)
             expect(client.ask("/"), 200, b"fine\n")
         check(server.wait_log(r"  1: descend .*\n.*\.\.\. 46 times more\n"), f"the recursion in short, not {server.log()[-500:]}")
+    for size, status in (("64K", 500), ("64M", 200)): # six million bytes of frames at least
+        with Server(guest("greedy"), "--max-stack", size) as server:
+            expect(ask(server.port, "/deep/100000"), status)
+            expect(ask(server.port, "/"), 200, b"fine\n")
+
+
+def case_handles():
+    """One handle more than there may be is a trap, and the log says which limit it was."""
+    for number, status in (("8", 500), ("100", 200)):
+        with Server(guest("leak"), "--max-handles", number) as server:
+            for _ in range(3):
+                status_of = ask(server.port, "/k/1")[0] # it makes 21 handles and keeps them
+                check(status_of == status, f"{status} with --max-handles {number}, not {status_of}")
+            if status == 500:
+                check(server.wait_log(r"\[leak\] trap: .*more than 8 handles"), f"the log says so: {server.log()[-300:]}")
 
 
 def case_body():

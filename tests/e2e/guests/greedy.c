@@ -53,15 +53,18 @@ static void grow(outparam_t out)
     answer(out, 200, "no more\n");
 }
 
+static uint64_t bottom = UINT64_MAX;
+
 static __attribute__((noinline)) uint32_t descend(uint32_t depth)
 {
     volatile uint32_t here = depth;
-    return descend(depth + 1) + here;
+    return depth < bottom ? descend(depth + 1) + here : here;
 }
 
 static void deep(outparam_t out)
 {
     sink = descend(0);
+    answer(out, 200, "deep\n");
 }
 
 static void wait(outparam_t out)
@@ -154,6 +157,14 @@ void exports_wasi_http_incoming_handler_handle(request_t request, outparam_t out
         char text[64] = {0};
         memcpy(text, path.ptr + 5, path.len - 5 < 63 ? path.len - 5 : 63);
         nap(out, text);
+        return;
+    }
+    if (starts_with(path, "/deep/")) {
+        char text[64] = {0};
+        const char *at = text;
+        memcpy(text, path.ptr + 6, path.len - 6 < 63 ? path.len - 6 : 63);
+        bottom = take_number(&at);
+        deep(out);
         return;
     }
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)

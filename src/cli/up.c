@@ -174,8 +174,7 @@ static int work(void *arg, const struct supervisor_seat *seat)
         .worker = {.stats = up->options->stats != NULL,
                    .access_fd = up->access_fd,
                    .services = {.name_servers = up->options->dns}},
-        .certificate = up->options->tls_cert,
-        .key = up->options->tls_key,
+        .files = {up->options->tls_cert, up->options->tls_key},
         .samples = &up->samples[seat->index],
         .sandbox = up->sandbox,
         .listen_fd = up->listen_fd,
@@ -200,6 +199,15 @@ static int tell(void *arg, const struct supervisor_seat *seat)
     int status = admin_work(&up->metrics, up->admin_fd, seat->channel);
     forget(up);
     return status;
+}
+
+static int certify(void *arg, const struct supervisor_seat *seat)
+{
+    struct up *up = arg;
+    const struct certificate_files files = {up->options->tls_cert, up->options->tls_key};
+    close(seat->image_fd);
+    forget(up);
+    return certificate_work(&files, seat->channel);
 }
 
 static int build(void *arg, const struct supervisor_seat *seat)
@@ -320,6 +328,7 @@ static bool serve(struct up *up, struct err *err)
                                             .work = work,
                                             .build = build,
                                             .tell = up->options->admin ? tell : NULL,
+                                            .certify = up->options->tls_cert ? certify : NULL,
                                             .serving = serving,
                                             .arg = up};
     raise_descriptors();

@@ -29,11 +29,16 @@ void tls_close(struct tls *tls);
 /* The same, and the connection stays. */
 void tls_goodbye(struct tls *tls);
 
-/* For a server: a certificate, with those of its issuers behind it, and its key, in files of PEM. Names of what was
- * read are kept nowhere: for new certificates in the same files make a new context. Errors name the file and what to
- * do. ALPN offers h2 (when nghttp2 is there) and http/1.1. TLS 1.2 at least, with forward secrecy and authenticated
- * encryption only, which is what HTTP/2 permits (RFC 9113, appendix A). */
-struct tls_context *tls_server_context_new(const char *certificate, const char *key, struct err *err);
+/* What a server shows: its certificate, with those of its issuers behind it, and its key, both PEM (RFC 7468). */
+struct tls_identity {
+    struct str certificate, key;
+    const char *certificate_name, *key_name; /* what errors call them */
+};
+/* For a server. Nothing of the identity is needed afterwards: for a new one make a new context. Opens no file once TLS
+ * and HTTP/2 are loaded, so a sandbox may be around it. Errors name the part and what to do. ALPN offers h2 (when
+ * nghttp2 is there) and http/1.1. TLS 1.2 at least, with forward secrecy and authenticated encryption only, which is
+ * what HTTP/2 permits (RFC 9113, appendix A). */
+struct tls_context *tls_server_context_new(const struct tls_identity *identity, struct err *err);
 /* A server's side of a connection that the loop watches; bytes go through io_recv and io_send. NULL when out of memory.
  */
 struct tls *tls_serve(struct tls_context *context, struct io_loop *loop, struct io_watch *watch);

@@ -5,34 +5,41 @@
 #include "http/tls.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #define TLS_FUNCTIONS(F)                                                                                               \
     F(BIO_clear_flags)                                                                                                 \
+    F(BIO_free)                                                                                                        \
     F(BIO_get_data)                                                                                                    \
     F(BIO_meth_new)                                                                                                    \
     F(BIO_meth_set_ctrl)                                                                                               \
     F(BIO_meth_set_read)                                                                                               \
     F(BIO_meth_set_write)                                                                                              \
     F(BIO_new)                                                                                                         \
+    F(BIO_new_mem_buf)                                                                                                 \
     F(BIO_set_data)                                                                                                    \
     F(BIO_set_flags)                                                                                                   \
     F(BIO_set_init)                                                                                                    \
     F(ERR_clear_error)                                                                                                 \
     F(ERR_peek_error)                                                                                                  \
+    F(ERR_peek_last_error)                                                                                             \
     F(ERR_reason_error_string)                                                                                         \
+    F(EVP_PKEY_free)                                                                                                   \
+    F(PEM_read_bio_PrivateKey)                                                                                         \
+    F(PEM_read_bio_X509)                                                                                               \
+    F(PEM_read_bio_X509_AUX)                                                                                           \
     F(SSL_CTX_ctrl)                                                                                                    \
     F(SSL_CTX_free)                                                                                                    \
     F(SSL_CTX_new)                                                                                                     \
     F(SSL_CTX_set_alpn_select_cb)                                                                                      \
     F(SSL_CTX_set_cipher_list)                                                                                         \
-    F(SSL_CTX_set_default_passwd_cb)                                                                                   \
     F(SSL_CTX_set_default_verify_paths)                                                                                \
     F(SSL_CTX_set_options)                                                                                             \
     F(SSL_CTX_set_verify)                                                                                              \
-    F(SSL_CTX_use_PrivateKey_file)                                                                                     \
-    F(SSL_CTX_use_certificate_chain_file)                                                                              \
+    F(SSL_CTX_use_PrivateKey)                                                                                          \
+    F(SSL_CTX_use_certificate)                                                                                         \
     F(SSL_alert_desc_string_long)                                                                                      \
     F(SSL_ctrl)                                                                                                        \
     F(SSL_do_handshake)                                                                                                \
@@ -56,6 +63,8 @@
     F(TLS_client_method)                                                                                               \
     F(TLS_server_method)                                                                                               \
     F(X509_VERIFY_PARAM_set1_ip)                                                                                       \
+    F(X509_check_private_key)                                                                                          \
+    F(X509_free)                                                                                                       \
     F(X509_verify_cert_error_string)
 
 struct tls_library {

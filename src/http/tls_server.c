@@ -1,4 +1,4 @@
-/* TLS for those who call: contexts from files, and connections whose bytes move through the loop, so that whatever the
+/* TLS for those who call: contexts, and connections whose bytes move through the loop, so that whatever the
  * loop does to receive and to send (backends, signals) holds for them too. */
 #include "http/tls_library.h"
 
@@ -8,7 +8,6 @@
 #include "io/loop.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 /* ---- bytes ---- */
 
@@ -73,12 +72,6 @@ static int choose_protocol(SSL *connection, const unsigned char **ret_name, unsi
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* A key under a pass phrase would make OpenSSL ask on the terminal. */
-static int no_pass_phrase(char *phrase, int size, int writing, void *arg)
-{
-    return -1;
-}
-
 static bool set_up(SSL_CTX *context)
 {
     long modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS;
@@ -88,38 +81,87 @@ static bool set_up(SSL_CTX *context)
     ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, NULL);
     ssl.SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                          SSL_OP_PRIORITIZE_CHACHA);
-    ssl.SSL_CTX_set_default_passwd_cb(context, no_pass_phrase);
     return ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL) == 1 &&
            ssl.SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1;
 }
 
-static bool is_readable(const char *path, struct err *err)
-{
-    return access(path, R_OK) == 0 || err_errno(err, "%s", path) ||
-           err_remedy(err, "give --tls-cert and --tls-key files that can be read");
-}
+/* ---- what the server shows ---- */
 
-static bool refuse_file(const char *path, const char *what, const char *remedy, struct err *err)
+static bool refuse(const char *name, const char *what, unsigned long error, const char *remedy, struct err *err)
 {
-    const char *why = ssl.ERR_reason_error_string(ssl.ERR_peek_error());
-    err_set(err, ERR_MALFORMED, "%s: %s (%s)", path, what, why ? why : "OpenSSL does not say why");
+    const char *why = ssl.ERR_reason_error_string(error);
+    err_set(err, ERR_MALFORMED, "%s: %s (%s)", name, what, why ? why : "OpenSSL does not say why");
     return err_remedy(err, "%s", remedy);
 }
 
-static bool load_files(SSL_CTX *context, const char *certificate, const char *key, struct err *err)
+static BIO *open_pem(struct str pem, struct err *err)
 {
-    if (!is_readable(certificate, err) || !is_readable(key, err))
-        return false;
+    BIO *bio = pem.len <= INT32_MAX ? ssl.BIO_new_mem_buf(pem.ptr, (int)pem.len) : NULL;
     ssl.ERR_clear_error();
-    if (ssl.SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
-        return refuse_file(certificate, "no certificate can be read from it",
-                           "give a PEM file with the server's certificate first and those of its issuers behind it",
-                           err);
-    if (ssl.SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-        return refuse_file(key, "no key of this certificate can be read from it",
-                           "give the PEM file of the certificate's own key, without a pass phrase (openssl pkey -in)",
-                           err);
-    return true;
+    if (!bio)
+        err_memory(err);
+    return bio;
+}
+
+/* Up to the end of the text, which is an error of this kind to who looks for one more. */
+static bool read_issuers(SSL_CTX *context, BIO *bio)
+{
+    X509 *issuer;
+    while ((issuer = ssl.PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+        if (ssl.SSL_CTX_ctrl(context, SSL_CTRL_CHAIN_CERT, 0, issuer) != 1) { /* which else is the context's */
+            ssl.X509_free(issuer);
+            return false;
+        }
+    unsigned long error = ssl.ERR_peek_last_error();
+    return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+}
+
+/* The order of RFC 8446 section 4.4.2: the server's own, then each issuer. Returns the former, the caller's, or NULL.
+ */
+static X509 *use_certificate(SSL_CTX *context, const struct tls_identity *identity, struct err *err)
+{
+    BIO *bio = open_pem(identity->certificate, err);
+    if (!bio)
+        return NULL;
+    X509 *own = ssl.PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+    bool done = own && ssl.SSL_CTX_use_certificate(context, own) == 1 && read_issuers(context, bio);
+    ssl.BIO_free(bio);
+    if (done)
+        return own;
+    refuse(identity->certificate_name, "no certificate can be read from it", ssl.ERR_peek_error(),
+           "give a PEM file with the server's certificate first and those of its issuers behind it", err);
+    ssl.X509_free(own);
+    return NULL;
+}
+
+/* A key under a pass phrase would make OpenSSL ask on the terminal. */
+static int no_pass_phrase(char *phrase, int size, int writing, void *arg)
+{
+    return -1;
+}
+
+/* OpenSSL compares a key with a certificate of the same kind only, unless it is asked. */
+static bool use_key(SSL_CTX *context, const struct tls_identity *identity, const X509 *certificate, struct err *err)
+{
+    BIO *bio = open_pem(identity->key, err);
+    if (!bio)
+        return false;
+    EVP_PKEY *key = ssl.PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL);
+    bool done =
+        key && ssl.X509_check_private_key(certificate, key) == 1 && ssl.SSL_CTX_use_PrivateKey(context, key) == 1;
+    ssl.EVP_PKEY_free(key);
+    ssl.BIO_free(bio);
+    return done ||
+           refuse(identity->key_name, "no key of this certificate can be read from it", ssl.ERR_peek_error(),
+                  "give the PEM file of the certificate's own key, without a pass phrase (openssl pkey -in)", err);
+}
+
+static bool use_identity(SSL_CTX *context, const struct tls_identity *identity, struct err *err)
+{
+    X509 *certificate = use_certificate(context, identity, err);
+    bool done = certificate && use_key(context, identity, certificate, err);
+    ssl.X509_free(certificate);
+    return done;
 }
 
 static bool has_http2(void)
@@ -131,7 +173,7 @@ static bool has_http2(void)
     return there;
 }
 
-struct tls_context *tls_server_context_new(const char *certificate, const char *key, struct err *err)
+struct tls_context *tls_server_context_new(const struct tls_identity *identity, struct err *err)
 {
     if (!tls_load(err))
         return NULL;
@@ -139,7 +181,7 @@ struct tls_context *tls_server_context_new(const char *certificate, const char *
     bool made = context && (context->context = ssl.SSL_CTX_new(ssl.TLS_server_method())) && set_up(context->context);
     if (!made)
         err_set(err, ERR_MEMORY, "OpenSSL cannot begin");
-    if (made && load_files(context->context, certificate, key, err)) {
+    if (made && use_identity(context->context, identity, err)) {
         ssl.SSL_CTX_set_alpn_select_cb(context->context, choose_protocol, (void *)(protocols + !has_http2()));
         return context;
     }

@@ -51,14 +51,23 @@ static int take_descriptor(struct msghdr *header)
     return fd;
 }
 
+static bool is_sound_err(const struct err *err)
+{
+    return err->kind > ERR_NONE && err->kind <= ERR_USAGE && memchr(err->message, 0, sizeof err->message) &&
+           memchr(err->remedy, 0, sizeof err->remedy);
+}
+
 static bool is_sound(const struct message *message, int fd)
 {
     const struct err *err = &message->err;
-    if (message->kind > MESSAGE_IMAGE || (message->kind == MESSAGE_IMAGE) != (fd >= 0))
-        return false;
-    return message->kind != MESSAGE_FAILED ||
-           (err->kind > ERR_NONE && err->kind <= ERR_USAGE && memchr(err->message, 0, sizeof err->message) &&
-            memchr(err->remedy, 0, sizeof err->remedy));
+    switch (message->kind) {
+    case MESSAGE_READY: return fd < 0;
+    case MESSAGE_FAILED: return fd < 0 && is_sound_err(err);
+    case MESSAGE_SECURED: return fd < 0 && (err->kind == ERR_NONE || is_sound_err(err));
+    case MESSAGE_IMAGE:
+    case MESSAGE_CERTIFICATE: return fd >= 0;
+    }
+    return false;
 }
 
 enum channel_got channel_receive(int end, struct message *ret_message, int *ret_fd)

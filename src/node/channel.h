@@ -9,12 +9,15 @@ enum message_kind {
     MESSAGE_READY,  /* to the supervisor: this process does its work */
     MESSAGE_FAILED, /* to the supervisor: what it was asked for cannot be done; `err` says why */
     MESSAGE_IMAGE,  /* both ways, with a descriptor: of an image, built or to be served */
+    MESSAGE_CERTIFICATE, /* both ways, with a descriptor: what connections are to be shown (node/certificate.h) */
+    MESSAGE_SECURED, /* to the supervisor: a worker's answer to that; a kind of `err` says that it could not */
 };
 
 struct message {
     enum message_kind kind;
-    uint32_t number; /* of MESSAGE_IMAGE: its name in samples (runtime/sample.h), or 0 */
-    struct err err;  /* of MESSAGE_FAILED */
+    uint32_t number; /* of MESSAGE_IMAGE: its name in samples (runtime/sample.h), or 0; of MESSAGE_CERTIFICATE: the
+                        bytes of the certificate, behind which the key is */
+    struct err err;  /* of MESSAGE_FAILED and MESSAGE_SECURED */
 };
 
 /* The two ends, close-on-exec and non-blocking. */

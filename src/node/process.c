@@ -76,6 +76,20 @@ static void replace(struct process *process, int image_fd, uint32_t number)
     report(process, done ? MESSAGE_READY : MESSAGE_FAILED, done ? NULL : &err);
 }
 
+/* For connections to come: those that there are keep the old context alive as long as they need it. */
+static void renew(struct process *process, int fd, uint32_t certificate_size)
+{
+    struct message answer = {.kind = MESSAGE_SECURED};
+    struct tls_context *tls = certificate_context(&process->options->files, fd, certificate_size, &answer.err);
+    close(fd);
+    if (tls) {
+        worker_set_tls(process->worker, tls);
+        tls_context_free(process->tls);
+        process->tls = tls;
+    }
+    channel_send(process->channel.fd, &answer, -1);
+}
+
 static void on_channel(struct io_watch *watch, unsigned events)
 {
     struct process *process = IO_OWNER(watch, struct process, channel);
@@ -87,6 +101,8 @@ static void on_channel(struct io_watch *watch, unsigned events)
         drain(process);
     } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_IMAGE) {
         replace(process, fd, message.number);
+    } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_CERTIFICATE) {
+        renew(process, fd, message.number);
     }
 }
 
@@ -94,11 +110,8 @@ static void on_channel(struct io_watch *watch, unsigned events)
  */
 static bool secure(struct process *process, struct err *err)
 {
-    const struct process_options *options = process->options;
-    if (!options->certificate)
-        return true;
-    process->tls = tls_server_context_new(options->certificate, options->key, err);
-    return process->tls != NULL;
+    const struct certificate_files *files = &process->options->files;
+    return !files->certificate || (process->tls = certificate_read(files, err)) != NULL;
 }
 
 static bool start(struct process *process, const struct supervisor_seat *seat, struct err *err)

@@ -6,6 +6,7 @@
 #ifndef MAYFLY_NODE_PROCESS_H
 #define MAYFLY_NODE_PROCESS_H
 
+#include "node/certificate.h"
 #include "node/sandbox.h"
 #include "node/supervisor.h"
 #include "node/worker.h"
@@ -15,7 +16,7 @@ struct process_options {
     const struct host_config *config;
     const struct function_limits *limits;
     struct worker_options worker;
-    const char *certificate, *key; /* files for TLS (tls_server_context_new), or NULL; read here and nowhere else */
+    struct certificate_files files; /* for TLS, or NULL; read here to begin with, new ones come over the channel */
     struct samples *samples; /* where those of guests go, while the image has a number */
     struct sandbox_options sandbox; /* from before anything of a guest runs, to the end */
     int listen_fd;
@@ -29,7 +30,7 @@ struct process_options {
 };
 
 /* Serve the seat's image. Reports over its channel (node/channel.h) when it accepts, or why it cannot, and takes images
- * to serve from there on. Returns the process's exit status. */
+ * to serve and certificates to show from there on. Returns the process's exit status. */
 int process_work(const struct process_options *options, const struct supervisor_seat *seat);
 
 #endif

@@ -21,20 +21,22 @@
 #define SETTLED_NS NS_PER_S             /* a worker that lived so long was no false start */
 #define PAUSE_FIRST_NS (NS_PER_S / 100) /* after a false start, doubled up to the last */
 #define PAUSE_LAST_NS NS_PER_S
+#define POLLED_FIRST 3u /* of the workers, among what is polled */
 #define KILL_NS NS_PER_S /* what does not end at once when it is told to is killed after this */
 
 /* A process of ours and the way to it. */
 struct child {
     pid_t pid;   /* 0: there is none */
     int channel; /* -1: there is none, or it was closed */
-    bool ready;  /* it said so */
+    bool ready;  /* it said so; the certifier: it said something */
+    uint32_t asked; /* a worker: certificates that it was sent, and has not answered yet whether it took */
     uint64_t born_ns;
 };
 
 struct supervisor {
     const struct supervisor_options *options;
-    struct child *workers, builder, teller;
-    struct pollfd *polled; /* signals, the builder, the workers */
+    struct child *workers, builder, teller, certifier;
+    struct pollfd *polled; /* signals, the builder, the certifier, the workers */
     int image_fd, signal_fd;
     uint32_t image_number, last_number; /* of the image; the last one given */
     sigset_t signals, before; /* that are read from signal_fd; what was blocked when we came */
@@ -42,6 +44,8 @@ struct supervisor {
     uint64_t kill_ns; /* when those that are left are killed, or 0 */
     bool serving, draining, improve, rebuild; /* the last two: a builder is to be started */
     bool anew; /* the builder's first image is a new one */
+    bool certify; /* a certifier is to be started */
+    bool refused; /* the certificate, by some worker */
     struct err *err;
     bool failed;
 };
@@ -72,6 +76,7 @@ static void become_child(struct supervisor *supervisor, pid_t parent)
         close_channel(&supervisor->workers[i]);
     close_channel(&supervisor->builder);
     close_channel(&supervisor->teller);
+    close_channel(&supervisor->certifier);
     close(supervisor->signal_fd);
     mem_free(supervisor->workers);
     mem_free(supervisor->polled);
@@ -86,7 +91,7 @@ static bool spawn(struct supervisor *supervisor, struct child *child,
                                    .generation = counter_read(&supervisor->options->metrics->node->generation),
                                    .last_number = supervisor->last_number,
                                    .anew = supervisor->anew};
-    if (child != &supervisor->builder && child != &supervisor->teller)
+    if (child != &supervisor->builder && child != &supervisor->teller && child != &supervisor->certifier)
         seat.index = (uint32_t)(child - supervisor->workers);
     int ends[2];
     pid_t parent = getpid();
@@ -143,6 +148,12 @@ static bool spawn_teller(struct supervisor *supervisor, struct err *err)
            spawn(supervisor, &supervisor->teller, supervisor->options->tell, err);
 }
 
+static void certify_failed(const struct err *err)
+{
+    log_line(LOG_ERROR, NULL, "certificate not renewed: %s; %s%ssend SIGHUP again", err->message, err->remedy,
+             err->remedy[0] ? ", and " : "");
+}
+
 /* Fill the empty places, unless the last ones that stood there failed a moment ago. */
 static void spawn_missing(struct supervisor *supervisor)
 {
@@ -181,6 +192,21 @@ static void build(struct supervisor *supervisor)
         start_build(supervisor);
 }
 
+/* One that reads the files gives way: they may have changed behind it. */
+static void certify(struct supervisor *supervisor)
+{
+    struct err err = {0};
+    if (supervisor->draining || !supervisor->serving || !supervisor->certify)
+        return;
+    if (supervisor->certifier.pid) {
+        kill(supervisor->certifier.pid, SIGKILL);
+        return;
+    }
+    supervisor->certify = false;
+    if (!spawn(supervisor, &supervisor->certifier, supervisor->options->certify, &err))
+        certify_failed(&err);
+}
+
 static void signal_workers(const struct supervisor *supervisor, int number)
 {
     for (uint32_t i = 0; i < supervisor->options->workers; i++)
@@ -211,6 +237,33 @@ static void worker_failed(struct supervisor *supervisor, const struct child *wor
                  err->remedy);
 }
 
+/* So many answers are left to come from this worker. The last one of all speaks for all. */
+static void certify_answered(struct supervisor *supervisor, struct child *worker, uint32_t left)
+{
+    bool last = worker->asked != 0;
+    worker->asked = left;
+    for (uint32_t i = 0; i < supervisor->options->workers; i++)
+        last &= supervisor->workers[i].asked == 0;
+    if (last && !supervisor->refused && !supervisor->draining)
+        log_line(LOG_INFO, NULL, "certificate renewed");
+}
+
+static void certify_refused(struct supervisor *supervisor, const struct child *worker, const struct err *err)
+{
+    supervisor->refused = true;
+    log_line(LOG_ERROR, NULL, "worker %d shows the old certificate on: %s; send SIGHUP again", (int)worker->pid,
+             err->message);
+}
+
+static void worker_secured(struct supervisor *supervisor, struct child *worker, const struct err *err)
+{
+    if (worker->asked == 0)
+        return;
+    if (err->kind)
+        certify_refused(supervisor, worker, err);
+    certify_answered(supervisor, worker, worker->asked - 1);
+}
+
 static void hear_worker(struct supervisor *supervisor, struct child *worker)
 {
     struct message message;
@@ -223,6 +276,8 @@ static void hear_worker(struct supervisor *supervisor, struct child *worker)
             worker_ready(supervisor, worker);
         else if (message.kind == MESSAGE_FAILED)
             worker_failed(supervisor, worker, &message.err);
+        else if (message.kind == MESSAGE_SECURED)
+            worker_secured(supervisor, worker, &message.err);
         else
             close(fd);
     }
@@ -254,6 +309,23 @@ static void take_image(struct supervisor *supervisor, const struct message *mess
     if (supervisor->anew)
         log_line(LOG_INFO, NULL, "reloaded");
     supervisor->anew = false;
+}
+
+/* The descriptor is in the supervisor for this moment only, and what it holds never is in its memory. One that takes no
+ * message is busy or at its end: to end it for that would cost connections. */
+static void take_certificate(struct supervisor *supervisor, const struct message *message, int fd)
+{
+    struct err err = {0};
+    err_set(&err, ERR_SYSTEM, "it does not take messages");
+    supervisor->refused = false;
+    for (uint32_t i = 0; i < supervisor->options->workers; i++) {
+        struct child *worker = &supervisor->workers[i];
+        if (worker->pid && channel_send(worker->channel, message, fd))
+            worker->asked++;
+        else if (worker->pid)
+            certify_refused(supervisor, worker, &err);
+    }
+    close(fd);
 }
 
 static void builder_failed(struct supervisor *supervisor, const struct err *err)
@@ -290,6 +362,36 @@ static void builder_ended(struct supervisor *supervisor)
         builder_failed(supervisor, &err);
 }
 
+/* There is one message. */
+static void hear_certifier(struct supervisor *supervisor)
+{
+    struct child *certifier = &supervisor->certifier;
+    struct message message;
+    int fd;
+    enum channel_got got =
+        certifier->channel < 0 ? CHANNEL_NOTHING : channel_receive(certifier->channel, &message, &fd);
+    if (got == CHANNEL_NOTHING)
+        return;
+    certifier->ready = got == CHANNEL_MESSAGE;
+    if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_CERTIFICATE)
+        take_certificate(supervisor, &message, fd);
+    else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_FAILED)
+        certify_failed(&message.err);
+    close_channel(certifier);
+}
+
+/* One that was ended for another, or with the rest, owes no word. */
+static void certifier_ended(struct supervisor *supervisor)
+{
+    struct err err = {0};
+    hear_certifier(supervisor);
+    close_channel(&supervisor->certifier);
+    supervisor->certifier.pid = 0;
+    err_set(&err, ERR_SYSTEM, "the process that reads it ended early");
+    if (!supervisor->certifier.ready && !supervisor->certify && !supervisor->draining && !supervisor->failed)
+        certify_failed(&err);
+}
+
 /* ---- signals ---- */
 
 static void describe_end(int status, char text[64])
@@ -308,6 +410,7 @@ static void worker_ended(struct supervisor *supervisor, struct child *worker, in
     pid_t pid = worker->pid;
     hear_worker(supervisor, worker);
     close_channel(worker);
+    certify_answered(supervisor, worker, 0); /* another takes its place, and reads the files itself */
     worker->pid = 0;
     worker->ready = false;
     counter_set(&place_of(supervisor, worker)->pid, 0);
@@ -353,6 +456,8 @@ static void collect(struct supervisor *supervisor)
             builder_ended(supervisor);
         if (supervisor->teller.pid == pid)
             teller_ended(supervisor, status);
+        if (supervisor->certifier.pid == pid)
+            certifier_ended(supervisor);
     }
 }
 
@@ -365,12 +470,18 @@ static void end(struct supervisor *supervisor)
     signal_workers(supervisor, SIGTERM);
 }
 
+static void renew(struct supervisor *supervisor)
+{
+    supervisor->rebuild = true;
+    supervisor->certify = supervisor->options->certify != NULL;
+}
+
 static void on_signal(struct supervisor *supervisor)
 {
     struct signalfd_siginfo info;
     while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP)
-            supervisor->rebuild = true;
+            renew(supervisor);
         else if (info.ssi_signo != SIGCHLD)
             end(supervisor);
     }
@@ -394,7 +505,7 @@ static bool open_signals(struct supervisor *supervisor, struct err *err)
 
 static bool any_child(const struct supervisor *supervisor)
 {
-    if (supervisor->builder.pid)
+    if (supervisor->builder.pid || supervisor->certifier.pid)
         return true;
     for (uint32_t i = 0; i < supervisor->options->workers; i++)
         if (supervisor->workers[i].pid)
@@ -417,6 +528,8 @@ static void kill_late(struct supervisor *supervisor)
         signal_workers(supervisor, SIGKILL);
     if (supervisor->builder.pid && (supervisor->draining || supervisor->failed))
         kill(supervisor->builder.pid, SIGKILL);
+    if (supervisor->certifier.pid && (supervisor->draining || supervisor->failed))
+        kill(supervisor->certifier.pid, SIGKILL);
     if (late)
         supervisor->kill_ns = 0;
 }
@@ -428,9 +541,10 @@ static bool wait_for_news(struct supervisor *supervisor)
     struct err err = {0};
     polled[0] = (struct pollfd){supervisor->signal_fd, POLLIN, 0};
     polled[1] = (struct pollfd){supervisor->builder.channel, POLLIN, 0};
+    polled[2] = (struct pollfd){supervisor->certifier.channel, POLLIN, 0};
     for (uint32_t i = 0; i < workers; i++)
-        polled[2 + i] = (struct pollfd){supervisor->workers[i].channel, POLLIN, 0};
-    if (poll(polled, 2 + workers, patience_ms(supervisor)) < 0 && errno != EINTR) {
+        polled[POLLED_FIRST + i] = (struct pollfd){supervisor->workers[i].channel, POLLIN, 0};
+    if (poll(polled, POLLED_FIRST + workers, patience_ms(supervisor)) < 0 && errno != EINTR) {
         err_errno(&err, "poll");
         return fail(supervisor, &err);
     }
@@ -447,9 +561,11 @@ static void run(struct supervisor *supervisor)
         for (uint32_t i = 0; i < supervisor->options->workers; i++)
             hear_worker(supervisor, &supervisor->workers[i]);
         hear_builder(supervisor);
+        hear_certifier(supervisor);
         on_signal(supervisor);
         kill_late(supervisor);
         build(supervisor);
+        certify(supervisor);
         spawn_missing(supervisor);
     }
 }
@@ -460,6 +576,7 @@ static void finish(struct supervisor *supervisor)
         close_channel(&supervisor->workers[i]);
     close_channel(&supervisor->builder);
     close_channel(&supervisor->teller);
+    close_channel(&supervisor->certifier);
     if (supervisor->teller.pid) { /* it told of the workers to the last, and has nothing to finish */
         kill(supervisor->teller.pid, SIGKILL);
         waitpid(supervisor->teller.pid, NULL, 0);
@@ -476,13 +593,14 @@ bool supervise(const struct supervisor_options *options, struct err *err)
     struct supervisor supervisor = {.options = options,
                                     .builder.channel = -1,
                                     .teller.channel = -1,
+                                    .certifier.channel = -1,
                                     .image_fd = options->image_fd,
                                     .signal_fd = -1,
                                     .err = err};
     supervisor.improve = options->improve;
     supervisor.image_number = supervisor.last_number = options->improve ? 1 : 0;
     supervisor.workers = mem_alloc(options->workers, sizeof *supervisor.workers);
-    supervisor.polled = mem_alloc(options->workers + 2, sizeof *supervisor.polled);
+    supervisor.polled = mem_alloc(options->workers + POLLED_FIRST, sizeof *supervisor.polled);
     supervisor.failed = !supervisor.workers || !supervisor.polled;
     for (uint32_t i = 0; !supervisor.failed && i < options->workers; i++)
         supervisor.workers[i].channel = -1;

@@ -3,7 +3,8 @@
  *
  * Signals: SIGTERM and SIGINT let the workers finish what they do and end it all; a second one ends at once. SIGHUP has
  * the image built anew and hands it to the workers, which go over to it between two requests; if it cannot be built or
- * served, all stays as it was. A builder may give better images of the same file later.
+ * served, all stays as it was. A builder may give better images of the same file later. SIGHUP also has the certificate
+ * and its key read anew, where there are any, and independently of the image; what does not fit changes nothing.
  */
 #ifndef MAYFLY_NODE_SUPERVISOR_H
 #define MAYFLY_NODE_SUPERVISOR_H
@@ -38,6 +39,8 @@ struct supervisor_options {
     int (*build)(void *arg, const struct supervisor_seat *seat);
     /* Optional. The same for one that tells of the others, until the channel ends: nothing depends on it. */
     int (*tell)(void *arg, const struct supervisor_seat *seat);
+    /* Optional. The same on SIGHUP: send MESSAGE_CERTIFICATE for the workers, or why not (node/certificate.h). */
+    int (*certify)(void *arg, const struct supervisor_seat *seat);
     /* All workers accept. */
     void (*serving)(void *arg);
     void *arg;

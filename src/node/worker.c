@@ -771,6 +771,11 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
     return NULL;
 }
 
+void worker_set_tls(struct worker *worker, struct tls_context *tls)
+{
+    http_server_set_tls(worker->server, tls);
+}
+
 void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg)
 {
     http_server_drain(worker->server, done, arg);

@@ -22,7 +22,7 @@ struct worker_options {
     int access_fd; /* of the access log, or -1; the caller's */
     struct metrics_worker *metrics; /* this worker's block; the function has its own part */
     uint64_t tick_factor; /* metrics_tick_factor */
-    struct tls_context *tls; /* for connections, or NULL; must live as long as the worker */
+    struct tls_context *tls; /* for connections, or NULL: as for worker_set_tls */
     struct host_services services;
 };
 
@@ -31,6 +31,8 @@ struct worker_options {
  */
 struct worker *worker_new(struct io_loop *loop, struct function *function, int listen_fd,
                           const struct worker_options *options, struct err *err);
+/* As http_server_set_tls. */
+void worker_set_tls(struct worker *worker, struct tls_context *tls);
 void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg);
 void worker_free(struct worker *worker);
 /* One line of JSON: start and teardown times, pages restored, requests. Needs options.stats. */

@@ -32,12 +32,12 @@ CANCEL, ENHANCE_YOUR_CALM = 8, 11
 
 
 @contextlib.contextmanager
-def certificate(*more):
+def certificate(*more, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
     """A throw-away certificate for localhost: the paths of it and of its key."""
     needs("openssl", "version")
     with tempfile.TemporaryDirectory() as folder:
         cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", key,
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *kind, "-keyout", key,
                         "-out", cert, "-days", "2", "-subj", "/CN=localhost", "-addext",
                         "subjectAltName=DNS:localhost,IP:127.0.0.1", *(more or ["-nodes"])],
                        check=True, capture_output=True)
@@ -241,6 +241,127 @@ def case_h2_tls_files():
             code, text = start_fails("--tls-cert", options[0], "--tls-key", options[1])
             check(code == 1 and path in text and wanted in text and len(text.strip().split("\n")) == 2,
                   f"an error that names {path} and says \"{wanted}\" and a remedy, not {code}: {text}")
+
+
+def shown(port):
+    """The certificates that new connections are shown, of many, so that all workers have some."""
+    return {ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=20)) for _ in range(24)}
+
+
+def inside(cert):
+    with open(cert) as file:
+        return ssl.PEM_cert_to_DER_cert(file.read())
+
+
+def told(server, pattern, number):
+    """The log has this line so often in the end."""
+    end = time.monotonic() + 20
+    while (found := len(re.findall(pattern, server.log(), re.M))) < number:
+        check(time.monotonic() < end, f"{number} times \"{pattern}\" in the log, not {found}: {server.log()[-2000:]}")
+        time.sleep(0.02)
+    check(found == number, f"{number} times \"{pattern}\" in the log, not {found}")
+
+
+def put(source, target):
+    """As tools that renew certificates do: written aside, renamed over."""
+    shutil.copy(source, target + ".new")
+    os.rename(target + ".new", target)
+
+
+@contextlib.contextmanager
+def kept(port, cert, stop, wrong):
+    """Requests on one connection all the while, the answer of each with no mistake."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, \
+            ssl.create_default_context(cafile=cert).wrap_socket(plain, server_hostname="localhost") as secure:
+        def ask_on():
+            try:
+                while not stop.is_set():
+                    secure.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+                    got = b""
+                    while not got.endswith((b"hi", b"hi\r\n0\r\n\r\n")):
+                        data = secure.recv(65536)
+                        if not data:
+                            raise Failure("the end")
+                        got += data
+                    if not got.startswith(b"HTTP/1.1 200 OK"):
+                        raise Failure(got)
+                    stop.wait(0.01)
+            except (Failure, OSError) as failure:
+                wrong.append(repr(failure))
+        thread = threading.Thread(target=ask_on)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def hang_up(server, renewed, reloads):
+    """SIGHUP, until both files and the function were taken up."""
+    server.process.send_signal(signal.SIGHUP)
+    told(server, r"INFO  certificate renewed$", renewed)
+    told(server, r"INFO  reloaded$", reloads)
+
+
+def case_h2_tls_renewed():
+    """SIGHUP takes up new files of certificate and key in all workers, of another kind too; open connections go on."""
+    with certificate() as (cert, key), certificate() as second, certificate(kind=("rsa:2048",)) as third, certificate() as fourth, \
+            Server(guest("echo"), "--workers", "3", "--tls-cert", cert, "--tls-key", key) as server:
+        first = cert + ".first"
+        shutil.copy(cert, first)
+        stop, wrong = threading.Event(), []
+        workers = server.workers()
+        with contextlib.ExitStack() as stack:
+            for _ in range(6):
+                stack.enter_context(kept(server.port, first, stop, wrong))
+            check(shown(server.port) == {inside(first)}, "all show the first one")
+            for number, (new_cert, new_key) in enumerate((second, third, fourth), 1):
+                put(new_cert, cert)
+                put(new_key, key)
+                hang_up(server, number, number)
+                check(shown(server.port) == {inside(new_cert)}, f"all show number {number} and no other: {server.log()}")
+        check(not wrong, f"{len(wrong)} open connections did not go on, the first: {wrong[:1]}")
+        check(server.workers() == workers, "the workers are the same")
+        os.kill(workers[0], signal.SIGKILL)
+        end = time.monotonic() + 20
+        while len(server.workers()) < 3 or workers[0] in server.workers():
+            check(time.monotonic() < end, "another worker takes the place of one that is killed")
+            time.sleep(0.02)
+        check(shown(server.port) == {inside(fourth[0])}, "it shows the last one too")
+
+
+def case_h2_tls_not_renewed():
+    """Files that do not fit, are none, are too large or are not there change nothing, and the log says why; what is put right is
+    taken up. The function is loaded anew all the same."""
+    with certificate() as (cert, key), certificate() as second, certificate(kind=("rsa:2048",)) as third, certificate("-passout", "pass:secret") as locked, \
+            Server(guest("echo"), "--workers", "2", "--tls-cert", cert, "--tls-key", key) as server:
+        old = inside(cert)
+        large = cert + ".large"
+        with open(large, "wb") as file:
+            file.write(b"x" * ((1 << 20) + 1))
+        bad = ((second[0], None, key, "no key of this certificate can be read from it"), (third[0], None, key, "no key of this certificate"),
+               (HELLO, None, cert, "no certificate can be read from it"), (*locked, key, "no key of this certificate"),
+               (large, second[1], cert, "more than 1048576 bytes"), (second[0], os.devnull, key, "no key of this certificate"))
+        good_key = key + ".good"
+        shutil.copy(key, good_key)
+        for number, (new_cert, new_key, path, why) in enumerate(bad, 1):
+            put(new_cert, cert)
+            put(new_key or good_key, key)
+            server.process.send_signal(signal.SIGHUP)
+            told(server, r"ERROR certificate not renewed: ", number)
+            told(server, r"INFO  reloaded$", number)
+            line = [line for line in server.log().split("\n") if "not renewed" in line][-1]
+            check(f"renewed: {path}: {why}" in line and line.endswith(", and send SIGHUP again"),
+                  f"a line that names {path}, says \"{why}\" and what to do, not {line}")
+        os.remove(key)
+        server.process.send_signal(signal.SIGHUP)
+        told(server, "ERROR certificate not renewed: " + re.escape(key) + ": No such file or directory; give .*, and send SIGHUP again$", 1)
+        check(shown(server.port) == {old}, "all of them show the old one")
+        put(second[0], cert)
+        put(second[1], key)
+        hang_up(server, 1, len(bad) + 2)
+        check(shown(server.port) == {inside(second[0])}, "and what fits in the end")
 
 
 def case_h2_streams():

@@ -49,9 +49,9 @@ static void test_in_order(void **state)
     close(ends[1]);
 }
 
-static void test_descriptor(void **state)
+static void check_descriptor(enum message_kind kind)
 {
-    struct message message = {.kind = MESSAGE_IMAGE}, got;
+    struct message message = {.kind = kind, .number = 7}, got;
     int ends[2], pipe_ends[2], fd = -1;
     char byte = 0;
     open_ends(ends);
@@ -59,7 +59,8 @@ static void test_descriptor(void **state)
     assert_true(channel_send(ends[0], &message, pipe_ends[1]));
     close(pipe_ends[1]);
     assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_MESSAGE);
-    assert_int_equal(got.kind, MESSAGE_IMAGE);
+    assert_int_equal(got.kind, kind);
+    assert_int_equal(got.number, 7);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     assert_int_equal(write(fd, "x", 1), 1);
     assert_int_equal(read(pipe_ends[0], &byte, 1), 1);
@@ -70,13 +71,40 @@ static void test_descriptor(void **state)
     close_ends(ends);
 }
 
+static void test_descriptor(void **state)
+{
+    check_descriptor(MESSAGE_IMAGE);
+    check_descriptor(MESSAGE_CERTIFICATE);
+}
+
+/* Whether it could be done, and why not. */
+static void test_secured(void **state)
+{
+    struct message message = {.kind = MESSAGE_SECURED}, got;
+    int ends[2], fd = 0;
+    open_ends(ends);
+    assert_true(channel_send(ends[0], &message, -1));
+    err_set(&message.err, ERR_SYSTEM, "why not");
+    assert_true(channel_send(ends[0], &message, -1));
+    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_MESSAGE);
+    assert_int_equal(got.kind, MESSAGE_SECURED);
+    assert_int_equal(got.err.kind, ERR_NONE);
+    assert_int_equal(fd, -1);
+    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_MESSAGE);
+    assert_int_equal(got.kind, MESSAGE_SECURED);
+    assert_string_equal(got.err.message, "why not");
+    close_ends(ends);
+}
+
 /* Each is one that no sound process sends. */
 static void test_unsound(void **state)
 {
     struct message unended = {.kind = MESSAGE_FAILED, .err.kind = ERR_LINK}, kindless = {.kind = MESSAGE_FAILED};
-    struct message unknown = {.kind = MESSAGE_IMAGE + 1}, without = {.kind = MESSAGE_IMAGE};
+    struct message unknown = {.kind = MESSAGE_SECURED + 1}, without = {.kind = MESSAGE_IMAGE};
+    struct message bare = {.kind = MESSAGE_CERTIFICATE}, endless = {.kind = MESSAGE_SECURED, .err.kind = ERR_LINK};
     memset(unended.err.message, 'x', sizeof unended.err.message);
-    const struct message *unsound[] = {&unended, &kindless, &unknown, &without};
+    memset(endless.err.remedy, 'x', sizeof endless.err.remedy);
+    const struct message *unsound[] = {&unended, &kindless, &unknown, &without, &bare, &endless};
     for (size_t i = 0; i < sizeof unsound / sizeof unsound[0]; i++) {
         struct message got;
         int ends[2], fd;
@@ -104,24 +132,27 @@ static void test_wrong_size(void **state)
 /* One that comes where none belongs is closed. */
 static void test_unasked_descriptor(void **state)
 {
-    struct message message = {.kind = MESSAGE_READY}, got;
-    int ends[2], pipe_ends[2], fd = -1;
-    char byte;
-    open_ends(ends);
-    assert_int_equal(pipe(pipe_ends), 0);
-    assert_true(channel_send(ends[0], &message, pipe_ends[1]));
-    close(pipe_ends[1]);
-    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_CLOSED);
-    assert_int_equal(read(pipe_ends[0], &byte, 1), 0);
-    close(pipe_ends[0]);
-    close_ends(ends);
+    static const enum message_kind kinds[] = {MESSAGE_READY, MESSAGE_SECURED};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct message message = {.kind = kinds[i]}, got;
+        int ends[2], pipe_ends[2], fd = -1;
+        char byte;
+        open_ends(ends);
+        assert_int_equal(pipe(pipe_ends), 0);
+        assert_true(channel_send(ends[0], &message, pipe_ends[1]));
+        close(pipe_ends[1]);
+        assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_CLOSED);
+        assert_int_equal(read(pipe_ends[0], &byte, 1), 0);
+        close(pipe_ends[0]);
+        close_ends(ends);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order),   cmocka_unit_test(test_descriptor),         cmocka_unit_test(test_unsound),
-        cmocka_unit_test(test_wrong_size), cmocka_unit_test(test_unasked_descriptor),
+        cmocka_unit_test(test_in_order), cmocka_unit_test(test_descriptor), cmocka_unit_test(test_secured),
+        cmocka_unit_test(test_unsound),  cmocka_unit_test(test_wrong_size), cmocka_unit_test(test_unasked_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -331,6 +331,43 @@ def case_h2_tls_renewed():
         check(shown(server.port) == {inside(fourth[0])}, "it shows the last one too")
 
 
+def memory_has(pid, needle):
+    """Whether a process has these bytes somewhere in what it can write."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            low, high = (int(end, 16) for end in line.split()[0].split("-"))
+            if line.split()[1][0] != "r" or high - low > 1 << 30 or "[v" in line:
+                continue
+            with contextlib.suppress(OSError):
+                memory.seek(low)
+                if needle in memory.read(high - low):
+                    return True
+    return False
+
+
+def case_h2_tls_secret():
+    """The key is in workers, and not in the supervisor, before and after it was renewed."""
+    with certificate() as (cert, key), certificate() as second, \
+            Server(guest("echo"), "--workers", "2", "--tls-cert", cert, "--tls-key", key) as server:
+        for number, (new_cert, new_key) in enumerate(((cert, key), second)):
+            put(new_cert, cert)
+            put(new_key, key)
+            if number:
+                hang_up(server, 1, 1)
+            text = subprocess.run(["openssl", "pkey", "-in", key, "-noout", "-text"], text=True, capture_output=True, check=True).stdout
+            secret = bytes.fromhex(re.sub(r"[^0-9a-f]", "", text.split("priv:")[1].split("pub:")[0]))
+            with open(key) as file:
+                pem = file.read().split("\n")[1].encode()
+            try:
+                held = [memory_has(pid, secret[::-1][:32]) or memory_has(pid, secret[-32:]) for pid in server.workers()]
+            except PermissionError:
+                raise Skipped("the memory of other processes cannot be read") from None
+            check(all(held), f"each worker has key {number}: {held}")
+            for needle in (secret[-32:], secret[::-1][:32], pem):
+                check(not memory_has(server.process.pid, needle), "the supervisor does not")
+            check(not any(memory_has(pid, pem) for pid in server.workers()), "nor is its text left in workers")
+
+
 def case_h2_tls_not_renewed():
     """Files that do not fit, are none, are too large or are not there change nothing, and the log says why; what is put right is
     taken up. The function is loaded anew all the same."""

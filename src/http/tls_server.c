@@ -164,12 +164,15 @@ static bool use_identity(SSL_CTX *context, const struct tls_identity *identity, 
     return done;
 }
 
+/* It is missed once: for later contexts a sandbox may be the reason. */
 static bool has_http2(void)
 {
+    static bool missed;
     struct err err = {0};
-    bool there = h2_load(&err);
-    if (!there)
+    bool there = !missed && h2_load(&err);
+    if (!there && !missed)
         log_line(LOG_WARN, NULL, "%s; %s", err.message, err.remedy);
+    missed = !there;
     return there;
 }
 

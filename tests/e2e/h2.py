@@ -262,6 +262,15 @@ def told(server, pattern, number):
     check(found == number, f"{number} times \"{pattern}\" in the log, not {found}")
 
 
+def processes(server, count):
+    """The server's processes, once they are so many: those that a SIGHUP took may be about to end."""
+    end = time.monotonic() + 20
+    while len(found := server.workers()) != count:
+        check(time.monotonic() < end, f"{count} processes, not {found}")
+        time.sleep(0.02)
+    return found
+
+
 def put(source, target):
     """As tools that renew certificates do: written aside, renamed over."""
     shutil.copy(source, target + ".new")
@@ -322,7 +331,7 @@ def case_h2_tls_renewed():
                 hang_up(server, number, number)
                 check(shown(server.port) == {inside(new_cert)}, f"all show number {number} and no other: {server.log()}")
         check(not wrong, f"{len(wrong)} open connections did not go on, the first: {wrong[:1]}")
-        check(server.workers() == workers, "the workers are the same")
+        check(processes(server, 3) == workers, "the workers are the same")
         os.kill(workers[0], signal.SIGKILL)
         end = time.monotonic() + 20
         while len(server.workers()) < 3 or workers[0] in server.workers():
@@ -359,13 +368,13 @@ def case_h2_tls_secret():
             with open(key) as file:
                 pem = file.read().split("\n")[1].encode()
             try:
-                held = [memory_has(pid, secret[::-1][:32]) or memory_has(pid, secret[-32:]) for pid in server.workers()]
+                held = [memory_has(pid, secret[::-1][:32]) or memory_has(pid, secret[-32:]) for pid in processes(server, 2)]
             except PermissionError:
                 raise Skipped("the memory of other processes cannot be read") from None
             check(all(held), f"each worker has key {number}: {held}")
             for needle in (secret[-32:], secret[::-1][:32], pem):
                 check(not memory_has(server.process.pid, needle), "the supervisor does not")
-            check(not any(memory_has(pid, pem) for pid in server.workers()), "nor is its text left in workers")
+            check(not any(memory_has(pid, pem) for pid in processes(server, 2)), "nor is its text left in workers")
 
 
 def case_h2_tls_not_renewed():
@@ -380,7 +389,8 @@ def case_h2_tls_not_renewed():
         bad = ((second[0], None, key, "no key of this certificate can be read from it"), (third[0], None, key, "no key of this certificate"),
                (HELLO, None, cert, "no certificate can be read from it"), (*locked, key, "no key of this certificate"),
                (large, second[1], cert, "more than 1048576 bytes"), (second[0], os.devnull, key, "no key of this certificate"))
-        good_key = key + ".good"
+        good_cert, good_key = cert + ".good", key + ".good"
+        shutil.copy(cert, good_cert)
         shutil.copy(key, good_key)
         for number, (new_cert, new_key, path, why) in enumerate(bad, 1):
             put(new_cert, cert)
@@ -399,6 +409,39 @@ def case_h2_tls_not_renewed():
         put(second[1], key)
         hang_up(server, 1, len(bad) + 2)
         check(shown(server.port) == {inside(second[0])}, "and what fits in the end")
+        for again in (True, False): # who reads a pipe that nobody writes gives way, to another who reads or to the end
+            os.mkfifo(key + ".pipe")
+            os.rename(key + ".pipe", key)
+            server.process.send_signal(signal.SIGHUP)
+            reloads = len(bad) + 3 + 2 * (not again)
+            told(server, r"INFO  reloaded$", reloads)
+            processes(server, 3)
+            time.sleep(0.2)
+            check(len(server.workers()) == 3, "one still reads")
+            if again:
+                put(good_key, key)
+                put(good_cert, cert)
+                hang_up(server, 2, reloads + 1)
+                check(shown(server.port) == {old}, "the first one again")
+
+
+def case_h2_tls_renewed_late():
+    """It is said to be renewed when the last worker has taken it, or is gone."""
+    with certificate() as (cert, key), certificate() as second, certificate() as third, \
+            Server(guest("echo"), "--workers", "2", "--tls-cert", cert, "--tls-key", key,
+                   *(("--user", "nobody") if os.geteuid() == 0 else ())) as server: # who cannot read the files
+        for number, (new_cert, new_key) in enumerate((second, third), 1):
+            slow = server.workers()[0]
+            put(new_cert, cert)
+            put(new_key, key)
+            os.kill(slow, signal.SIGSTOP)
+            server.process.send_signal(signal.SIGHUP)
+            told(server, r"INFO  reloaded$", number)
+            time.sleep(0.5)
+            told(server, r"INFO  certificate renewed$", number - 1)
+            os.kill(slow, signal.SIGCONT if number == 1 else signal.SIGKILL)
+            told(server, r"INFO  certificate renewed$", number)
+            check(shown(server.port) == {inside(new_cert)}, f"all show number {number}")
 
 
 def case_h2_streams():

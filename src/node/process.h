@@ -15,6 +15,7 @@ struct process_options {
     const struct host_config *config;
     const struct function_limits *limits;
     struct worker_options worker;
+    bool snapshot; /* start functions run once, not in every instance: node/freeze.h */
     const char *certificate, *key; /* files for TLS (tls_server_context_new), or NULL; read here and nowhere else */
     struct samples *samples; /* where those of guests go, while the image has a number */
     struct sandbox_options sandbox; /* from before anything of a guest runs, to the end */

@@ -145,6 +145,8 @@ static void run_handler(struct task *task)
     request->returned = false;
     if (request->generation->program->start_each_time && !program_start(task->slot))
         return;
+    if (!host_thaw(request->host, &request->generation->frozen))
+        return;
     if (!host_give_request(request->host, handles, &given, &outparam))
         return;
     params[0] = given;
@@ -769,6 +771,11 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
     }
     worker_free(worker);
     return NULL;
+}
+
+struct host_pool *worker_hosts(const struct worker *worker)
+{
+    return worker->hosts;
 }
 
 void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg)

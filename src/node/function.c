@@ -60,7 +60,8 @@ static bool find_handler(struct generation *generation, struct err *err)
 
 static void tell_frozen(const struct function *function, const struct generation *generation)
 {
-    log_line(LOG_INFO, function->name, "every instance begins behind the start functions: %llu KiB, %u standard streams",
+    log_line(LOG_INFO, function->name,
+             "every instance begins behind the start functions: %llu KiB, %u standard streams",
              (unsigned long long)(generation->program->snapshot_count * IMAGE_PAGE / 1024), generation->frozen.count);
 }
 

@@ -3,15 +3,17 @@
 
     snapshot.py [--tier TIER] PROGRAM [CASE...]    as run.py
 """
+import json
 import os
 import re
 import shutil
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 
-from run import FULL, SHARED, Client, Server, Skipped, ask, check, expect, guest, greets, hunt, main
+from run import FULL, SHARED, Client, Server, Skipped, ask, check, command, expect, guest, greets, hunt, main
 
 TAKEN = r"INFO +\[\w[\w-]*\] every instance begins behind the start functions: (\d+) KiB, (\d+) standard streams"
 REFUSED = r"WARN +\[frozen\] no snapshot, start functions run in every instance: "
@@ -117,6 +119,21 @@ def case_go():
             answer = client.ask(path)
             expect(answer, 200)
             check(greets(path, answer[2]), f"another body for {path} than {answer[2]!r:.200}")
+
+
+def case_inspect():
+    """inspect says what a snapshot would freeze, of a component and of its image."""
+    asked = ["wasi:cli/environment", "wasi:clocks/monotonic-clock", "wasi:random/random"]
+    with tempfile.TemporaryDirectory() as folder:
+        image = os.path.join(folder, "image")
+        subprocess.run([*command("compile"), guest("frozen"), "-o", image], check=True, capture_output=True)
+        for file in (guest("frozen"), image):
+            said = json.loads(subprocess.run([command("inspect")[0], "inspect", "--json", file], capture_output=True).stdout)
+            check(said["run"]["snapshot"] == asked, f"{asked}, not {said['run']['snapshot']}")
+            text = subprocess.run([command("inspect")[0], "inspect", file], capture_output=True, text=True).stdout
+            check(re.search(r"^--snapshot +would freeze wasi:cli/environment,", text, re.M), f"the same in words: {text:.1000}")
+    said = json.loads(subprocess.run([command("inspect")[0], "inspect", "--json", guest("process")], capture_output=True).stdout)
+    check(said["run"]["snapshot"] == [], "nothing of a command")
 
 
 CASES = {"snapshot_" + name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}

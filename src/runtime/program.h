@@ -61,8 +61,8 @@ void program_unload(struct program *program);
 /* Inside a task: run the start functions of the slot's program, in order. False: one trapped. */
 bool program_start(struct slot *slot);
 
-#define PROGRAM_FREEZE_MAX                                                                                             \
-    ((uint64_t)64 << 20) /* bytes of a frozen instance: pages that are kept, and what it grew by */
+/* Bytes of a frozen instance: of the pages that are kept, and of what it grew by. */
+#define PROGRAM_FREEZE_MAX ((uint64_t)64 << 20)
 
 /* The start functions of start_each_time have run in `slot`, and nothing runs there any more: what they left becomes
  * the template. What of it belongs to the host is the caller's to take away before. No slot of the program but this one

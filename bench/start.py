@@ -7,7 +7,9 @@ starts (`mayfly up --stats` logs `start-stats: {...}` when it ends).
 
 Before that, whole processes: `mayfly run` of a command that prints a line, against /bin/true, in turns.
 
-    start.py [--requests N] [--connections N] [--pairs N]
+    start.py [--requests N] [--connections N] [--pairs N] [--go N]
+
+--go: only N requests of Go, whose runtime starts for each, without and with --snapshot (compiled by --tier fast).
 """
 import argparse
 import json
@@ -26,6 +28,7 @@ COMPONENTS = (("hello-c", peers.example("hello-c"), "Hello from C! You asked for
               ("hello-rust", peers.example("hello-rust"), "Hello from Rust! You asked for "),
               ("shared hello-c", os.path.join(SHARED, "hello-c.wasm"), "Hello, world!\n"),
               ("shared hello-rust", os.path.join(SHARED, "hello-rust.wasm"), "Hello, world!\n"))
+GO = os.path.join(SHARED, "hello-go.wasm")
 MEMORY_CALLS = ("mmap", "munmap", "mprotect", "madvise", "mremap", "brk")
 
 
@@ -50,14 +53,14 @@ def system_calls(peer, prefix, options):
     return {"requests": done, "calls": {name: int(count) for count, name in rows if name != "total"}}
 
 
-def measure(name, file, prefix, options):
+def measure(name, file, prefix, options, *more):
     """One server with the C library's allocator counted: a warm-up, the long run, then a short one under strace."""
     counts = tempfile.NamedTemporaryFile()
     allocations = lambda: int.from_bytes(open(counts.name, "rb").read(8), "little")
-    peer = peers.mayfly(name, file, "--stats", environment={
+    peer = peers.mayfly(name, file, "--stats", *more, environment={
         "LD_PRELOAD": os.path.join(peers.BUILD, "libcount-alloc.so"), "MAYFLY_COUNT_ALLOC": counts.name})
     try:
-        client(peer.port, max(options.connections, 5000), options.connections, prefix)
+        client(peer.port, min(max(options.connections, 5000), options.requests), options.connections, prefix)
         before = {**peer.usage(), "allocations": allocations()}
         if not before["allocations"]:
             raise SystemExit("the allocator was not counted: is libcount-alloc.so built?")
@@ -118,14 +121,28 @@ def whole_processes(pairs):
     print()
 
 
+def go(options):
+    """0 unless an answer was wrong."""
+    wrong = 0
+    options.requests = options.go
+    for name, more in (("hello-go", ()), ("hello-go --snapshot", ("--snapshot",))):
+        result = measure(name, GO, "Hello, world!\n", options, "--tier", "fast", *more)
+        report(name, result, options)
+        wrong += result["client"]["wrong"] + result["client"]["lost"]
+    return wrong
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=int(os.environ.get("REQUESTS", 1000000)))
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--pairs", type=int, default=300)
+    parser.add_argument("--go", type=int)
     options = parser.parse_args()
     print(f"{peers.machine()}; server on core {peers.SERVER_CORE}, client on core {peers.CLIENT_CORE}, "
           f"{options.connections} connections\n")
+    if options.go:
+        return 1 if go(options) else 0
     whole_processes(options.pairs)
     wrong = 0
     for name, file, prefix in COMPONENTS:

@@ -24,7 +24,7 @@ struct cli_options {
         *json; /* flags: non-NULL when given */
     const char *wit, *invoke, *max_memory, *timeout, *cpu_time, *max_body, *max_instances, *max_stack, *max_handles,
         *workers, *sandbox, *user;
-    const char *dns, *admin, *access_log, *log_level, *once, *tls_cert, *tls_key;
+    const char *dns, *admin, *access_log, *log_level, *once, *tls_cert, *tls_key, *snapshot;
     struct cli_list env, dir, preload, allow_net, allow_listen, allow_outbound;
     char **args; /* what follows the file of a command that takes ARGS, ended by NULL */
 };

@@ -57,6 +57,7 @@ struct needs {
     uint32_t preload_count;
     const struct wasi_group *groups[NEEDS_GROUPS_MAX];
     uint32_t group_count;
+    uint32_t asked; /* bit i: it has start functions and imports the interface i of those that inspect_needs.c lists */
 };
 
 bool needs_of_module(struct inspect *inspect, const struct wasm_module *module, struct needs *ret_needs);

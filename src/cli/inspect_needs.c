@@ -21,6 +21,15 @@ static const struct {
     {STR("wasi:cli/run@0.2"), STR("run"), "run"},
 };
 
+/* Interfaces that tell a guest something, and so what all instances behind a snapshot have in common (node/freeze.h),
+ * if start functions ask. Which of their imports they reach is not known before they run. */
+static const struct str asked[] = {
+    STR("wasi:cli/environment"),  STR("wasi:clocks/monotonic-clock"), STR("wasi:clocks/wall-clock"),
+    STR("wasi:filesystem/types"), STR("wasi:random/insecure"),        STR("wasi:random/insecure-seed"),
+    STR("wasi:random/random"),
+};
+#define ASKED_COUNT (sizeof asked / sizeof *asked)
+
 static const char *const no_start = "it exports no function _start without parameters and results";
 static const char *const no_start_library = "it exports no function _start without parameters and results; 'mayfly run "
                                             "--preload NAME=FILE' links it to another";
@@ -53,6 +62,14 @@ static void add_group(struct needs *needs, struct str module, struct str name)
             return;
     if (group && needs->group_count < NEEDS_GROUPS_MAX)
         needs->groups[needs->group_count++] = group;
+}
+
+static void add_asked(struct needs *needs, struct str interface)
+{
+    struct str name = str_slice(interface, 0, str_find(interface, '@'));
+    for (size_t i = 0; i < ASKED_COUNT; i++)
+        if (str_eq(asked[i], name))
+            needs->asked |= 1u << i;
 }
 
 /* A function from one of WASI's modules. */
@@ -176,6 +193,7 @@ static bool host_row(struct inspect *inspect, struct needs *needs, enum host_imp
     switch (kind) {
     case HOST_LOWERED:
         add_group(needs, interface, name);
+        add_asked(needs, interface);
         switch (wasi_offer(interface, name, signature)) {
         case OFFER_HERE: return true;
         case OFFER_OTHER_TYPE:
@@ -224,14 +242,24 @@ static void keep_network(struct needs *needs)
     needs->group_count = kept;
 }
 
-static void end_component(struct needs *needs, bool found)
+static void end_component(struct needs *needs, bool found, bool starts)
 {
+    if (!starts || !found || !str_eq(str_of(needs->command), STR("up")))
+        needs->asked = 0;
     if (!found)
         no(needs, no_entry);
     if (!found)
         needs->group_count = 0;
     else if (str_eq(str_of(needs->command), STR("up")))
         keep_network(needs);
+}
+
+static bool plan_starts(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->unit_count; i++)
+        if (plan->units[i].module->start != WASM_NO_INDEX)
+            return true;
+    return false;
 }
 
 bool needs_of_component(struct inspect *inspect, struct needs *ret_needs)
@@ -251,7 +279,7 @@ bool needs_of_component(struct inspect *inspect, struct needs *ret_needs)
             return false;
     }
     if (done)
-        end_component(&needs, found);
+        end_component(&needs, found, plan_starts(plan));
     *ret_needs = needs;
     return true;
 }
@@ -310,7 +338,7 @@ static void image_entry(struct needs *needs, const struct image *image)
     for (uint64_t i = 0; i < image_exports_count(image); i++)
         add_entry(needs, &found, image_str(image, image_exports(image)[i].interface),
                   image_str(image, image_exports(image)[i].name));
-    end_component(needs, found);
+    end_component(needs, found, image_starts_count(image) != 0);
 }
 
 static bool image_has_start(const struct image *image)
@@ -404,12 +432,28 @@ static void report_preload(struct inspect *inspect, const struct needs *needs)
     report_words(report, NULL, "preload", words, words ? needs->preload_count : 0);
 }
 
+static void report_asked(struct inspect *inspect, const struct needs *needs)
+{
+    struct str names[ASKED_COUNT], words[ASKED_COUNT];
+    uint32_t count = 0;
+    for (size_t i = 0; i < ASKED_COUNT; i++) {
+        if (!(needs->asked >> i & 1))
+            continue;
+        names[count] = asked[i];
+        words[count] = inspect_text(inspect, "%s%.*s", count ? "" : "would freeze ", STR_ARG(asked[i]));
+        count++;
+    }
+    report_words(&inspect->report, "snapshot", NULL, names, count);
+    report_words(&inspect->report, NULL, "--snapshot", words, count);
+}
+
 void needs_report(struct inspect *inspect, const struct needs *needs)
 {
     report_object(&inspect->report, "run");
     report_command(inspect, needs);
     report_preload(inspect, needs);
     report_groups(inspect, needs);
+    report_asked(inspect, needs);
     report_end(&inspect->report);
 }
 

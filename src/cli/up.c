@@ -174,6 +174,7 @@ static int work(void *arg, const struct supervisor_seat *seat)
         .worker = {.stats = up->options->stats != NULL,
                    .access_fd = up->access_fd,
                    .services = {.name_servers = up->options->dns}},
+        .snapshot = up->options->snapshot != NULL,
         .files = {up->options->tls_cert, up->options->tls_key},
         .samples = &up->samples[seat->index],
         .sandbox = up->sandbox,

@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "component/handles.h"
+#include "base/log.h"
+#include "node/freeze.h"
 #include "runtime/slot.h"
 #include "runtime/stack.h"
 
@@ -56,6 +58,34 @@ static bool find_handler(struct generation *generation, struct err *err)
     return err_remedy(err, "serve a component built for the wasi:http/proxy world");
 }
 
+static void tell_frozen(const struct function *function, const struct generation *generation)
+{
+    log_line(LOG_INFO, function->name,
+             "every instance begins behind the start functions: %llu KiB, %u standard streams",
+             (unsigned long long)(generation->program->snapshot_count * IMAGE_PAGE / 1024), generation->frozen.count);
+}
+
+/* Start functions run once more, and all instances begin behind them, if that can be. */
+static bool freeze(const struct function *function, struct generation *generation, struct err *err)
+{
+    struct program *program = generation->program;
+    struct err why = {0};
+    if (!function->freezing || !program->start_each_time)
+        return true;
+    bool done = program_run_once(program, function->freezing, &function->config, function->allowance_ns,
+                                 &generation->frozen, &why);
+    if (done && slot_limit(program, function->limits.memory_bytes, &why)) {
+        tell_frozen(function, generation);
+        return true;
+    }
+    log_line(LOG_WARN, function->name, "no snapshot, start functions run in every instance: %s", why.message);
+    if (!done)
+        return true;
+    program_unfreeze(program);
+    generation->frozen.count = 0;
+    return slot_limit(program, function->limits.memory_bytes, err);
+}
+
 bool function_load(struct function *function, int image_fd, struct err *err)
 {
     struct generation *generation = mem_alloc(1, sizeof *generation);
@@ -65,7 +95,7 @@ bool function_load(struct function *function, int image_fd, struct err *err)
     generation->asleep.last = &generation->asleep.first;
     generation->program = program_load(image_fd, function->name, wasi_resolve, &generation->link, err);
     if (!generation->program || !find_handler(generation, err) ||
-        !slot_limit(generation->program, function->limits.memory_bytes, err)) {
+        !slot_limit(generation->program, function->limits.memory_bytes, err) || !freeze(function, generation, err)) {
         generation_free(generation);
         return false;
     }

@@ -1,7 +1,8 @@
 /* A function as it is deployed: what it is given, what its requests may take, and the program that serves them.
  *
  * The program can be replaced at any time, between two requests: new requests begin with the new one, and the old one,
- * a *generation*, is unloaded when the last of its requests is over. Nothing is replaced on a stack.
+ * a *generation*, is unloaded when the last of its requests is over. Nothing is replaced on a stack. Each generation
+ * has a snapshot of its own.
  */
 #ifndef MAYFLY_NODE_FUNCTION_H
 #define MAYFLY_NODE_FUNCTION_H
@@ -31,6 +32,7 @@ struct request_list {
 /* One program with its imports linked. It ends when it is retired and nothing of it runs. */
 struct generation {
     struct program *program;
+    struct host_frozen frozen; /* what its instances hold of the host from the start */
     struct request_list asleep; /* those that wait and still have their slots */
     const struct image_export *handler;
     struct wasi_link link;
@@ -43,6 +45,8 @@ struct function {
     struct host_config config;
     struct function_limits limits;
     uint64_t allowance_ns; /* of processor time that a request may take before anybody asks for the time */
+    struct host_pool
+        *freezing; /* of the thread that loads: start functions run there once (node/freeze.h); NULL: not */
     struct generation *current;
     uint32_t running; /* requests, of all generations */
     struct metrics_function *metrics; /* in the worker's block */

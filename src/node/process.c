@@ -132,6 +132,8 @@ static bool start(struct process *process, const struct supervisor_seat *seat, s
         return false;
     worker.tls = process->tls;
     process->worker = worker_new(process->loop, &process->function, options->listen_fd, &worker, err);
+    if (process->worker && options->snapshot)
+        process->function.freezing = worker_hosts(process->worker);
     if (!process->worker || (options->prepare && !options->prepare(options->arg, err)))
         return false;
     return sandbox_enter(&options->sandbox, options->config, err) &&

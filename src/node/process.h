@@ -16,6 +16,7 @@ struct process_options {
     const struct host_config *config;
     const struct function_limits *limits;
     struct worker_options worker;
+    bool snapshot; /* start functions run once, not in every instance: node/freeze.h */
     struct certificate_files files; /* for TLS, or NULL; read here to begin with, new ones come over the channel */
     struct samples *samples; /* where those of guests go, while the image has a number */
     struct sandbox_options sandbox; /* from before anything of a guest runs, to the end */

@@ -145,6 +145,8 @@ static void run_handler(struct task *task)
     request->returned = false;
     if (request->generation->program->start_each_time && !program_start(task->slot))
         return;
+    if (!host_thaw(request->host, &request->generation->frozen))
+        return;
     if (!host_give_request(request->host, handles, &given, &outparam))
         return;
     params[0] = given;
@@ -774,6 +776,11 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
 void worker_set_tls(struct worker *worker, struct tls_context *tls)
 {
     http_server_set_tls(worker->server, tls);
+}
+
+struct host_pool *worker_hosts(const struct worker *worker)
+{
+    return worker->hosts;
 }
 
 void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg)

@@ -33,6 +33,8 @@ struct worker *worker_new(struct io_loop *loop, struct function *function, int l
                           const struct worker_options *options, struct err *err);
 /* As http_server_set_tls. */
 void worker_set_tls(struct worker *worker, struct tls_context *tls);
+/* What it makes hosts of: for start functions that run before any request (node/freeze.h). */
+struct host_pool *worker_hosts(const struct worker *worker);
 void worker_drain(struct worker *worker, void (*done)(void *arg), void *arg);
 void worker_free(struct worker *worker);
 /* One line of JSON: start and teardown times, pages restored, requests. Needs options.stats. */

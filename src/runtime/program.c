@@ -157,6 +157,149 @@ static bool beyond_snapshot(const struct slot *slot)
     return memory || (gc->base && gc->open > gc->first + SNAPSHOT_HEAP_MAX);
 }
 
+/* ---- freezing ---- */
+
+/* Pages that differ from the template; with `pages` NULL it only counts. */
+struct survey {
+    struct program *program;
+    const struct slot *slot;
+    struct program_page *pages;
+    uint64_t count;
+};
+
+static void survey_range(struct survey *survey, uint64_t low, uint64_t size)
+{
+    static const uint8_t zeros[IMAGE_PAGE];
+    for (uint64_t off = low; off < low + size; off += IMAGE_PAGE) {
+        const uint8_t *page = (const uint8_t *)survey->slot->store + off;
+        const uint8_t *source = program_page_source(survey->program, off);
+        if (memcmp(page, source ? source : zeros, IMAGE_PAGE) == 0)
+            continue;
+        if (survey->pages) {
+            uint8_t *copy = survey->program->snapshot_bytes + survey->count * IMAGE_PAGE;
+            memcpy(copy, page, IMAGE_PAGE);
+            survey->pages[survey->count] = (struct program_page){off, copy};
+        }
+        survey->count++;
+    }
+}
+
+static uint64_t memory_bytes(const struct slot *slot, const struct image_memory *memory)
+{
+    uint64_t bytes;
+    memcpy(&bytes, (const char *)slot->store + memory->size_off, sizeof bytes);
+    return bytes;
+}
+
+/* All that can be written, whether its pages were followed or there were too many of them. */
+static void survey_slot(struct survey *survey)
+{
+    const struct image *image = &survey->program->image;
+    const struct image_header *header = image->header;
+    const struct gc *gc = &survey->slot->gc;
+    survey_range(survey, header->fixed_size, header->mutable_size);
+    if (gc->base)
+        survey_range(survey, header->heap_off + gc->first, gc->open - gc->first);
+    for (uint64_t i = 0; i < image_memories_count(image); i++)
+        if (image_memories(image)[i].owner)
+            survey_range(survey, image_memories(image)[i].base_off,
+                         memory_bytes(survey->slot, &image_memories(image)[i]));
+}
+
+static uint64_t grown_bytes(const struct program *program, const struct slot *slot)
+{
+    const struct image *image = &program->image;
+    uint64_t bytes = 0;
+    for (uint64_t i = 0; i < image_memories_count(image); i++)
+        if (image_memories(image)[i].owner)
+            bytes += memory_bytes(slot, &image_memories(image)[i]) - image_memories(image)[i].min_bytes;
+    return bytes;
+}
+
+/* What no template can hold. */
+static bool can_freeze(const struct program *program, const struct slot *slot, struct err *err)
+{
+    const struct gc *gc = &slot->gc;
+    if (slot->exceptions.used)
+        return err_set(err, ERR_UNSUPPORTED, "they threw exceptions, which may still be used");
+    if (gc->base && gc->open > gc->first + SNAPSHOT_HEAP_MAX)
+        return err_set(err, ERR_LIMIT, "they made more than %u MiB of objects", (unsigned)(SNAPSHOT_HEAP_MAX >> 20));
+    if (grown_bytes(program, slot) > PROGRAM_FREEZE_MAX)
+        return err_set(err, ERR_LIMIT, "they made memories grow by more than %u MiB",
+                       (unsigned)(PROGRAM_FREEZE_MAX >> 20));
+    return true;
+}
+
+static bool keep_sizes(struct program *program, const struct slot *slot, struct err *err)
+{
+    const struct image *image = &program->image;
+    uint64_t count = image_memories_count(image);
+    if (grown_bytes(program, slot) == 0)
+        return true;
+    uint64_t *opened = mem_alloc(count, sizeof *opened);
+    if (!opened)
+        return err_memory(err);
+    for (uint64_t i = 0; i < count; i++)
+        opened[i] = image_memories(image)[i].owner ? memory_bytes(slot, &image_memories(image)[i]) : 0;
+    program->opened = opened;
+    return true;
+}
+
+static bool keep_pages(struct program *program, const struct slot *slot, struct err *err)
+{
+    struct survey survey = {.program = program, .slot = slot};
+    survey_slot(&survey);
+    uint64_t count = survey.count;
+    if (count * IMAGE_PAGE > PROGRAM_FREEZE_MAX)
+        return err_set(err, ERR_LIMIT, "they wrote more than %u MiB", (unsigned)(PROGRAM_FREEZE_MAX >> 20));
+    struct program_page *pages = mem_alloc(count + 1, sizeof *pages);
+    program->snapshot_bytes = mem_alloc(count + 1, IMAGE_PAGE);
+    if (!pages || !program->snapshot_bytes) {
+        mem_free(pages);
+        return err_memory(err);
+    }
+    survey.count = 0;
+    survey.pages = pages;
+    survey_slot(&survey);
+    qsort(pages, count, sizeof *pages, by_offset);
+    program->snapshot = pages;
+    program->snapshot_count = count;
+    return true;
+}
+
+static void drop_snapshot(struct program *program)
+{
+    mem_free((void *)program->snapshot);
+    mem_free(program->snapshot_bytes);
+    mem_free(program->opened);
+    program->snapshot = NULL;
+    program->snapshot_bytes = NULL;
+    program->snapshot_count = 0;
+    program->opened = NULL;
+}
+
+void program_unfreeze(struct program *program)
+{
+    drop_snapshot(program);
+    program->heap_open = program->image.header->heap_objects + HEAP_FIRST;
+    program->start_each_time = true;
+}
+
+bool program_freeze(struct program *program, struct slot *slot, struct err *err)
+{
+    if (!can_freeze(program, slot, err))
+        return false;
+    adopt_heap(program, slot);
+    if (!keep_sizes(program, slot, err) || !keep_pages(program, slot, err)) {
+        program_unfreeze(program);
+        return false;
+    }
+    program->start_each_time = false;
+    return true;
+}
+
+/* ---- the first start ---- */
+
 static bool start_failed(struct program *program, const struct task *task, struct err *err)
 {
     if (program->start_each_time)
@@ -263,9 +406,8 @@ void program_unload(struct program *program)
         munmap((void *)program->image.base, program->map_size);
     if (program->fd >= 0)
         close(program->fd);
+    drop_snapshot(program);
     mem_free(program->hosts);
-    mem_free((void *)program->snapshot);
-    mem_free(program->snapshot_bytes);
     mem_free(program);
 }
 

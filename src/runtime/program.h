@@ -2,7 +2,8 @@
  *
  * Loading maps the file once (text executable, the rest read-only), resolves every host import through the
  * embedder's resolver, and runs the start functions once in a first slot. If they asked the host for nothing,
- * the pages they wrote become part of the template and later instances start behind them.
+ * the pages they wrote become part of the template and later instances start behind them. Otherwise they run in every
+ * instance, unless the embedder runs them once more in a slot, with the real host, and freezes what they left.
  */
 #ifndef MAYFLY_RUNTIME_PROGRAM_H
 #define MAYFLY_RUNTIME_PROGRAM_H
@@ -36,6 +37,7 @@ struct program {
     const struct program_page *snapshot; /* sorted by slot_off */
     uint64_t snapshot_count;
     uint8_t *snapshot_bytes;
+    uint64_t *opened; /* bytes of each row of memories at the start, where start functions grew them; NULL: none did */
     uint64_t heap_open; /* end of the part of the heap that is open from the start, from the heap base */
     bool
         start_each_time; /* run start functions in every instance: they ask the host for something, or were not tried */
@@ -58,6 +60,22 @@ void program_unload(struct program *program);
 
 /* Inside a task: run the start functions of the slot's program, in order. False: one trapped. */
 bool program_start(struct slot *slot);
+
+/* Bytes of a frozen instance: of the pages that are kept, and of what it grew by. */
+#define PROGRAM_FREEZE_MAX ((uint64_t)64 << 20)
+
+/* The start functions of start_each_time have run in `slot`, and nothing runs there any more: what they left becomes
+ * the template. What of it belongs to the host is the caller's to take away before. No slot of the program but this one
+ * may be there, and it must be destroyed. False: it cannot be, `err` says why, and all is as before. */
+bool program_freeze(struct program *program, struct slot *slot, struct err *err);
+/* Undo it: start functions run in every instance again. No slot may be there. */
+void program_unfreeze(struct program *program);
+
+/* Bytes of the memory in this row of the image with which an instance begins. */
+static inline uint64_t program_memory_bytes(const struct program *program, uint64_t row)
+{
+    return program->opened ? program->opened[row] : image_memories(&program->image)[row].min_bytes;
+}
 
 /* The program whose text contains `pc`, or NULL. Safe in a signal handler. */
 const struct program *program_of(uint64_t pc);

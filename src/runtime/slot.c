@@ -59,8 +59,9 @@ static bool map_template(struct slot *slot, struct err *err)
     done = done && map_heap(slot);
     for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
         const struct image_memory *memory = &image_memories(image)[i];
-        if (memory->owner && memory->min_bytes)
-            done = mprotect(base_of(slot) + memory->base_off, memory->min_bytes, PROT_READ) == 0;
+        uint64_t bytes = program_memory_bytes(slot->program, i);
+        if (memory->owner && bytes)
+            done = mprotect(base_of(slot) + memory->base_off, bytes, PROT_READ) == 0;
     }
     for (uint64_t i = 0; done && i < image_runs_count(image); i++) {
         const struct image_run *run = &image_runs(image)[i];
@@ -152,7 +153,7 @@ static bool open_all(struct slot *slot)
     for (uint64_t i = 0; done && i < image_memories_count(image); i++) {
         const struct image_memory *memory = &image_memories(image)[i];
         if (memory->owner)
-            done = open_range(base_of(slot) + memory->base_off, memory->min_bytes);
+            done = open_range(base_of(slot) + memory->base_off, program_memory_bytes(slot->program, i));
     }
     return done;
 }
@@ -545,7 +546,7 @@ static bool is_tracked(const struct slot *slot, uint64_t slot_off)
         return true;
     for (uint64_t i = 0; i < image_memories_count(image); i++) {
         const struct image_memory *memory = &image_memories(image)[i];
-        if (memory->owner && slot_off - memory->base_off < memory->min_bytes)
+        if (memory->owner && slot_off - memory->base_off < program_memory_bytes(slot->program, i))
             return true;
     }
     return false;

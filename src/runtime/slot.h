@@ -3,7 +3,7 @@
  *     base             fixed part: store, contexts, import words   written when the slot is made
  *     + fixed_size     mutable part                                 tracked
  *     + ...            heap                                         the first part of its objects tracked
- *     + ...            linear memories                              tracked up to the template's size
+ *     + ...            linear memories                              tracked up to the size at the start
  *
  * Tracked pages are read-only until first written. The fault handler makes such a page writable and adds it
  * to the slot's hot set; `slot_release` copies the whole set back from the template. So the set is always a

@@ -63,7 +63,7 @@ static bool text_write(struct host *h, struct wasi_io_output_stream *s, struct s
     return true;
 }
 
-static const struct output_kind output_text = {text_room, text_write, NULL, false};
+const struct output_kind output_text = {text_room, text_write, NULL, false};
 
 bool wasi_cli_stdin_get_stdin(struct host *h, struct wasi_io_input_stream **ret)
 {

@@ -100,6 +100,25 @@ void host_take_request(struct host *h, const struct http_request *request, const
 /* Make own handles of `incoming-request` and `response-outparam`. False: no memory or no room. */
 bool host_give_request(struct host *h, struct handles *handles, uint32_t *ret_request, uint32_t *ret_outparam);
 
+/* Standard streams that start functions hold, by the place of their handles from the slot base. */
+struct host_frozen_stream {
+    uint64_t place, permit;
+    enum host_stream text; /* of an output */
+    bool is_input, closed;
+};
+#define HOST_FROZEN_MAX 16u
+struct host_frozen {
+    struct host_frozen_stream streams[HOST_FROZEN_MAX];
+    uint32_t count;
+};
+
+struct image;
+/* The activity has run the start functions of an instance that is to be the template of others (node/freeze.h): take
+ * what is the host's out of its handles. False: it holds more than standard streams, and `err` says what. */
+bool host_freeze(struct host *h, const struct image *image, struct host_frozen *ret_frozen, struct err *err);
+/* Inside a task of such an instance, first of all: streams of this activity take their places. False: trap. */
+bool host_thaw(struct host *h, const struct host_frozen *frozen);
+
 /* The exchange is gone, and with it the request's bytes. The guest must end, with TRAP_CANCELLED: resumes one that
  * waits; until it ends it finds the request empty and its response closed. */
 void host_gone(struct host *h);

@@ -234,6 +234,7 @@ struct wasi_io_output_stream {
 };
 
 extern const struct output_kind output_standard; /* of a command; `text` says which */
+extern const struct output_kind output_text; /* of a function: to the log */
 
 /* Ready when `ready` says so, and never later than `deadline_ns`. */
 struct wasi_io_pollable {

@@ -426,7 +426,7 @@ def case_cli_inspect_json():
         hello = os.path.join(ROOT, "examples", "hello-rust", "hello.wasm")
         mayfly("compile", hello, "-o", image, "-O0")
         lacking = written(folder, "lacking.wasm", importer("wasi_unstable", "proc_exit", b"\0\0", START))
-        files = [run.guest("process"), run.guest("preload_command"), hello, image, lacking]
+        files = [run.guest("process"), run.guest("preload_command"), run.guest("frozen"), hello, image, lacking]
         seen, described = set(), set()
         for file in files:
             value = json.loads(mayfly("inspect", "--json", file)[0])

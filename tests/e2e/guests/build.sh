@@ -12,6 +12,12 @@ GUEST_CFLAGS="-mbulk-memory -Wno-infinite-recursion" ../../../scripts/guest-c.sh
 ../../../scripts/guest-c.sh files.wasm command.wit guest files.c
 clang-19 --target=wasm32-wasi -O2 -Wall -Wno-unused-parameter -c process.c -o process.o
 clang-19 --target=wasm32-wasi process.o -o process.wasm # linking without -O keeps wasm-opt out, which drops the functions' names
+work=$(mktemp -d)
+cp frozen.wit "$work/world.wit"
+cp -r ../../../wit "$work/deps"
+wasm-tools component embed --world frozen "$work" frozen.wat -o "$work/core.wasm"
+wasm-tools component new "$work/core.wasm" -o frozen.wasm
+rm -r "$work"
 wasm-tools strip --delete '^\.debug' process.wasm -o process.wasm
 chmod 644 process.wasm
 rm process.o

@@ -1,10 +1,11 @@
 /* A client that believes nothing: keep-alive connections, one request in flight on each, every byte of every body
  * compared.
  *
- *     bench-million PORT REQUESTS CONNECTIONS PREFIX
+ *     bench-million PORT REQUESTS CONNECTIONS PREFIX [EACH]
  *
- * Request number N asks for `/N` and wants the body `PREFIX/N\n`. Prints one line of JSON: answers, wrong ones,
- * connections that were lost, seconds. Exit code 1 if anything was wrong.
+ * Request number N asks for `/N` and wants the body `PREFIX/N\n`. With EACH a connection ends after so many answers and
+ * another takes its place. Prints one line of JSON: answers, wrong ones, connections that were lost, seconds. Exit code
+ * 1 if anything was wrong.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -23,6 +24,7 @@ enum { CONNECTIONS_MAX = 4096, BUFFER = 8192 };
 struct connection {
     int fd;
     uint64_t number; /* of the request in flight */
+    uint64_t had;    /* answers */
     size_t used;
     char bytes[BUFFER];
 };
@@ -30,7 +32,7 @@ struct connection {
 static struct connection connections[CONNECTIONS_MAX];
 static struct sockaddr_in server = {.sin_family = AF_INET};
 static const char *prefix;
-static uint64_t wanted, asked, answered, wrong, lost;
+static uint64_t wanted, each, asked, answered, wrong, lost;
 static int loop;
 
 static void ask(struct connection *c)
@@ -47,6 +49,7 @@ static bool open_connection(struct connection *c)
 {
     int one = 1;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    c->had = 0;
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&server, sizeof server) != 0)
         return false;
@@ -111,6 +114,15 @@ static bool take_answer(struct connection *c)
     return true;
 }
 
+/* The one that takes its place is made first: the server never has none. */
+static void replace(struct connection *c)
+{
+    int old = c->fd;
+    if (!open_connection(c))
+        lost++;
+    close(old);
+}
+
 static void readable(struct connection *c)
 {
     ssize_t got = recv(c->fd, c->bytes + c->used, BUFFER - 1 - c->used, 0);
@@ -122,8 +134,11 @@ static void readable(struct connection *c)
         return;
     }
     c->used += (size_t)got;
-    if (take_answer(c) && asked < wanted)
-        ask(c);
+    if (!take_answer(c) || asked == wanted)
+        return;
+    if (++c->had == each)
+        replace(c);
+    ask(c);
 }
 
 static double now_s(void)
@@ -147,13 +162,14 @@ static void serve_events(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5)
+    if (argc != 5 && argc != 6)
         return 2;
     server.sin_port = htons((uint16_t)strtol(argv[1], NULL, 10));
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     wanted = strtoull(argv[2], NULL, 10);
     long count = strtol(argv[3], NULL, 10);
     prefix = argv[4];
+    each = argc == 6 ? strtoull(argv[5], NULL, 10) : UINT64_MAX;
     loop = epoll_create1(0);
     if (count < 1 || count > CONNECTIONS_MAX || (uint64_t)count > wanted)
         return 2;

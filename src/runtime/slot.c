@@ -457,24 +457,51 @@ static void restore_pages(const struct slot *slot)
         restore_page(&slot->hot[i]);
 }
 #else
-/* Test builds, in which the leak hunt must find what stays: 1 a page, 2 a table, 3 a table of handles. */
+/* Test builds, in which the leak hunt must find what stays: 1 a page, 2 a table's size, 3 a table of handles, 4 the
+ * entries of a table of functions. */
+struct planted {
+    uint64_t off, size; /* within one page */
+};
+
+/* The hunter's tables are the first one of other references, and the last one of functions. */
+static struct planted planted_table(const struct image *image, bool is_func)
+{
+    const struct image_table *tables = image_tables(image);
+    const struct image_table *found = NULL;
+    for (uint64_t i = 0; i < image_tables_count(image); i++)
+        if (tables[i].owner && !tables[i].is_func == !is_func && (is_func || !found))
+            found = &tables[i];
+    if (!found)
+        return (struct planted){0};
+    if (!is_func)
+        return (struct planted){found->length_off, sizeof(uint64_t)};
+    return (struct planted){found->entries_off, found->min * sizeof(struct table_entry)};
+}
+
+static struct planted planted_bytes(const struct image *image)
+{
+    struct planted planted = {image->header->handles_off, IMAGE_PAGE};
+    if (MAYFLY_PLANT_LEAK == 2 || MAYFLY_PLANT_LEAK == 4)
+        planted = planted_table(image, MAYFLY_PLANT_LEAK == 4);
+    uint64_t rest = IMAGE_PAGE - planted.off % IMAGE_PAGE;
+    if (planted.size > rest)
+        planted.size = rest;
+    return planted;
+}
+
 static void restore_pages(const struct slot *slot)
 {
-    const struct image *image = &slot->program->image;
     static uint8_t kept[IMAGE_PAGE];
-    const struct image_table *table = image_tables(image);
-    while (table->is_func) /* the hunter's own is another one */
-        table++;
-    uint64_t off = MAYFLY_PLANT_LEAK == 2 ? table->length_off : image->header->handles_off;
+    struct planted bytes = planted_bytes(&slot->program->image);
+    uint8_t *at = (uint8_t *)base_of(slot) + bytes.off;
     uint32_t left = MAYFLY_PLANT_LEAK == 1 && slot->hot_count > 0;
-    size_t size = MAYFLY_PLANT_LEAK == 2 ? sizeof(uint64_t) : IMAGE_PAGE - off % IMAGE_PAGE;
-    bool planted = MAYFLY_PLANT_LEAK > 1 && slot_is_hot(slot, (uint8_t *)base_of(slot) + off / IMAGE_PAGE * IMAGE_PAGE);
+    bool planted = MAYFLY_PLANT_LEAK > 1 && slot_is_hot(slot, at - bytes.off % IMAGE_PAGE);
     if (planted)
-        memcpy(kept, base_of(slot) + off, size);
+        memcpy(kept, at, bytes.size);
     for (uint32_t i = 0; i < slot->hot_count - left; i++)
         restore_page(&slot->hot[i]);
     if (planted)
-        memcpy(base_of(slot) + off, kept, size);
+        memcpy(at, kept, bytes.size);
 }
 #endif
 

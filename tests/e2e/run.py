@@ -408,55 +408,6 @@ def case_half():
         expect(ask(server.port, "/"), 200, b"fine\n")
 
 
-def leak_requests(count):
-    """Paths for the leak hunter: every mix of places, about one in twenty ending in a trap."""
-    source = random.Random(20)
-    for number in range(count):
-        places = "".join(p for p in "sdbhgvtk" if source.random() < 0.4)
-        yield f"/{places}{'x' if source.random() < 0.05 else ''}/{number}"
-
-
-def hunt(server, count):
-    """Sends `count` requests over several connections; returns the answers that are not clean."""
-    clients = [Client(server.port) for _ in range(4)]
-    found, same = [], set()
-    for number, path in enumerate(leak_requests(count)):
-        status, headers, body = clients[number % 4].ask(path)
-        if headers.get("connection", "").lower() == "close":
-            clients[number % 4] = Client(server.port)
-        if "x" in path:
-            check(status == 500, f"500 for {path}, not {status} with {body!r:.100}")
-            continue
-        match = re.fullmatch(rb"clean (pages=\d+ handle=\d+) wrote=(\d+)\n", body)
-        if not match:
-            found.append((path, body))
-            continue
-        same.add(match.group(1))
-        check(int(match.group(2)) > 0 or not set(path.split("/")[1]) & set("sdbhg"), f"the hunter finds its own: {path}")
-    if len(same) > 1:
-        found.append(("sizes and handles differ", b", ".join(sorted(same))))
-    for client in clients:
-        client.socket.close()
-    return found
-
-
-def case_leak():
-    """No instance sees anything of an earlier one: memory, globals, tables, handles, grown pages."""
-    with Server(guest("leak")) as server:
-        found = hunt(server, 20000 if FULL else 2000)
-        check(not found, f"{len(found)} leaks, the first: {found[:1]}")
-
-
-def case_planted():
-    """The hunt finds the one page, the one table and the one table of handles that builds with a planted error leave behind."""
-    for number, what in ((1, "page"), (2, "table"), (3, "table of handles")):
-        planted = f"{PLANTED}-{number}"
-        if not os.path.exists(planted):
-            raise Skipped("no builds with the planted errors")
-        with Server(guest("leak"), program=planted) as server:
-            check(hunt(server, 200), f"the hunt finds the {what} that stays")
-
-
 def resident(pid):
     with open(f"/proc/{pid}/status") as status:
         return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))

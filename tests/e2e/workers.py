@@ -28,11 +28,16 @@ def alive(pid):
         return False
 
 
-def until(condition, what, seconds=120):
+def stopped(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "T"
+
+
+def until(condition, what, seconds=120, pause=0.01):
     end = time.monotonic() + seconds
     while not condition():
         check(time.monotonic() < end, what)
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 def served_by(server, count):
@@ -90,6 +95,90 @@ def case_work_killed():
             until(lambda: len(server.workers()) == 3 and victim not in server.workers(), "another takes its place")
             expect(ask(server.port, "/"), 200)
         check(server.wait_log(r"worker \d+ ended with signal 9"), "the log tells of it")
+
+
+def peers_of(pid, port):
+    """The ports of those whose connections to this port the process has, both ends open."""
+    with open("/proc/net/tcp") as file:
+        rows = [line.split() for line in file.read().splitlines()[1:]]
+    peers = {row[9]: int(row[2].split(":")[1], 16) for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "01"}
+    found = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            link = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{fd}"))
+            found.add(peers.get(link.group(1)) if link else None)
+    return found - {None}
+
+
+def ask_again(port, stop, lost, each=100):
+    """Requests without end; a connection serves for `each` of them, or until it is lost."""
+    while not stop.is_set():
+        name = "none was made"
+        try:
+            with Client(port) as client:
+                name = client.socket.getsockname()[1]
+                for _ in range(each):
+                    expect(client.ask("/"), 200, b"Hello from C! You asked for /\n")
+                    if stop.is_set():
+                        break
+        except (Failure, OSError):
+            lost.append(name)
+
+
+@contextlib.contextmanager
+def stubborn_load(port, clients=12):
+    stop, lost = threading.Event(), []
+    threads = [threading.Thread(target=ask_again, args=(port, stop, lost)) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield lost
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def accepted_by(pid, port):
+    """Is one of some new connections that process's?"""
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            expect(stack.enter_context(Client(port)).ask("/"), 200)
+        return bool(peers_of(pid, port))
+
+
+def kill_under_load(server, lost):
+    """Milliseconds until a new connection is answered, until there is another worker, and until that has accepted one."""
+    before = server.workers()
+    victim = before[0]
+    os.kill(victim, signal.SIGSTOP) # what it has accepted is what it has
+    until(lambda: stopped(victim), "it stops")
+    time.sleep(0.1) # whoever has a connection to it waits by now
+    had = peers_of(victim, server.port)
+    since = len(lost)
+    os.kill(victim, signal.SIGKILL)
+    began, times = time.monotonic(), []
+    expect(ask(server.port, "/"), 200)
+    times.append(time.monotonic() - began)
+    until(lambda: len(server.workers()) == len(before) and victim not in server.workers(), "another takes its place", pause=0.001)
+    times.append(time.monotonic() - began)
+    new = (set(server.workers()) - set(before)).pop()
+    until(lambda: accepted_by(new, server.port), "the new one accepts", pause=0.001)
+    times.append(time.monotonic() - began)
+    until(lambda: had <= set(lost[since:]), "those that had a connection to it notice")
+    check(set(lost[since:]) == had, f"connections of {had} were the worker's, and {lost[since:]} are lost")
+    return [1000 * seconds for seconds in times]
+
+
+def case_work_killed_load():
+    """kill -9 of a worker under load: only connections that it had accepted fail, and new ones are answered at once."""
+    for workers in ("3", "1"):
+        with Server(HELLO, "--workers", workers) as server, stubborn_load(server.port) as lost:
+            for _ in range(4):
+                time.sleep(1.1) # no false start
+                answered, forked, accepted = kill_under_load(server, lost)
+                print(f"  one of {workers} killed: a new connection is answered after {answered:.1f} ms, there is another "
+                      f"worker after {forked:.1f} ms, and it accepts after {accepted:.1f} ms at the latest")
 
 
 def keep_asking(port, path, pause, stop, counts, wrong):

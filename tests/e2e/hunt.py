@@ -113,9 +113,9 @@ class Hunt:
 
 
 def plain(count, **more):
-    """One after the other, some end in a trap."""
+    """As fast as they are answered; some end in a trap."""
     with Server(guest("leak"), **more) as server:
-        hunt = Hunt(server, 8, {"x": 0.05, "p": 0.03})
+        hunt = Hunt(server, 32, {"x": 0.05, "p": 0.03})
         hunt.rounds(count)
         return hunt.end()
 

@@ -162,7 +162,7 @@ __attribute__((noinline)) static void litter_stack(uint64_t tag, uint32_t number
 static void litter_heap(uint64_t tag, uint32_t number)
 {
     for (uint32_t i = 0; i < 3; i++) {
-        uint32_t length = (1 + (number + i) % 4) * 24 * PAGE;
+        uint32_t length = (1 + (number + i) % 4) * 8 * PAGE;
         uint8_t *block = malloc(length);
         if (block)
             litter(block, length, tag, number + i);
@@ -171,7 +171,7 @@ static void litter_heap(uint64_t tag, uint32_t number)
 
 static void litter_grown(uint64_t tag, uint32_t number)
 {
-    uint32_t pages = 1 + number % 5;
+    uint32_t pages = 1 + number % 3;
     uint32_t old = (uint32_t)__builtin_wasm_memory_grow(0, pages);
     if (old != (uint32_t)-1)
         litter((uint8_t *)(uintptr_t)(old * WASM_PAGE), pages * WASM_PAGE, tag, number);

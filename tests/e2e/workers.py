@@ -139,14 +139,6 @@ def stubborn_load(port, clients=12):
             thread.join()
 
 
-def accepted_by(pid, port):
-    """Is one of some new connections that process's?"""
-    with contextlib.ExitStack() as stack:
-        for _ in range(8):
-            expect(stack.enter_context(Client(port)).ask("/"), 200)
-        return bool(peers_of(pid, port))
-
-
 def kill_under_load(server, lost):
     """Milliseconds until a new connection is answered, until there is another worker, and until that has accepted one."""
     before = server.workers()
@@ -163,7 +155,7 @@ def kill_under_load(server, lost):
     until(lambda: len(server.workers()) == len(before) and victim not in server.workers(), "another takes its place", pause=0.001)
     times.append(time.monotonic() - began)
     new = (set(server.workers()) - set(before)).pop()
-    until(lambda: accepted_by(new, server.port), "the new one accepts", pause=0.001)
+    until(lambda: peers_of(new, server.port), "the new one accepts", pause=0.001)
     times.append(time.monotonic() - began)
     until(lambda: had <= set(lost[since:]), "those that had a connection to it notice")
     check(set(lost[since:]) == had, f"connections of {had} were the worker's, and {lost[since:]} are lost")

@@ -661,8 +661,11 @@ static void abandon(struct request *request)
 static void out_of_time(struct io_timer *timer)
 {
     struct request *request = IO_OWNER(timer, struct request, timer);
+    bool woken = request->list == &request->worker->blocked;
     if (bring_back(request)) {
         host_interrupt(request->host, TRAP_DEADLINE);
+        if (woken) /* it waited for its slot only */
+            run_on(request);
         return;
     }
     report_limit(request);

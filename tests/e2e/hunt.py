@@ -112,9 +112,9 @@ class Hunt:
         return self
 
 
-def plain(count, **more):
+def plain(count, *options, **more):
     """As fast as they are answered; some end in a trap."""
-    with Server(guest("leak"), **more) as server:
+    with Server(guest("leak"), *options, **more) as server:
         hunt = Hunt(server, 32, {"x": 0.05, "p": 0.03})
         hunt.rounds(count)
         return hunt.end()

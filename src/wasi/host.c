@@ -15,7 +15,7 @@
 #include <time.h>
 
 #define POOL_KEEP 64u
-#define WARM_BYTES ((size_t)4000)          /* of a host's arena that stay with it; usual requests take two thousand */
+#define WARM_BYTES ((size_t)32000)         /* of a host's arena that stay with it; what is not used is not touched */
 #define WARM_SCRATCH_BYTES ((size_t)32000) /* the same of what is needed within one call; most need nothing */
 #define SCRATCH_MAX ((size_t)64 << 20)
 #define SIZE_STEP 64u

@@ -3,8 +3,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "component/handles.h"
 #include "base/log.h"
+#include "component/handles.h"
 #include "node/freeze.h"
 #include "runtime/slot.h"
 #include "runtime/stack.h"

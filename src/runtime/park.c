@@ -47,7 +47,7 @@ static uint64_t differing(const uint8_t *page, const uint8_t *source, size_t siz
 {
     uint64_t lines = 0;
     for (size_t at = 0; at < size; at += LINE)
-        lines |= (uint64_t)(memcmp(page + at, source + at, size - at < LINE ? size - at : LINE) != 0) << (at / LINE);
+        lines |= (uint64_t)(memcmp(page + at, source + at, LINE) != 0) << (at / LINE);
     return lines;
 }
 
@@ -87,14 +87,7 @@ static void survey_zeroed(const struct slot *slot, struct survey *survey)
             note(survey, (uint8_t *)at, NULL, IMAGE_PAGE);
 }
 
-_Static_assert(sizeof(((struct store *)NULL)->spill) % 16 == 0, "no line of it reaches behind it");
-
-/* The last line of a row may be cut by the end of what it is a row of. */
-static size_t line_size(const struct slot *slot, const uint8_t *line)
-{
-    const uint8_t *end = (const uint8_t *)(slot->store->spill + CONTEXT_SPILL);
-    return line < end && end - line < (ptrdiff_t)LINE ? (size_t)(end - line) : LINE;
-}
+_Static_assert(sizeof(((struct store *)NULL)->spill) % LINE == 0, "its lines are whole");
 
 /* ---- the block ---- */
 
@@ -121,8 +114,7 @@ static void move_lines(struct parked *parked, enum direction direction)
     for (uint32_t i = 0; i < parked->row_count; i++)
         for (uint64_t lines = parked->rows[i].lines; lines; lines &= lines - 1) {
             uint8_t *line = parked->rows[i].page + (size_t)__builtin_ctzll(lines) * LINE;
-            size_t size = line_size(parked->slot, line);
-            memcpy(direction == ASIDE ? kept : line, direction == ASIDE ? line : kept, size);
+            memcpy(direction == ASIDE ? kept : line, direction == ASIDE ? line : kept, LINE);
             kept += LINE;
         }
 }
@@ -226,7 +218,7 @@ struct parked *slot_park(struct slot *slot)
     move_runtime(parked, ASIDE);
     leave_slot(parked);
     slot->parked++;
-    slot_renew(slot);
+    slot_release(slot);
     return parked;
 }
 
@@ -260,7 +252,7 @@ bool slot_unpark(struct parked *parked)
     if (!open_tracked(parked) || !open_grown(parked)) {
         slot->grown_count = parked->grown_count;
         memcpy(slot->grown, grown_of(parked), parked->grown_count * sizeof *slot->grown);
-        slot_renew(slot);
+        slot_release(slot);
         return false;
     }
     move_runtime(parked, BACK);

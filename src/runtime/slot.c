@@ -505,7 +505,7 @@ static void restore_pages(const struct slot *slot)
 }
 #endif
 
-void slot_renew(struct slot *slot)
+void slot_release(struct slot *slot)
 {
     struct program *program = slot->program;
     bool clean = !slot->overflowed;
@@ -554,11 +554,6 @@ uint32_t slot_trim(struct program *program)
         slot_destroy(slot);
     }
     return left;
-}
-
-void slot_release(struct slot *slot)
-{
-    slot_renew(slot);
 }
 
 /* Is the page tracked: in the mutable part, or in a memory below its template's size? */

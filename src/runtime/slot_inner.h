@@ -7,8 +7,6 @@
 /* Make a tracked page writable and remember it. False: no room in the set, or the kernel refuses. */
 bool slot_add_hot(struct slot *slot, uint64_t slot_off);
 bool slot_is_hot(const struct slot *slot, const uint8_t *page);
-/* Back to a fresh instance, in the pool. */
-void slot_renew(struct slot *slot);
 /* Take it out of the pool; false: it is not there. */
 bool slot_take(struct slot *slot);
 

@@ -3,9 +3,10 @@
  *
  *     bench-million PORT REQUESTS CONNECTIONS PREFIX [EACH]
  *
- * Request number N asks for `/N` and wants the body `PREFIX/N\n`. With EACH a connection ends after so many answers and
- * another takes its place. Prints one line of JSON: answers, wrong ones, connections that were lost, seconds. Exit code
- * 1 if anything was wrong.
+ * Request number N asks for `/N` and wants the body `PREFIX/N\n`; with a PREFIX that ends in a newline just that, and
+ * with `=BODY` all ask for `/` and want BODY. With EACH a connection ends after so many answers and another takes its
+ * place. Prints one line of JSON: answers, wrong ones, connections that were lost, seconds. Exit code 1 if anything was
+ * wrong.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -40,7 +41,9 @@ static void ask(struct connection *c)
     char request[128];
     c->number = asked++;
     c->used = 0;
-    int length = snprintf(request, sizeof request, "GET /%lu HTTP/1.1\r\nHost: localhost\r\n\r\n", c->number);
+    int length = prefix[0] == '='
+                     ? snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                     : snprintf(request, sizeof request, "GET /%lu HTTP/1.1\r\nHost: localhost\r\n\r\n", c->number);
     if (send(c->fd, request, (size_t)length, MSG_NOSIGNAL) != length)
         lost++;
 }
@@ -90,6 +93,8 @@ static long join_chunks(char *at, const char *end, char **ret_next)
 static bool body_right(const struct connection *c, const char *body, size_t length)
 {
     char expected[512];
+    if (prefix[0] == '=')
+        return strlen(prefix + 1) == length && memcmp(prefix + 1, body, length) == 0;
     bool whole = prefix[0] && prefix[strlen(prefix) - 1] == '\n'; /* a body that does not depend on the path */
     int size = whole ? snprintf(expected, sizeof expected, "%s", prefix)
                      : snprintf(expected, sizeof expected, "%s/%lu\n", prefix, c->number);

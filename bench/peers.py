@@ -175,6 +175,32 @@ def wasmtime(name, file):
                 " ".join(options) + ", compiled before", version, folder, port).wait()
 
 
+WORKERD = """using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .hello)],
+  sockets = [(name = "http", address = "127.0.0.1:%(port)d", http = (), service = "main")]
+);
+const hello :Workerd.Worker = (
+  serviceWorkerScript = "addEventListener('fetch', e => e.respondWith(new Response(%(body)s)))",
+  compatibilityDate = "2024-01-01"
+);
+"""
+
+
+def workerd(body):
+    """The program on the PATH or in WORKERD. One isolate answers all requests: nothing is fresh in it."""
+    program = os.environ.get("WORKERD") or shutil.which("workerd")
+    if not program:
+        return None
+    folder, port = tempfile.mkdtemp(), free_port()
+    file = os.path.join(folder, "hello.capnp")
+    with open(file, "w") as out:
+        out.write(WORKERD % {"port": port, "body": "'" + body.replace("\n", "\\\\n") + "'"})
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()
+    return Peer("workerd", [program, "serve", file], "one isolate for all requests, a hello in JavaScript", version, folder,
+                port).wait()
+
+
 def machine():
     with open("/proc/cpuinfo") as file:
         model = re.search(r"model name\s*: (.*)", file.read())

@@ -6,8 +6,8 @@ else the machine does hits all of them alike. The number to read is the server's
 system, over all its processes: wrk's one thread is full before a fast server is, and then the rate says more about
 wrk. Medians over the rounds; ratios to nginx of the same run.
 
-    serve.py [--rounds N] [--seconds N] [--connections N] [--no-wasmtime] [FILE...]
-                            FILE: further components, mayfly beside wasmtime
+    serve.py [--rounds N] [--seconds N] [--connections N] [--tier TIER] [--no-wasmtime] [FILE...]
+                            FILE: further components, mayfly beside wasmtime; TIER: mayfly's for them (best)
     serve.py --loops ...    mayfly's event loops only, both asked at the same time on the same core, so that they share
                             what disturbs them: the ratio of each round to epoll's
 """
@@ -30,17 +30,20 @@ end
 """
 
 
-def wrk(port, seconds, connections):
+def wrk(port, seconds, connections, pinned=True):
+    """`pinned`: to the client's core. "failed": answers that are errors, and what went wrong with sockets."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(TELL)
         script.flush()
-        out = subprocess.run(["taskset", "-c", peers.CLIENT_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s",
+        where = ["taskset", "-c", peers.CLIENT_CORE] if pinned else []
+        out = subprocess.run([*where, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s",
                               script.name, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         print(out)
     take = lambda pattern: re.search(pattern, out).group(1)
     p50, p99, p999 = map(int, re.search(r"quantiles (\d+) (\d+) (\d+)", out).groups())
-    return {"requests": int(take(r"(\d+) requests in")), "rate": float(take(r"Requests/sec:\s+([\d.]+)")), "p50": p50,
+    failed = sum(map(int, re.findall(r"(?:connect|read|write|timeout|Non-2xx or 3xx responses:) (\d+)", out)))
+    return {"failed": failed, "requests": int(take(r"(\d+) requests in")), "rate": float(take(r"Requests/sec:\s+([\d.]+)")), "p50": p50,
             "p99": p99, "p999": p999}
 
 
@@ -60,6 +63,7 @@ def start(options):
         return
     yield peers.floor(BODY)
     yield peers.nginx(BODY)
+    yield peers.workerd(BODY)
     yield peers.mayfly("mayfly hello-c", peers.example("hello-c"))
     yield peers.mayfly("mayfly hello-rust", peers.example("hello-rust"))
     if options.wasmtime:
@@ -67,7 +71,7 @@ def start(options):
         yield peers.wasmtime("wasmtime hello-rust", peers.example("hello-rust"))
     for file in options.files:
         name = os.path.basename(file).removesuffix(".wasm")
-        yield peers.mayfly(f"mayfly {name}", file)
+        yield peers.mayfly(f"mayfly {name}", file, "--tier", options.tier)
         if options.wasmtime:
             yield peers.wasmtime(f"wasmtime {name}", file)
 
@@ -107,6 +111,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", 5)))
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("SECONDS_EACH", 3)))
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--tier", choices=("fast", "best"), default="best")
     parser.add_argument("--loops", action="store_true")
     parser.add_argument("files", nargs="*", metavar="FILE")
     parser.add_argument("--no-wasmtime", dest="wasmtime", action="store_false")

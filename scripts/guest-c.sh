@@ -3,7 +3,7 @@
 #
 # Needed only to change an example or a test guest; the components themselves are in the tree.
 # Wants clang-19, lld-19, wasi-libc, libclang-rt-19-dev-wasm32 (apt) and wasm-tools,
-# wit-bindgen-cli (cargo). The interfaces of WASI are read from wit/.
+# wit-bindgen-cli (cargo). The interfaces of WASI are read from wit/; GUEST_DRAFT=2023-11-10 means those of that draft.
 set -eu
 
 usage="usage: scripts/guest-c.sh OUT.wasm WIT-FILE WORLD SOURCE..."
@@ -13,9 +13,14 @@ shift 3
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/wit"
+mkdir "$work/wit" "$work/wit/deps"
 cp "$wit" "$work/wit/world.wit"
-cp -r "$(dirname "$0")/../wit" "$work/wit/deps"
+# Of WASI one version: where there are several, names in C have theirs.
+if [ -n "${GUEST_DRAFT:-}" ]; then
+    cp "$(dirname "$0")"/../wit/drafts/*-"$GUEST_DRAFT".wit "$work/wit/deps"
+else
+    cp "$(dirname "$0")"/../wit/*.wit "$work/wit/deps"
+fi
 
 wit-bindgen c --world "$world" --rename-world guest --out-dir "$work" "$work/wit" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 clang-19 --target=wasm32-wasi -mexec-model=reactor -O2 -Wall ${GUEST_CFLAGS:-} -I"$work" \

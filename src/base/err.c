@@ -96,3 +96,21 @@ void err_print(const struct err *err, const char *subject)
         fputc('\n', stderr);
     }
 }
+
+bool err_within(struct err *err, const char *format, ...)
+{
+    if (!err)
+        return false;
+    char message[sizeof err->message];
+    memcpy(message, err->message, sizeof message);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message - 2, format, args);
+    va_end(args);
+    size_t used = strlen(err->message), left = sizeof err->message - used - 2;
+    memcpy(err->message + used, ": ", 2);
+    size_t size = strnlen(message, left - 1);
+    memcpy(err->message + used + 2, message, size);
+    err->message[used + 2 + size] = '\0';
+    return false;
+}

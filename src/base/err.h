@@ -44,6 +44,8 @@ bool err_errno(struct err *err, const char *format, ...) __attribute__((format(p
 bool err_memory(struct err *err);
 /* Add the remedy line to an error that is already set; returns false. */
 bool err_remedy(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Put where it happened in front of the message, with ": " between; all else stays. Returns false. */
+bool err_within(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Print "error: SUBJECT: offset 0x..: message" and the remedy, one line each, to stderr; what could drive a terminal is
  * escaped (base/text.h). */

@@ -6,8 +6,8 @@ struct reader {
     void (*found)(void *arg, const struct json_read_value *value);
     void *arg;
     uint32_t depth;
-    size_t path_size, text_size;
-    char path[JSON_READ_PATH], text[JSON_READ_TEXT];
+    size_t path_size, text_size, text_room;
+    char path[JSON_READ_PATH], *text;
 };
 
 static bool read_value(struct reader *reader);
@@ -57,7 +57,7 @@ static bool enter(struct reader *reader, struct str part)
 
 static void keep(struct reader *reader, unsigned char c)
 {
-    if (reader->text_size < sizeof reader->text)
+    if (reader->text_size < reader->text_room)
         reader->text[reader->text_size++] = (char)c;
 }
 
@@ -65,7 +65,7 @@ static void keep_point(struct reader *reader, uint32_t point)
 {
     unsigned bytes = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
     static const uint8_t leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    if (bytes > sizeof reader->text - reader->text_size)
+    if (bytes > reader->text_room - reader->text_size)
         return;
     keep(reader, (unsigned char)(leads[bytes] | point >> (6 * (bytes - 1))));
     while (--bytes)
@@ -260,8 +260,16 @@ static bool read_value(struct reader *reader)
     return done;
 }
 
+bool json_read_whole(struct str text, char *room, size_t size,
+                     void (*found)(void *arg, const struct json_read_value *value), void *arg)
+{
+    struct reader reader = {
+        .at = text.ptr, .end = text.ptr + text.len, .found = found, .arg = arg, .text = room, .text_room = size};
+    return text.len && read_value(&reader) && reader.at == reader.end;
+}
+
 bool json_read(struct str text, void (*found)(void *arg, const struct json_read_value *value), void *arg)
 {
-    struct reader reader = {.at = text.ptr, .end = text.ptr + text.len, .found = found, .arg = arg};
-    return text.len && read_value(&reader) && reader.at == reader.end;
+    char room[JSON_READ_TEXT];
+    return json_read_whole(text, room, sizeof room, found, arg);
 }

@@ -23,5 +23,8 @@ struct json_read_value {
 
 /* False: `text` is no JSON text; `found` may have been called for what stands before the mistake. */
 bool json_read(struct str text, void (*found)(void *arg, const struct json_read_value *value), void *arg);
+/* The same with room of the caller's for strings: as much as `text` is long holds any of them whole. */
+bool json_read_whole(struct str text, char *room, size_t size,
+                     void (*found)(void *arg, const struct json_read_value *value), void *arg);
 
 #endif

@@ -43,6 +43,31 @@ static inline struct str str_slice(struct str s, size_t from, size_t to)
     return (struct str){s.ptr + from, to - from};
 }
 
+/* A number without sign, of one to `digits` decimal digits, at most 9. False: it is something else. */
+static inline bool str_number(struct str s, size_t digits, uint32_t *ret)
+{
+    uint32_t number = 0;
+    if (s.len == 0 || s.len > digits)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+        number = number * 10 + (uint32_t)(s.ptr[i] - '0');
+    }
+    *ret = number;
+    return true;
+}
+
+/* A port that one can connect to. */
+static inline bool str_port(struct str s, uint16_t *ret)
+{
+    uint32_t port;
+    if (!str_number(s, 5, &port) || port == 0 || port > UINT16_MAX)
+        return false;
+    *ret = (uint16_t)port;
+    return true;
+}
+
 /* Whether the bytes are well-formed UTF-8 (Unicode 15, table 3-7). */
 bool utf8_valid(const void *bytes, size_t size);
 /* Bytes of the well-formed sequence at `p`, of which `left` (at least 1) may be read, or 0. */

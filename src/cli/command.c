@@ -46,25 +46,32 @@ static void set_timer(struct command *command, uint64_t timeout_ns)
     io_timer_set(command->loop, &command->timer, (clock_now_ns() + timeout_ns) / 1000u);
 }
 
-bool command_begin(struct command *command, const struct given *given, const char *name, struct slot *slot,
-                   uint64_t timeout_ns, struct arena *arena, struct err *err)
+/* With a service process of its own, and one socket to it. */
+static bool reach_storage(struct command *command, struct node_storage *storage, const char *name_servers,
+                          struct err *err)
+{
+    command->storage = storage;
+    return node_storage_open(storage, 1, name_servers, err) && node_storage_start(storage, err) &&
+           node_storage_join(storage, 0, command->loop, err);
+}
+
+bool command_begin(struct command *command, const struct host_config *config, struct node_storage *storage,
+                   const char *name_servers, struct slot *slot, uint64_t timeout_ns, struct err *err)
 {
     static const struct host_runtime runtime = {suspend, resume};
-    struct host_config *config = &command->config;
-    struct host_services services = {.name_servers = given->dns, .outbound = &http_client_face};
-    *config = (struct host_config){.name = name, .direct = true};
+    struct host_services services = {.name_servers = name_servers, .outbound = &http_client_face};
+    command->config = *config;
+    command->config.direct = true;
     for (int fd = 0; fd < 3; fd++)
-        config->terminal[fd] = isatty(fd);
-    if (!given_config(given, config, arena, err))
-        return false;
+        command->config.terminal[fd] = isatty(fd);
     command->loop = io_loop_new(err);
     command->client = command->loop ? http_client_new(command->loop, err) : NULL;
     command->pool = command->client ? host_pool_new(command->loop, &runtime, err) : NULL;
-    if (!command->pool)
+    if (!command->pool || !reach_storage(command, storage, name_servers, err))
         return false;
     services.outbound_client = command->client;
     host_pool_serve(command->pool, &services);
-    command->host = host_begin(command->pool, config, slot->store, command);
+    command->host = host_begin(command->pool, &command->config, slot->store, command);
     if (!command->host)
         return err_memory(err);
     if (timeout_ns != UINT64_MAX)
@@ -92,5 +99,7 @@ void command_end(struct command *command, bool trapped)
         host_end(command->host, trapped);
     host_pool_free(command->pool);
     http_client_free(command->client);
+    if (command->storage)
+        node_storage_leave(command->storage);
     io_loop_free(command->loop);
 }

@@ -4,8 +4,8 @@
 #ifndef MAYFLY_CLI_COMMAND_H
 #define MAYFLY_CLI_COMMAND_H
 
-#include "cli/given.h"
 #include "http/client.h"
+#include "node/storage.h"
 #include "runtime/program.h"
 #include "runtime/task.h"
 #include "wasi/host.h"
@@ -19,15 +19,17 @@ struct command {
     struct http_client *client;
     struct host *host;
     struct task *task;     /* while it runs */
+    struct node_storage *storage;
     struct io_timer timer; /* of the deadline */
 };
 
 /* The export to call: wasi:cli/run@0.2.x, `run`. ERR_LINK: there is none. */
 const struct image_export *command_entry(const struct program *program, struct err *err);
-/* Make the host's side of the process, which holds what `given` has and needs it as long as it lives. `timeout_ns` from
- * now on the guest ends where it waits (UINT64_MAX: never). ERR_USAGE: an argument or a name is no UTF-8. */
-bool command_begin(struct command *command, const struct given *given, const char *name, struct slot *slot,
-                   uint64_t timeout_ns, struct arena *arena, struct err *err);
+/* Make the host's side of the process, which has what `config` and `storage` give, and needs that as long as it lives;
+ * its standard streams are this process's. `timeout_ns` from now on the guest ends where it waits (UINT64_MAX: never).
+ */
+bool command_begin(struct command *command, const struct host_config *config, struct node_storage *storage,
+                   const char *name_servers, struct slot *slot, uint64_t timeout_ns, struct err *err);
 /* Run `body` to its end as `task`. */
 bool command_run(struct command *command, struct task *task, struct slot *slot, void (*body)(struct task *task),
                  void *arg, struct err *err);

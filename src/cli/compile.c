@@ -117,7 +117,7 @@ int cli_compile(const struct cli_options *options)
     if (cli_compile_options("compile", options, TIER_BEST, &compile) != CLI_DONE)
         return CLI_USAGE;
     compile.undigested = compile.tier == TIER_FAST; /* and not kept: making it again takes hardly longer */
-    int image_fd = name_output(options, path, &err) ? cli_open(options->file, &compile, &outcome, &err) : -1;
+    int image_fd = name_output(options, path, &err) ? cli_open(options->file, NULL, &compile, &outcome, &err) : -1;
     bool done = image_fd >= 0 && write_file(image_fd, outcome.undigested, path, &err);
     if (image_fd >= 0)
         close(image_fd);

@@ -83,6 +83,14 @@ static void bash_arguments(void)
         }
 }
 
+static void bash_aliases(void)
+{
+    for
+        EACH_COMMAND(command)
+    if (cli_alias_of(command))
+        printf("    %s) command=%s ;;\n", cli_alias_of(command), command->name);
+}
+
 static void print_bash(void)
 {
     fputs("# bash completion of mayfly\n"
@@ -94,6 +102,10 @@ static void print_bash(void)
           "    elif [ \"$prev\" = = ] && [ \"$COMP_CWORD\" -gt 2 ]; then prev=${COMP_WORDS[COMP_CWORD-2]}\n"
           "    fi\n"
           "    [ \"$COMP_CWORD\" -gt 1 ] || command='' prev=''\n"
+          "    case $command in\n",
+          stdout);
+    bash_aliases();
+    fputs("    esac\n"
           "    case $command:$prev in\n"
           "    :) words='--help --version ",
           stdout);
@@ -157,7 +169,9 @@ static void zsh_option(const struct cli_option *row, const char *name, const cha
 
 static void zsh_command(const struct cli_command *command)
 {
-    printf("    %s)\n        _arguments -S '(- *)--help[print what it takes]'", command->name);
+    const char *alias = cli_alias_of(command);
+    printf("    %s%s%s)\n        _arguments -S '(- *)--help[print what it takes]'", command->name, alias ? "|" : "",
+           alias ? alias : "");
     for
         EACH_OPTION(row, command)
         {
@@ -225,9 +239,17 @@ static void fish_value(const char *value)
     }
 }
 
+static void fish_condition(const struct cli_command *command)
+{
+    const char *alias = cli_alias_of(command);
+    printf("complete -c mayfly -n '__fish_seen_subcommand_from %s%s%s'", command->name, alias ? " " : "",
+           alias ? alias : "");
+}
+
 static void fish_option(const struct cli_command *command, const struct cli_option *row)
 {
-    printf("complete -c mayfly -n '__fish_seen_subcommand_from %s' -l %s", command->name, row->name + 2);
+    fish_condition(command);
+    printf(" -l %s", row->name + 2);
     if (row->short_name)
         printf(" -s %s", row->short_name + 1);
     if (row->value) {
@@ -249,7 +271,7 @@ static void fish_command(const struct cli_command *command)
     fish_option(command, row);
     if (!command->arguments[0])
         return;
-    printf("complete -c mayfly -n '__fish_seen_subcommand_from %s'", command->name);
+    fish_condition(command);
     fish_value(command->arguments);
     putchar('\n');
 }

@@ -2,6 +2,8 @@
 #include "cli/cli.h"
 
 #include "base/text.h"
+#include "deploy/deploy.h"
+#include "runtime/backtrace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,22 +46,59 @@ int cli_compile_options(const char *command, const struct cli_options *options, 
     return CLI_DONE;
 }
 
+void cli_print_trap(const struct trap_report *report)
+{
+    char line[256], escaped[sizeof line];
+    fprintf(stderr, "trap: %s%s%s\n", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
+    for (uint32_t i = 0, alike; i < report->frame_count; i += alike) {
+        alike = trap_frames_alike(report, i);
+        trap_describe_frame(report, i, line, sizeof line);
+        cli_escape(str_of(line), escaped, sizeof escaped);
+        fprintf(stderr, "%s\n", escaped);
+        if (alike > 1)
+            fprintf(stderr, "     ... %u times more\n", alike - 1);
+    }
+}
+
 bool cli_symbols(struct program *program, const struct cli_options *options, struct err *err)
 {
     return (!options->perf || symbols_for_perf(program, err)) && (!options->gdb || symbols_for_gdb(program, err));
 }
 
-static bool add_grants(struct grants *grants, enum grant_kind kind, const struct cli_list *list, struct err *err)
+_Static_assert(CLI_LIST_MAX <= GIVEN_LIST_MAX && CLI_ARGS_MAX <= GIVEN_ARGS_MAX, "what a guest is given has room");
+
+struct given_texts cli_texts(const struct cli_list *list)
 {
-    for (uint32_t i = 0; i < list->count; i++)
-        if (!grants_add(grants, kind, str_of(list->items[i]), err))
-            return false;
-    return true;
+    return (struct given_texts){list->items, list->count};
 }
 
-bool cli_grants(const struct cli_options *options, struct grants *grants, struct err *err)
+void cli_given(const struct cli_options *options, struct given_options *ret_given)
 {
-    return add_grants(grants, GRANT_NET, &options->allow_net, err) &&
-           add_grants(grants, GRANT_LISTEN, &options->allow_listen, err) &&
-           add_grants(grants, GRANT_OUTBOUND, &options->allow_outbound, err);
+    *ret_given = (struct given_options){
+        .file = options->file,
+        .args = options->invoke ? NULL : options->args, /* parameters are not the guest's arguments */
+        .env = cli_texts(&options->env),
+        .variable = cli_texts(&options->variable),
+        .dir = cli_texts(&options->dir),
+        .allow_net = cli_texts(&options->allow_net),
+        .allow_listen = cli_texts(&options->allow_listen),
+        .allow_outbound = cli_texts(&options->allow_outbound),
+        .key_value_store = cli_texts(&options->key_value_store),
+        .sqlite_database = cli_texts(&options->sqlite_database),
+        .dns = options->dns,
+        .state_dir = options->state_dir,
+    };
+}
+
+void cli_deploy(const struct cli_options *options, struct deploy_options *ret_deploy)
+{
+    cli_given(options, &ret_deploy->given);
+    ret_deploy->profile = options->profile;
+    ret_deploy->runtime_config = options->runtime_config_file;
+    ret_deploy->temp = options->temp;
+    ret_deploy->memory_given = options->max_memory != NULL;
+    ret_deploy->components = cli_texts(&options->component_id);
+    ret_deploy->direct_mounts = options->direct_mounts != NULL;
+    ret_deploy->allow_private = options->allow_private != NULL;
+    ret_deploy->transient = options->transient != NULL;
 }

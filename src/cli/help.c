@@ -76,6 +76,8 @@ static int help_command(const char *name)
         putchar('\n');
         cli_print_text(command->details, 0, 0);
     }
+    if (cli_alias_of(command))
+        printf("\nShort: mayfly %s\n", cli_alias_of(command));
     puts("\noptions:");
     print_options(command);
     return cli_printed();

@@ -51,6 +51,7 @@ struct needs_list {
 /* `command` runs it if `obstacle` is empty. */
 struct needs {
     const char *command; /* "run" or "up" */
+    uint32_t entries; /* of a component; bit i: it exports entry i of those that inspect_needs.c lists */
     struct str obstacle;
     struct needs_list missing;
     struct str *preload; /* names of modules that others must offer */

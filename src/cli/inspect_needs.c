@@ -12,20 +12,28 @@
 /* Modules that only the host can offer: see cli/preload.c. */
 #define HOST_MODULES "wasi_snapshot_preview1,wasi_unstable"
 
-/* What components export to be run. */
+/* What components export to be run: the command that takes such a file, where there is one, and the triggers of a
+ * manifest that call it. */
 static const struct {
     struct str interface, name;
     const char *command;
+    struct str triggers[2];
 } entries[] = {
-    {STR("wasi:http/incoming-handler@0.2"), STR("handle"), "up"},
-    {STR("wasi:cli/run@0.2"), STR("run"), "run"},
+    {STR("wasi:http/incoming-handler@0.2"), STR("handle"), "up", {STR("http")}},
+    {STR("fermyon:spin/inbound-http"), STR("handle-request"), "up", {STR("http")}},
+    {STR("wasi:cli/run@0.2"), STR("run"), "run", {STR("http with the executor wagi"), STR("command")}},
+    {STR("fermyon:spin/inbound-redis"), STR("handle-message"), NULL, {STR("redis")}},
+    {STR(""), STR("handle-cron-event"), NULL, {STR("cron")}},
+    {STR(""), STR("_start"), "run", {STR("http with the executor wagi")}}, /* of a core module */
 };
+#define ENTRY_COUNT (sizeof entries / sizeof *entries)
 
 /* Interfaces that tell a guest something, and so what all instances behind a snapshot have in common (node/freeze.h),
  * if start functions ask. Which of their imports they reach is not known before they run. */
 static const struct str asked[] = {
-    STR("wasi:cli/environment"),  STR("wasi:clocks/monotonic-clock"), STR("wasi:clocks/wall-clock"),
-    STR("wasi:filesystem/types"), STR("wasi:random/insecure"),        STR("wasi:random/insecure-seed"),
+    STR("fermyon:spin/config"),         STR("fermyon:spin/variables"), STR("wasi:cli/environment"),
+    STR("wasi:clocks/monotonic-clock"), STR("wasi:clocks/wall-clock"), STR("wasi:config/store"),
+    STR("wasi:filesystem/types"),       STR("wasi:random/insecure"),   STR("wasi:random/insecure-seed"),
     STR("wasi:random/random"),
 };
 #define ASKED_COUNT (sizeof asked / sizeof *asked)
@@ -33,8 +41,8 @@ static const struct str asked[] = {
 static const char *const no_start = "it exports no function _start without parameters and results";
 static const char *const no_start_library = "it exports no function _start without parameters and results; 'mayfly run "
                                             "--preload NAME=FILE' links it to another";
-static const char *const no_entry =
-    "it exports neither wasi:http/incoming-handler@0.2 (handle) nor wasi:cli/run@0.2 (run)";
+static const char *const no_entry = "it exports neither wasi:http/incoming-handler@0.2 (handle) nor wasi:cli/run@0.2 "
+                                    "(run), nor what a trigger redis or cron calls";
 
 /* --- collecting --- */
 
@@ -109,6 +117,15 @@ static bool take_refusal(struct inspect *inspect, struct needs *needs, bool done
     return true;
 }
 
+static void add_entry(struct needs *needs, struct str interface, struct str name)
+{
+    for (size_t i = 0; i < ENTRY_COUNT; i++) {
+        bool whole = entries[i].interface.len == 0;
+        if (str_eq(name, entries[i].name) && (whole ? interface.len == 0 : str_starts(interface, entries[i].interface)))
+            needs->entries |= 1u << i;
+    }
+}
+
 /* --- core modules --- */
 
 static bool is_action(const struct wasm_functype *type)
@@ -173,6 +190,8 @@ bool needs_of_module(struct inspect *inspect, const struct wasm_module *module, 
         return false;
     if (!has_start(module))
         no(&needs, no_start_library);
+    else if (!needs.preload_count && !needs.missing.count)
+        add_entry(&needs, STR(""), STR("_start"));
     count_missing(inspect, &needs);
     const struct plan_options options = {needs.preload_count != 0, STR(HOST_MODULES)};
     bool done = needs.missing.count ||
@@ -213,23 +232,13 @@ static bool host_row(struct inspect *inspect, struct needs *needs, enum host_imp
     }
 }
 
-/* NULL: this export is nothing to run. */
-static const char *command_of(struct str interface, struct str name)
+/* Of a component that is both, serving comes first. NULL: only a manifest leads to it. */
+static const char *command_of(const struct needs *needs)
 {
-    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
-        if (str_starts(interface, entries[i].interface) && str_eq(name, entries[i].name))
+    for (size_t i = 0; i < ENTRY_COUNT; i++)
+        if (needs->entries >> i & 1 && entries[i].command)
             return entries[i].command;
     return NULL;
-}
-
-/* Of a component that is both, serving comes first. */
-static void add_entry(struct needs *needs, bool *found, struct str interface, struct str name)
-{
-    const char *command = command_of(interface, name);
-    if (!command || (*found && str_eq(str_of(needs->command), STR("up"))))
-        return;
-    needs->command = command;
-    *found = true;
 }
 
 /* What is served has the network granted and nothing else: files and variables are for commands. */
@@ -242,15 +251,18 @@ static void keep_network(struct needs *needs)
     needs->group_count = kept;
 }
 
-static void end_component(struct needs *needs, bool found, bool starts)
+static void end_component(struct needs *needs, bool starts)
 {
-    if (!starts || !found || !str_eq(str_of(needs->command), STR("up")))
+    const char *command = command_of(needs);
+    needs->command = command ? command : "up";
+    bool served = str_eq(str_of(needs->command), STR("up"));
+    if (!starts || !needs->entries || !served)
         needs->asked = 0;
-    if (!found)
+    if (!needs->entries)
         no(needs, no_entry);
-    if (!found)
+    if (!command) /* what a manifest grants is no option */
         needs->group_count = 0;
-    else if (str_eq(str_of(needs->command), STR("up")))
+    else if (served)
         keep_network(needs);
 }
 
@@ -267,11 +279,11 @@ bool needs_of_component(struct inspect *inspect, struct needs *ret_needs)
     struct needs needs = {.command = "up"};
     struct plan *plan = NULL;
     struct err why = {0};
-    bool done = component_plan(inspect->bytes, inspect->size, &inspect->arena, &plan, &why), found = false;
+    bool done = component_plan(inspect->bytes, inspect->size, &inspect->arena, &plan, &why);
     if (!take_refusal(inspect, &needs, done && can_lay_out(inspect, plan, &why), &why))
         return false;
     for (uint32_t i = 0; done && i < plan->export_count; i++)
-        add_entry(&needs, &found, plan->exports[i].interface, plan->exports[i].name);
+        add_entry(&needs, plan->exports[i].interface, plan->exports[i].name);
     for (uint32_t i = 0; done && i < plan->import_count; i++) {
         const struct host_import *row = &plan->imports[i];
         if (!host_row(inspect, &needs, row->kind, row->interface, row->name, row->signature,
@@ -279,7 +291,7 @@ bool needs_of_component(struct inspect *inspect, struct needs *ret_needs)
             return false;
     }
     if (done)
-        end_component(&needs, found, plan_starts(plan));
+        end_component(&needs, plan_starts(plan));
     *ret_needs = needs;
     return true;
 }
@@ -334,11 +346,10 @@ static bool image_opens_needed(struct inspect *inspect, struct needs *needs, con
 
 static void image_entry(struct needs *needs, const struct image *image)
 {
-    bool found = false;
     for (uint64_t i = 0; i < image_exports_count(image); i++)
-        add_entry(needs, &found, image_str(image, image_exports(image)[i].interface),
+        add_entry(needs, image_str(image, image_exports(image)[i].interface),
                   image_str(image, image_exports(image)[i].name));
-    end_component(needs, found, image_starts_count(image) != 0);
+    end_component(needs, image_starts_count(image) != 0);
 }
 
 static bool image_has_start(const struct image *image)
@@ -365,6 +376,8 @@ bool needs_of_image(struct inspect *inspect, const struct image *image, struct n
         image_entry(&needs, image);
     else if (!image_has_start(image))
         no(&needs, no_start);
+    else if (!needs.preload_count && !needs.missing.count)
+        add_entry(&needs, STR(""), STR("_start"));
     if (!image->header->component)
         count_missing(inspect, &needs);
     if (image->header->init_trap)
@@ -380,6 +393,8 @@ static void report_command(struct inspect *inspect, const struct needs *needs)
     struct report *report = &inspect->report;
     if (needs->obstacle.len)
         report_text(report, NULL, "runs", inspect_text(inspect, "no: %.*s", STR_ARG(needs->obstacle)));
+    else if (needs->entries && !command_of(needs))
+        report_text(report, NULL, "runs", STR("mayfly up, in an application with a trigger for it"));
     else
         report_text(report, NULL, "runs",
                     inspect_text(inspect, "mayfly %s %s%s", needs->command,
@@ -387,6 +402,19 @@ static void report_command(struct inspect *inspect, const struct needs *needs)
     report_text(report, "command", NULL, str_of(needs->command));
     report_bool(report, "possible", needs->obstacle.len == 0);
     inspect_optional(inspect, "obstacle", NULL, needs->obstacle);
+}
+
+static void report_triggers(struct inspect *inspect, const struct needs *needs)
+{
+    struct str words[2 * ENTRY_COUNT];
+    uint32_t count = 0;
+    for (size_t i = 0; i < ENTRY_COUNT; i++)
+        for (size_t k = 0; k < 2; k++) {
+            bool there = needs->entries >> i & 1 && entries[i].triggers[k].len;
+            if (there && !(count && str_eq(words[count - 1], entries[i].triggers[k])))
+                words[count++] = entries[i].triggers[k];
+        }
+    report_words(&inspect->report, "triggers", "triggers", words, count);
 }
 
 static void report_groups(struct inspect *inspect, const struct needs *needs)
@@ -451,6 +479,7 @@ void needs_report(struct inspect *inspect, const struct needs *needs)
 {
     report_object(&inspect->report, "run");
     report_command(inspect, needs);
+    report_triggers(inspect, needs);
     report_preload(inspect, needs);
     report_groups(inspect, needs);
     report_asked(inspect, needs);

@@ -7,7 +7,9 @@ static const struct {
     const char *name, *meaning;
 } files[] = {
     {"$XDG_CACHE_HOME/mayfly, ~/.cache/mayfly",
-     "The cache of images: private to the user, one file per source, options and engine. Remove it at any time."},
+     "The cache of images and of components that were fetched: private to the user. Remove it at any time."},
+    {"PREFIX/libexec/mayfly/mayfly-toml.so",
+     "What reads manifests, loaded when there is one. Beside the program is a place for it too."},
     {"PREFIX/libexec/mayfly/mayfly-compiler",
      "The compiler, started when a source is not in the cache. Beside the program is a place for it too. Images run "
      "without it."},
@@ -95,6 +97,8 @@ static void print_command(const struct cli_command *command)
     putchar('\n');
     if (command->details[0])
         paragraph(command->details);
+    if (cli_alias_of(command))
+        printf(".PP\nShort: mayfly %s\n", cli_alias_of(command));
     for (; row; row = cli_option_of(command, row + 1))
         print_option(row);
 }
@@ -134,7 +138,9 @@ static void print_ends(void)
     for (const struct cli_command *command = cli_commands; command->name; command++)
         print_json_rows("", command->name, " \\-\\-json");
     print_json_rows("up \\-\\-admin: /", "status", "");
+    print_json_rows("up \\-\\-admin: /", "application", "");
     print_json_rows("up \\-\\-", "access", "\\-log");
+    print_json_rows("up \\-\\-", "format", " json");
 }
 
 int cli_man(const struct cli_options *options)

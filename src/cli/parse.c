@@ -1,5 +1,7 @@
 /* Arguments to options. Accepted: `--name VALUE`, `--name=VALUE`, `-s VALUE`, `-sVALUE`; `--` ends the options; what
- * follows the file of a command that takes ARGS is the guest's, whatever it looks like. */
+ * follows the file of a command that takes ARGS is the guest's, whatever it looks like. A command that takes nothing
+ * but ARGS for another one passes on all from the first word that is no option of its own; one with "[-- ARGS]" what
+ * stands behind "--". */
 #include "cli/cli.h"
 
 #include "base/nearest.h"
@@ -32,10 +34,14 @@ static int no_command(const char *name)
 static void no_option(const struct cli_command *command, const char *text)
 {
     struct nearest nearest = nearest_to((struct str){text, strcspn(text, "=")});
+    const char *instead = cli_instead_of(command, text);
     for (const struct cli_option *row = cli_option_of(command, cli_option_rows); row;
          row = cli_option_of(command, row + 1))
         nearest_consider(&nearest, str_of(row->name));
-    if (nearest.found.len)
+    if (instead)
+        cli_usage(command->name, "'%s' of mayfly has no '%.*s', which Spin's has: %s", command->name,
+                  (int)strcspn(text, "="), text, instead);
+    else if (nearest.found.len)
         cli_usage(command->name, "'%s' takes no option '%s'; did you mean '%.*s'?", command->name, text,
                   STR_ARG(nearest.found));
     else
@@ -78,6 +84,8 @@ static bool keep(const struct cli_option *row, struct cli_options *options, cons
     void *field = (char *)options + row->field;
     if (value && cli_is_choice(row->value) && !allowed(row->value, value))
         return cli_usage(row->command, "%s takes %s, not '%s'", row->name, row->value, value), false;
+    if (field == &options->file && options->file)
+        return cli_usage(row->command, "'%s' is one argument too many", value), false;
     if (!row->list) {
         *(const char **)field = row->value ? value : "";
         return true;
@@ -110,6 +118,11 @@ static int take_option(const struct cli_command *command, struct cli_options *op
 
 static bool take_argument(const struct cli_command *command, struct cli_options *options, const char *text)
 {
+    bool two = strstr(command->arguments, "[NAME]") != NULL;
+    if (options->file && two && !options->second) {
+        options->second = text;
+        return true;
+    }
     if (options->file || !command->arguments[0])
         return cli_usage(command->name, "'%s' is one argument too many", text), false;
     if (cli_is_choice(command->arguments) && !allowed(command->arguments, text))
@@ -137,12 +150,29 @@ static enum cli_parsed finish(const struct cli_command *command, const struct cl
     return CLI_PARSE_WRONG;
 }
 
+/* All arguments are another command's. */
+static bool only_args(const struct cli_command *command)
+{
+    return strcmp(command->arguments, "[ARGS]") == 0;
+}
+
+static bool begins_args(const struct cli_command *command, const char *text)
+{
+    const char *value;
+    return only_args(command) && !is_help(text) && !find_option(command, text, &value) &&
+           !cli_instead_of(command, text);
+}
+
 enum cli_parsed cli_parse(const struct cli_command *command, char **argv, struct cli_options *ret_options)
 {
     bool ended = false; /* by `--` */
     *ret_options = (struct cli_options){0};
     while (*argv) {
         int used = 1;
+        if (begins_args(command, *argv)) {
+            ret_options->args = argv + (strcmp(*argv, "--") == 0);
+            break;
+        }
         if (ended || (*argv)[0] != '-' || !(*argv)[1])
             used = take_argument(command, ret_options, *argv);
         else if (strcmp(*argv, "--") == 0)
@@ -154,7 +184,11 @@ enum cli_parsed cli_parse(const struct cli_command *command, char **argv, struct
         if (!used)
             return CLI_PARSE_WRONG;
         argv += used;
-        if (ret_options->file && cli_takes_args(command)) {
+        if (ended && cli_takes_rest(command)) {
+            ret_options->args = argv;
+            break;
+        }
+        if (ret_options->file && cli_takes_args(command) && !only_args(command)) {
             ret_options->args = argv;
             break;
         }

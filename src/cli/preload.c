@@ -35,7 +35,7 @@ static bool load(struct preload *preload, struct str name, const char *file, con
 {
     struct preload_module *module = &preload->modules[preload->count];
     preload->file = file;
-    int image_fd = cli_open(file, compile, NULL, err);
+    int image_fd = cli_open(file, NULL, compile, NULL, err);
     if (image_fd < 0)
         return false;
     *module = (struct preload_module){name, file, program_open(image_fd, file, resolve, NULL, err), NULL};

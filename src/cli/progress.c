@@ -82,13 +82,13 @@ static void show(void *arg, const struct codegen_progress *progress)
     draw(share < 1 ? share : 1, text);
 }
 
-int cli_open(const char *path, const struct compile_options *options, struct compile_outcome *ret_outcome,
-             struct err *err)
+int cli_open(const char *path, const struct composition *composition, const struct compile_options *options,
+             struct compile_outcome *ret_outcome, struct err *err)
 {
     struct compile_options shown = *options;
     shown.progress = show;
     start();
-    int fd = compile_open(path, &shown, ret_outcome, err);
+    int fd = compose_open(path, composition, &shown, ret_outcome, err);
     end();
     return fd;
 }

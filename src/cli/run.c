@@ -1,5 +1,5 @@
 /* mayfly run: a command as a process, a module of WASI 0.1 or a component of WASI 0.2, or one exported function of any
- * core module or component (--invoke). Nothing is granted that was not asked for (cli/given.h). Limits hold for all
+ * core module or component (--invoke). Nothing is granted that was not asked for (deploy/given.h). Limits hold for all
  * code of the guest: start functions, _initialize, what is called. An exit code that the system has no room for is 255.
  * Exit codes are in cli.h. */
 #include "cli/cli.h"
@@ -8,8 +8,8 @@
 #include "cli/command.h"
 #include "cli/invoke.h"
 #include "cli/typed.h"
-#include "runtime/backtrace.h"
 #include "runtime/deadline.h"
+#include "runtime/snapshot.h"
 #include "wasi/preview1.h"
 
 #include <signal.h>
@@ -74,6 +74,14 @@ static bool give_process(struct run *run, struct err *err)
             close(given->dirs[i].dir.fd);
     }
     return done;
+}
+
+static bool give_command(struct run *run, const char *name, struct err *err)
+{
+    struct given *given = run->given;
+    struct host_config config = {.name = name};
+    return given_config(given, &config, &run->arena, err) &&
+           command_begin(&run->command, &config, &given->storage, given->dns, run->slot, run->timeout_ns, err);
 }
 
 /* ---- loading and linking ---- */
@@ -143,7 +151,7 @@ static bool start_clock(const struct run *run, struct err *err)
 static bool load(struct run *run, const struct cli_options *options, struct err *err)
 {
     run->compile.undigested = run->compile.tier == TIER_FAST;
-    run->image_fd = cli_open(options->file, &run->compile, &run->compiled, err);
+    run->image_fd = cli_open(options->file, NULL, &run->compile, &run->compiled, err);
     if (run->image_fd < 0)
         return false;
     const char *name = given_base_name(options->file);
@@ -154,9 +162,7 @@ static bool load(struct run *run, const struct cli_options *options, struct err 
     run->slot = slot_acquire(run->program, err);
     if (!run->slot || !start_clock(run, err))
         return false;
-    return is_component(run)
-               ? command_begin(&run->command, run->given, name, run->slot, run->timeout_ns, &run->arena, err)
-               : give_process(run, err);
+    return is_component(run) ? give_command(run, name, err) : give_process(run, err);
 }
 
 /* WASI's functions mean the memory that the command exports, from its start function on. */
@@ -233,20 +239,6 @@ static bool execute(struct run *run, struct err *err)
 
 /* ---- what came of it ---- */
 
-static void print_trap(const struct trap_report *report)
-{
-    char line[256], escaped[sizeof line];
-    fprintf(stderr, "trap: %s%s%s\n", trap_text(report->trap), report->message[0] ? ": " : "", report->message);
-    for (uint32_t i = 0, alike; i < report->frame_count; i += alike) {
-        alike = trap_frames_alike(report, i);
-        trap_describe_frame(report, i, line, sizeof line);
-        cli_escape(str_of(line), escaped, sizeof escaped);
-        fprintf(stderr, "%s\n", escaped);
-        if (alike > 1)
-            fprintf(stderr, "     ... %u times more\n", alike - 1);
-    }
-}
-
 /* What the guest said. False: it did not return. */
 static bool own_code(const struct run *run, int *ret_code)
 {
@@ -280,7 +272,7 @@ static int exit_code(const struct run *run, bool done, const struct err *err, co
         report = &host;
     }
     if (report && report->trap) {
-        print_trap(report);
+        cli_print_trap(report);
         return CLI_TRAPPED;
     }
     err_print(err, run->preload && run->preload->file ? run->preload->file : file);
@@ -313,6 +305,7 @@ int cli_run(const struct cli_options *options)
     static struct preload preload;
     static struct given given;
     struct run run = {.process = &process, .given = &given, .image_fd = -1};
+    struct given_options wanted;
     struct err err = {0};
     if (take_limits(&run, options) != CLI_DONE ||
         cli_compile_options("run", options, TIER_FAST, &run.compile) != CLI_DONE)
@@ -323,7 +316,8 @@ int cli_run(const struct cli_options *options)
     wasi_link_init(&run.command.link);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is the guest's error, not this process's end */
-    bool done = given_take(&given, options, &run.arena, &err) &&
+    cli_given(options, &wanted);
+    bool done = given_take(&given, &wanted, &run.arena, &err) &&
                 (run.preload ? load_linked : load)(&run, options, &err) && execute(&run, &err);
     deadline_clear();
     int code = exit_code(&run, done, &err, options->file);

@@ -1,17 +1,21 @@
-/* mayfly up: serve a component over HTTP until SIGINT or SIGTERM. This process compiles, listens and supervises; its
- * workers serve. */
-#include "cli/given.h"
+/* mayfly up: serve a component or an application until SIGINT or SIGTERM, or run one that is a command (execute.c). For
+ * a component this process compiles, listens and supervises, and its workers serve; for an application it listens, and
+ * a node that it begins does the rest, so that another can follow when the manifest changes (node/succession.h).
+ *
+ * What the options mean is in up_take.c, what the processes of a node do in up_process.c, what is said of what is
+ * served in up_say.c. */
+#include "cli/up.h"
 
 #include "base/log.h"
-#include "component/handles.h"
+#include "base/phase.h"
+#include "compile/cache.h"
 #include "io/net.h"
-#include "node/admin.h"
 #include "node/builder.h"
-#include "node/process.h"
-#include "runtime/stack.h"
+#include "node/function.h"
+#include "node/succession.h"
+#include "runtime/sample.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,255 +23,81 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define INSTANCES_MAX 1000000u
-#define HANDLES_MIN 8u /* a request and where its answer goes are two */
-#define ARENA_MAX ((size_t)16 << 20) /* of what the options say */
+#define PORTS_TRIED 100u
 
-struct up {
-    const struct cli_options *options;
-    const char *name; /* of the function */
-    struct compile_options compile;
-    bool improve; /* begin with what is there or made fast, and make it better */
-    struct compile_outcome outcome;
-    struct samples *samples; /* of each worker, shared by all processes */
-    struct arena arena;
-    struct given given;
-    struct host_config config;
-    struct function_limits limits;
-    struct sandbox_options sandbox;
-    struct metrics metrics;
-    uint32_t workers;
-    int listen_fd, admin_fd, access_fd; /* -1: not open */
-};
-
-/* The file's name without folders and ending: the function's name in the log. */
-static void function_name(const char *path, char name[64])
-{
-    const char *slash = strrchr(path, '/');
-    snprintf(name, 64, "%s", slash ? slash + 1 : path);
-    char *dot = strrchr(name, '.');
-    if (dot && dot != name)
-        *dot = '\0';
-}
-
-/* CLI_DONE, or CLI_USAGE after an error. */
-static int take_limits(struct function_limits *limits, const struct cli_options *options)
-{
-    uint64_t instances = limits->instances, handles = limits->handles;
-    if ((options->timeout && !cli_duration(options->timeout, &limits->wall_ns)) ||
-        (options->cpu_time && !cli_duration(options->cpu_time, &limits->cpu_ns)))
-        return cli_usage("up", "--timeout and --cpu-time take a number with ms, s, m or h");
-    if ((options->max_memory && !cli_size(options->max_memory, &limits->memory_bytes)) ||
-        (options->max_body && !cli_size(options->max_body, &limits->body_bytes)))
-        return cli_usage("up", "--max-memory and --max-body take bytes, or a number with K, M or G");
-    if (options->max_stack && (!cli_size(options->max_stack, &limits->stack_bytes) ||
-                               limits->stack_bytes < STACK_SIZE_MIN || limits->stack_bytes > STACK_SIZE_MAX))
-        return cli_usage("up", "--max-stack takes a size from 64K to 1G");
-    if (options->max_handles &&
-        (!cli_size(options->max_handles, &handles) || handles < HANDLES_MIN || handles >= HANDLE_CAPACITY))
-        return cli_usage("up", "--max-handles takes a number from %u to %u", HANDLES_MIN, HANDLE_CAPACITY - 1);
-    limits->handles = (uint32_t)handles;
-    if (options->max_instances &&
-        (!cli_size(options->max_instances, &instances) || instances == 0 || instances > INSTANCES_MAX))
-        return cli_usage("up", "--max-instances takes a number from 1 to %u", INSTANCES_MAX);
-    limits->instances = (uint32_t)instances;
-    return CLI_DONE;
-}
-
-/* CLI_DONE, or CLI_USAGE after an error. */
-static int take_workers(uint32_t *workers, const struct cli_options *options)
-{
-    uint64_t count = supervisor_processors();
-    if (options->workers && (!cli_size(options->workers, &count) || count == 0 || count > SUPERVISOR_WORKERS_MAX))
-        return cli_usage("up", "--workers takes a number from 1 to %u", SUPERVISOR_WORKERS_MAX);
-    *workers = (uint32_t)count;
-    return CLI_DONE;
-}
-
-/* Without a tier, or with "auto", the first image is the cache's best or a fast one, and is not waited for longer than
- * that. CLI_DONE, or CLI_USAGE after an error. */
-static int take_tier(struct up *up)
-{
-    struct cli_options options = *up->options;
-    bool asked = options.tier && strcmp(options.tier, "auto") == 0;
-    up->improve = asked || (!options.tier && !options.opt);
-    options.tier = up->improve ? "best" : options.tier;
-    if (cli_compile_options("up", &options, TIER_BEST, &up->compile) != CLI_DONE)
-        return CLI_USAGE;
-    if (!up->improve)
-        return CLI_DONE;
-    up->compile.tier = TIER_FAST;
-    up->compile.best_if_kept = true;
-    up->compile.undigested = true; /* the builder keeps it, when there is time */
-    return CLI_DONE;
-}
-
-static enum io_kind io_kind(const char *name)
-{
-    if (!name || strcmp(name, "epoll") == 0)
-        return IO_EPOLL;
-    return strcmp(name, "uring") == 0 ? IO_URING : IO_AUTO;
-}
-
-/* CLI_DONE, or CLI_USAGE after an error. */
-static int take_sandbox(struct sandbox_options *sandbox, const struct cli_options *options)
-{
-    const char *mode = options->sandbox ? options->sandbox : "on";
-    const struct passwd *user = options->user ? getpwnam(options->user) : NULL;
-    if (options->user && !user)
-        return cli_usage("up", "--user: there is no user \"%s\"", options->user);
-    *sandbox = (struct sandbox_options){
-        .mode = mode[1] == 'f'   ? SANDBOX_OFF
-                : mode[0] == 'r' ? SANDBOX_REQUIRE
-                                 : SANDBOX_ON,
-        .change_user = user != NULL,
-        .user = user ? user->pw_uid : 0,
-        .group = user ? user->pw_gid : 0,
-        .inspected = options->gdb || options->perf,
-        .moves_code = options->perf != NULL,
-        .name_servers = options->dns,
-    };
-    return CLI_DONE;
-}
-
-/* ---- in processes of the supervisor ---- */
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
-static void forget(struct up *up)
-{
-    if (up->samples)
-        munmap(up->samples, up->workers * sizeof *up->samples);
-    up->samples = NULL;
-    given_close(&up->given);
-    arena_free(&up->arena);
-    metrics_close(&up->metrics);
-    close_fd(&up->listen_fd);
-    close_fd(&up->admin_fd);
-    close_fd(&up->access_fd);
-}
-
-static bool prepare(void *arg, struct err *err)
-{
-    const struct up *up = arg;
-    return !up->options->perf || symbols_prepare_perf(err);
-}
-
-static bool loaded(void *arg, struct program *program, struct err *err)
-{
-    const struct up *up = arg;
-    return cli_symbols(program, up->options, err);
-}
-
-static int work(void *arg, const struct supervisor_seat *seat)
-{
-    struct up *up = arg;
-    close_fd(&up->admin_fd);
-    const struct process_options process = {
-        .config = &up->config,
-        .limits = &up->limits,
-        .worker = {.stats = up->options->stats != NULL,
-                   .access_fd = up->access_fd,
-                   .services = {.name_servers = up->options->dns}},
-        .snapshot = up->options->snapshot != NULL,
-        .files = {up->options->tls_cert, up->options->tls_key},
-        .samples = &up->samples[seat->index],
-        .sandbox = up->sandbox,
-        .listen_fd = up->listen_fd,
-        .io = io_kind(up->options->io),
-        .prepare = prepare,
-        .metrics = &up->metrics,
-        .loaded = loaded,
-        .arg = up,
-    };
-    int status = process_work(&process, seat);
-    forget(up);
-    return status;
-}
-
-static int tell(void *arg, const struct supervisor_seat *seat)
-{
-    struct up *up = arg;
-    close(seat->image_fd);
-    given_close(&up->given);
-    close_fd(&up->listen_fd);
-    close_fd(&up->access_fd);
-    int status = admin_work(&up->metrics, up->admin_fd, seat->channel);
-    forget(up);
-    return status;
-}
-
-static int certify(void *arg, const struct supervisor_seat *seat)
-{
-    struct up *up = arg;
-    const struct certificate_files files = {up->options->tls_cert, up->options->tls_key};
-    close(seat->image_fd);
-    forget(up);
-    return certificate_work(&files, seat->channel);
-}
-
-static int build(void *arg, const struct supervisor_seat *seat)
-{
-    struct up *up = arg;
-    struct builder_options builder = {.path = up->options->file,
-                                      .first = up->compile,
-                                      .best = up->compile,
-                                      .improve = up->improve,
-                                      .served = &up->outcome,
-                                      .config = &up->config,
-                                      .limits = &up->limits,
-                                      .sandbox = &up->sandbox,
-                                      .samples = up->samples,
-                                      .workers = up->workers};
-    close_fd(&up->listen_fd);
-    close_fd(&up->admin_fd);
-    close_fd(&up->access_fd);
-    metrics_close(&up->metrics); /* compilers are forks of this process, and might be a hostile module's */
-    builder.best.tier = TIER_BEST;
-    builder.best.undigested = builder.best.best_if_kept = false;
-    int status = builder_work(&builder, seat);
-    forget(up);
-    return status;
-}
-
-/* The log's line comes first: who waits for the other finds it. */
 static void serving(void *arg)
 {
     const struct up *up = arg;
-    char address[NET_ADDRESS_MAX];
-    if (up->admin_fd >= 0) {
-        net_name(up->admin_fd, address);
-        log_line(LOG_INFO, NULL, "metrics at http://%s/metrics", address);
-    }
-    net_name(up->listen_fd, address);
-    printf("Serving %s://%s\n", up->options->tls_cert ? "https" : "http", address);
-    fflush(stdout);
+    if (!up->again)
+        up_say(up);
+    phase_end("serving");
+    phase_over();
 }
 
-/* ---- */
-
-static bool take_given(struct up *up, struct err *err)
+static bool make_room(struct up *up, struct err *err)
 {
-    up->config.name = up->name;
-    if (!given_take(&up->given, up->options, &up->arena, err))
-        return false;
-    up->given.arg_count = 0; /* a command has arguments */
-    return given_config(&up->given, &up->config, &up->arena, err);
+    uint32_t count = up->deploy.deployment.function_count;
+    up->images = mem_alloc(count, sizeof *up->images);
+    up->outcomes = mem_alloc(count, sizeof *up->outcomes);
+    up->names = mem_alloc(count, sizeof *up->names);
+    return (up->images && up->outcomes && up->names) || err_memory(err);
+}
+
+static void close_images(struct up *up)
+{
+    for (uint32_t i = 0; i < up->image_count; i++)
+        close(up->images[i].fd);
+    up->image_count = 0;
+}
+
+/* Of many functions it says which. */
+static bool name_failure(const struct deploy *deploy, const struct deployed *function, struct err *err)
+{
+    return deploy->path ? err_within(err, "%s: %s", function->name, function->path) : false;
+}
+
+/* The first image of each function. What many functions cannot be served with is found here, before any of them runs;
+ * that of a single one is loaded by the first worker anyway. */
+static bool open_images(struct up *up, struct err *err)
+{
+    const struct deployment *deployment = &up->deploy.deployment;
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < deployment->function_count; i++) {
+        const struct deployed *function = &deployment->functions[i];
+        struct compile_outcome *outcome = &up->outcomes[i];
+        int fd = cli_open(function->path, function->composition, &up->compile, outcome, err);
+        if (fd < 0)
+            return name_failure(&up->deploy, function, err);
+        bool better = up->improve && outcome->tier != TIER_BEST;
+        up->images[up->image_count++] =
+            (struct supervisor_image){.fd = fd, .number = better ? ++number : 0, .generation = 1};
+        up->names[i] = function->name;
+        if (deployment->function_count > 1 && !function_check(function, fd, err))
+            return name_failure(&up->deploy, function, err);
+    }
+    return true;
+}
+
+/* Zeroed. NULL: `err` says why. */
+static void *share(size_t size, struct err *err)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory != MAP_FAILED)
+        return memory;
+    err_errno(err, "cannot map memory that processes share");
+    return NULL;
 }
 
 static bool share_samples(struct up *up, struct err *err)
 {
-    void *samples =
-        mmap(NULL, up->workers * sizeof *up->samples, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (samples == MAP_FAILED)
-        return err_errno(err, "cannot map memory that processes share");
-    up->samples = samples;
-    return true;
+    up->samples = share(up->workers * sizeof *up->samples, err);
+    return up->samples != NULL;
+}
+
+static bool share_denials(struct up *up, struct err *err)
+{
+    up->denials = share(sizeof *up->denials, err);
+    return up->denials != NULL;
 }
 
 /* As many descriptors as may be had: each client takes one. */
@@ -306,12 +136,20 @@ static bool open_access_log(struct up *up, struct err *err)
     return up->access_fd >= 0;
 }
 
-/* What the processes share. */
-static bool open_shared(struct up *up, struct err *err)
+/* `accepts`: requests, not only who asks how it goes. */
+static bool listen_there(struct up *up, bool accepts, struct err *err)
 {
     const struct cli_options *options = up->options;
-    return net_listen(str_of(options->listen ? options->listen : "127.0.0.1:3000"), &up->listen_fd, err) &&
-           (!options->admin || net_listen(str_of(options->admin), &up->admin_fd, err)) && open_access_log(up, err);
+    return (!accepts || net_listen_near(str_of(options->listen ? options->listen : "127.0.0.1:3000"),
+                                        options->find_free_port ? PORTS_TRIED : 1, &up->listen_fd, err)) &&
+           (!options->admin || net_listen(str_of(options->admin), &up->admin_fd, err));
+}
+
+/* What the processes share. The sockets of an application are there before its nodes. */
+static bool open_shared(struct up *up, struct err *err)
+{
+    return node_storage_open(&up->deploy.given.storage, up->workers, up->options->dns, err) &&
+           (up->parent >= 0 || listen_there(up, true, err)) && open_access_log(up, err);
 }
 
 /* Of an image that was given as the file nobody knows. */
@@ -322,68 +160,198 @@ static enum metrics_tier tier_of(const struct compile_outcome *outcome)
     return outcome->tier == TIER_FAST ? METRICS_TIER_FAST : METRICS_TIER_BEST;
 }
 
+static enum metrics_tier tier_of_all(const struct up *up)
+{
+    uint32_t count = up->deploy.deployment.function_count;
+    enum metrics_tier tier = count ? tier_of(&up->outcomes[0]) : METRICS_TIER_BEST;
+    for (uint32_t i = 1; i < count; i++)
+        if (tier_of(&up->outcomes[i]) != tier)
+            return METRICS_TIER_MIXED;
+    return tier;
+}
+
+/* When a manifest has changed to that. */
+static bool check_served(const struct up *up, struct err *err)
+{
+    const struct deployment *deployment = &up->deploy.deployment;
+    const char *path = up->deploy.path;
+    if (deployment->function_count && (deployment->functions[0].triggers & DEPLOYED_COMMAND)) {
+        err_set(err, ERR_UNSUPPORTED, "%s: a command is not served", path);
+        return err_remedy(err, "end mayfly, and run it with 'mayfly up'");
+    }
+    if (up->parent >= 0 && up->listen_fd < 0 && deployment->router->count) {
+        err_set(err, ERR_UNSUPPORTED, "%s: there are routes now, and nothing listens", path);
+        return err_remedy(err, "end mayfly and begin it again, or begin with --listen");
+    }
+    return true;
+}
+
+static bool open_deploy(struct up *up, struct err *err)
+{
+    struct deploy_options options = {.log_dir = up->options->log_dir,
+                                     .truncate_logs = up->options->truncate_logs && !up->again,
+                                     .follow = cli_texts(&up->options->follow),
+                                     .limits = up->limits,
+                                     .snapshot = up->options->snapshot != NULL,
+                                     .reading = up->again ? NULL : up->reading};
+    cli_deploy(up->options, &options);
+    return deploy_open(&up->deploy, &options, err) && check_served(up, err);
+}
+
+static bool changed(void *arg)
+{
+    const struct up *up = arg;
+    return deploy_changed(&up->deploy);
+}
+
+static bool fill_storage(struct up *up, struct err *err)
+{
+    const struct given_texts keys = cli_texts(&up->options->key_value), statements = cli_texts(&up->options->sqlite);
+    return deploy_fill_storage(&up->deploy, &keys, &statements, err);
+}
+
 static bool serve(struct up *up, struct err *err)
 {
+    if (!open_deploy(up, err) || !make_room(up, err) || !share_samples(up, err) || !open_images(up, err))
+        return false;
     struct supervisor_options supervisor = {.workers = up->workers,
+                                            .images = up->images,
+                                            .function_count = up->deploy.deployment.function_count,
                                             .metrics = &up->metrics,
-                                            .work = work,
-                                            .build = build,
-                                            .tell = up->options->admin ? tell : NULL,
-                                            .certify = up->options->tls_cert ? certify : NULL,
+                                            .work = up_work,
+                                            .build = up_build,
+                                            .tell = up->options->admin ? up_tell : NULL,
+                                            .certify = up->options->tls_cert ? up_certify : NULL,
                                             .serving = serving,
+                                            .parent = up->parent,
+                                            .changed = changed,
                                             .arg = up};
-    raise_descriptors();
-    if (!take_given(up, err) || !share_samples(up, err))
-        return false;
-    supervisor.image_fd = cli_open(up->options->file, &up->compile, &up->outcome, err);
-    if (supervisor.image_fd < 0)
-        return false;
-    supervisor.improve = up->improve && up->outcome.tier != TIER_BEST;
-    supervisor.tier = up->improve || up->compile.tier != TIER_FAST ? METRICS_TIER_BEST : METRICS_TIER_FAST;
-    /* Metrics come behind compiling: a compiler is a fork of this process, and might be a hostile module's. */
-    if (open_shared(up, err) && metrics_open(&up->metrics, up->workers, &up->name, 1, err)) {
-        counter_set(&up->metrics.node->tier, tier_of(&up->outcome));
-        return supervise(&supervisor, err);
+    for (uint32_t i = 0; i < up->deploy.deployment.function_count; i++) {
+        supervisor.improve |= up->images[i].number != 0;
+        supervisor.cache |= up->outcomes[i].kept_later;
     }
-    close(supervisor.image_fd);
+    supervisor.keep = node_storage_any(&up->deploy.given.storage) ? up_keep : NULL;
+    supervisor.tier = up->improve || up->compile.tier != TIER_FAST ? METRICS_TIER_BEST : METRICS_TIER_FAST;
+    /* These come behind compiling: a compiler is a fork of this process, and might be a hostile module's. */
+    if ((!up->again && !fill_storage(up, err)) || !open_shared(up, err) || !share_denials(up, err) ||
+        !metrics_open(&up->metrics, up->workers, up->names, up->deploy.deployment.function_count, err))
+        return false;
+    counter_set(&up->metrics.node->tier, tier_of_all(up));
+    for (uint32_t i = 0; i < up->deploy.deployment.function_count; i++)
+        metrics_tiers(&up->metrics)[i] = (uint8_t)tier_of(&up->outcomes[i]);
+    up->image_count = 0; /* the supervisor's from here on */
+    return supervise(&supervisor, err);
+}
+
+/* Until the end; what went wrong is printed. */
+static int serve_all(struct up *up)
+{
+    struct err err = {0};
+    bool done = serve(up, &err);
+    close_images(up);
+    up_forget(up);
+    if (!done && err.kind == ERR_USAGE)
+        return cli_usage("up", err.remedy[0] ? "%s: %s" : "%s", err.message, err.remedy);
+    if (!done && err.kind)
+        err_print(&err, up->options->file ? up->options->file : "spin.toml");
+    return done ? CLI_DONE : CLI_FAILED;
+}
+
+static int node(void *arg, const struct succession_seat *seat)
+{
+    struct up *up = arg;
+    up->parent = seat->channel;
+    up->again = !seat->first;
+    return serve_all(up);
+}
+
+/* The first node has it. */
+static void forget_reading(void *arg)
+{
+    struct up *up = arg;
+    deploy_reading_free(up->reading);
+}
+
+/* Of a command there may be some. */
+static bool no_arguments(const struct cli_options *options)
+{
+    if (!options->args || !options->args[0])
+        return true;
+    cli_usage("up", "'%s' is an argument of a command, and this is none", options->args[0]);
     return false;
 }
 
-/* CLI_DONE, or CLI_USAGE after an error. */
-static int take_log_level(const struct cli_options *options)
+/* As Spin does it, only a trigger of type http is a reason to listen, beside --listen: then it says whether all is
+ * well.
+ */
+static int serve_application(struct up *up)
 {
-    static const char *const names[] = {
-        [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
-    if (options->quiet && options->log_level)
-        return cli_usage("up", "--quiet has no meaning beside --log-level");
-    if (options->quiet)
-        log_level_set(LOG_WARN);
-    for (unsigned i = 0; options->log_level && i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(options->log_level, names[i]) == 0)
-            log_level_set((enum log_level)i);
-    return CLI_DONE;
+    struct err err = {0};
+    int status = CLI_FAILED;
+    bool accepts = up->reading->listens || up->options->listen;
+    raise_descriptors();
+    if (!accepts && (up->options->tls_cert || up->options->find_free_port))
+        status = cli_usage(
+            "up", "%s is for requests, and no trigger is of type http: --listen has mayfly listen nevertheless",
+            up->options->tls_cert ? "--tls-cert" : "--find-free-port");
+    else if (!(up->fired = share(sizeof *up->fired, &err)) || !listen_there(up, accepts, &err) ||
+             !succession_run(node, forget_reading, up, &status, &err))
+        err_print(&err, up->options->file ? up->options->file : "spin.toml");
+    up_forget(up);
+    return status;
 }
 
-int cli_up(const struct cli_options *options)
+static int execute(struct up *up)
 {
-    struct up up = {
-        .options = options, .listen_fd = -1, .admin_fd = -1, .access_fd = -1, .limits = function_limits_default};
+    if (!up->options->timeout) /* unless the manifest says it */
+        up->limits.wall_ns = UINT64_MAX;
+    if (!up->options->cpu_time)
+        up->limits.cpu_ns = UINT64_MAX;
+    return cli_execute(up->options, &up->compile, &up->limits, up->reading);
+}
+
+static int up_application(struct up *up)
+{
+    struct deploy_reading reading;
+    struct deploy_options deploy = {0};
+    cli_deploy(up->options, &deploy);
+    deploy_read(&reading, &deploy);
+    up->reading = &reading;
+    int status = CLI_USAGE;
+    if (reading.command)
+        status = execute(up);
+    else if (no_arguments(up->options))
+        status = serve_application(up);
+    deploy_reading_free(&reading);
+    return status;
+}
+
+int cli_up(const struct cli_options *given)
+{
+    struct cli_options taken = *given, *options = &taken;
+    struct up up = {.options = options,
+                    .listen_fd = -1,
+                    .admin_fd = -1,
+                    .access_fd = -1,
+                    .parent = -1,
+                    .limits = function_limits_default};
     struct err err = {0};
-    char name[64];
-    if (take_tier(&up) != CLI_DONE || take_limits(&up.limits, options) != CLI_DONE ||
-        take_workers(&up.workers, options) != CLI_DONE || take_sandbox(&up.sandbox, options) != CLI_DONE ||
-        take_log_level(options) != CLI_DONE)
+    up_take_environment(options);
+    if (up_take(&up) != CLI_DONE)
         return CLI_USAGE;
-    if (!options->tls_cert != !options->tls_key)
-        return cli_usage("up", "--tls-cert and --tls-key belong together");
-    function_name(options->file, name);
-    up.name = name;
-    arena_init(&up.arena, ARENA_MAX);
-    bool done = serve(&up, &err);
-    forget(&up);
-    if (!done && err.kind == ERR_USAGE)
-        return cli_usage("up", err.remedy[0] ? "%s: %s" : "%s", err.message, err.remedy);
-    if (!done)
-        err_print(&err, options->file);
-    return done ? CLI_DONE : CLI_FAILED;
+    if (options->cache_dir && !cache_choose(options->cache_dir, &err))
+        return cli_usage("up", "%s", err.message);
+    if (options->disable_cache)
+        cache_disable();
+    if (options->direct_mounts && options->transient)
+        return cli_usage("up", "with --direct-mounts nothing is copied, and with --allow-transient-write everything");
+    if (options->build && cli_build_project(options->file, options->profile, NULL) != CLI_DONE)
+        return CLI_FAILED;
+    phase_begin();
+    if (deploy_is_application(options->file))
+        return up_application(&up);
+    if (!no_arguments(options))
+        return CLI_USAGE;
+    raise_descriptors();
+    return serve_all(&up);
 }

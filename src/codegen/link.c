@@ -1,7 +1,9 @@
 /* See link.h. */
 #include "codegen/link.h"
 
+#include "base/alloc.h"
 #include "base/map.h"
+#include "codegen/targets.h"
 
 #include <stdlib.h>
 
@@ -40,7 +42,17 @@ static bool bad(struct linker *linker, const char *what)
  *     memcpy:  mov rax, rdi; mov rcx, rdx; rep movsb; ret
  *     memset:  mov r8, rdi; mov eax, esi; mov rcx, rdx; rep stosb; mov rax, r8; ret
  *     memmove: mov rax, rdi; mov rcx, rdx; mov r8, rdi; sub r8, rsi; cmp r8, rdx; jb 1f; rep movsb; ret
- *              1: sub rcx, 1; jb 2f; mov dl, [rsi + rcx]; mov [rdi + rcx], dl; jmp 1b; 2: ret */
+ *              1: sub rcx, 1; jb 2f; mov dl, [rsi + rcx]; mov [rdi + rcx], dl; jmp 1b; 2: ret
+ *
+ * And where indirect calls end that lead nowhere, in a frame of their own: push rbp; mov rbp, rsp; ud1l NUMBER(%eax),
+ * %eax */
+#define TRAP_ROUTINE(number)                                                                                           \
+    {                                                                                                                  \
+        9,                                                                                                             \
+        {                                                                                                              \
+            0x55, 0x48, 0x89, 0xe5, 0x67, 0x0f, 0xb9, 0x40, number                                                     \
+        }                                                                                                              \
+    }
 static const struct {
     uint8_t size, bytes[40];
 } library[ROUTINE_COUNT] = {
@@ -49,6 +61,9 @@ static const struct {
     [ROUTINE_memmove] = {35, {0x48, 0x89, 0xf8, 0x48, 0x89, 0xd1, 0x49, 0x89, 0xf8, 0x49, 0x29, 0xf0,
                               0x49, 0x39, 0xd0, 0x72, 0x03, 0xf3, 0xa4, 0xc3, 0x48, 0x83, 0xe9, 0x01,
                               0x72, 0x08, 0x8a, 0x14, 0x0e, 0x88, 0x14, 0x0f, 0xeb, 0xf2, 0xc3}},
+    [ROUTINE_trap_element] = TRAP_ROUTINE(TRAP_UNDEFINED_ELEMENT),
+    [ROUTINE_trap_null] = TRAP_ROUTINE(TRAP_UNINITIALIZED_ELEMENT),
+    [ROUTINE_trap_type] = TRAP_ROUTINE(TRAP_INDIRECT_TYPE),
 };
 
 /* Append bytes at the next multiple of `alignment`, behind `before` bytes of room. */
@@ -133,6 +148,16 @@ static bool place_library(struct linker *linker, uint32_t routine)
     return add_func(linker, &symbol, off, library[routine].size, 0);
 }
 
+/* Targets get theirs among the constants, when all code has one. */
+static bool find_targets(struct linker *linker, const struct piece_symbol *symbol)
+{
+    uint32_t table, type;
+    if (symbol->unit >= linker->unit_count || !targets_of_symbol(&linker->units[symbol->unit], symbol, &table, &type))
+        return bad(linker, "one refers to targets that are unknown");
+    return place_library(linker, ROUTINE_trap_element) && place_library(linker, ROUTINE_trap_null) &&
+           place_library(linker, ROUTINE_trap_type);
+}
+
 /* What a piece refers to has a place, or gets one. */
 static bool resolve(struct linker *linker, size_t index)
 {
@@ -141,6 +166,11 @@ static bool resolve(struct linker *linker, size_t index)
         const struct piece_symbol *symbol = &piece->symbols[i];
         if (map_get(&linker->symbols, key_of(symbol), NULL))
             continue;
+        if (symbol->kind == PIECE_TARGETS) {
+            if (!find_targets(linker, symbol))
+                return false;
+            continue;
+        }
         if (!is_known(linker, symbol) || symbol->kind != CODE_ROUTINE)
             return bad(linker, "one refers to another that is missing");
         if (!place_library(linker, symbol->func))
@@ -167,6 +197,66 @@ static bool place_constants(struct linker *linker, size_t index)
     return piece->head->constants_size == 0 ||
            append(linker, piece->constants, piece->head->constants_size, piece->head->constants_align, 0, 0,
                   &linker->placed[index].constants);
+}
+
+static uint32_t address_of_target(const struct linker *linker, const struct unit *unit, int64_t target)
+{
+    uint32_t found = 0;
+    if (target < 0)
+        return linker->library[target == TARGET_NULL ? ROUTINE_trap_null : ROUTINE_trap_type];
+    const struct func_place *place = &unit->funcs[target];
+    const struct piece_symbol symbol = place->link == FUNC_HOST
+                                           ? (struct piece_symbol){CODE_THUNK, unit->index, (uint32_t)target}
+                                           : (struct piece_symbol){CODE_FUNC, place->unit, place->func};
+    if (!map_get(&linker->symbols, key_of(&symbol), &found))
+        found = linker->library[ROUTINE_trap_type];
+    return found;
+}
+
+/* A word for each entry, and one for what lies beyond. */
+static bool write_targets(struct linker *linker, const struct piece_symbol *symbol, const int64_t *targets,
+                          uint64_t count)
+{
+    int32_t *words = mem_alloc(count + 1, sizeof *words);
+    struct buf *text = &linker->code->text;
+    uint64_t at = (text->size + sizeof *words - 1) & ~(sizeof *words - 1), off;
+    if (!words)
+        return err_memory(linker->err);
+    for (uint64_t i = 0; i < count; i++)
+        words[i] = (int32_t)(address_of_target(linker, &linker->units[symbol->unit], targets[i]) - at);
+    words[count] = (int32_t)(linker->library[ROUTINE_trap_element] - at);
+    bool done = append(linker, (const uint8_t *)words, (count + 1) * sizeof *words, sizeof *words, 0, 0, &off) &&
+                (map_put(&linker->symbols, key_of(symbol), (uint32_t)off) || err_memory(linker->err));
+    mem_free(words);
+    return done;
+}
+
+static bool place_targets_of(struct linker *linker, const struct piece_symbol *symbol)
+{
+    const struct unit *unit = &linker->units[symbol->unit];
+    uint32_t table = 0, type = 0;
+    if (!targets_of_symbol(unit, symbol, &table, &type))
+        return bad(linker, "one refers to targets that are unknown");
+    uint64_t count = unit->module->tables[table].limits.min;
+    int64_t *targets = mem_alloc(count + 1, sizeof *targets);
+    if (!targets)
+        return err_memory(linker->err);
+    targets_list(unit, table, type, targets);
+    bool done = write_targets(linker, symbol, targets, count);
+    mem_free(targets);
+    return done;
+}
+
+static bool place_targets(struct linker *linker, size_t index)
+{
+    const struct piece *piece = &linker->pieces[index].piece;
+    for (uint32_t i = 0; i < piece->head->symbol_count; i++) {
+        const struct piece_symbol *symbol = &piece->symbols[i];
+        if (symbol->kind == PIECE_TARGETS && !map_get(&linker->symbols, key_of(symbol), NULL) &&
+            !place_targets_of(linker, symbol))
+            return false;
+    }
+    return true;
 }
 
 static uint64_t address_of(const struct linker *linker, size_t index, int32_t target)
@@ -250,8 +340,8 @@ bool link_pieces(const struct link_piece *pieces, size_t count, const struct uni
         .pieces = pieces, .count = count, .units = units, .unit_count = unit_count, .code = ret_code, .err = err};
     linker.placed = mem_alloc(count + 1, sizeof *linker.placed);
     bool done = (linker.placed || err_memory(err)) && each(&linker, place_code) && each(&linker, resolve) &&
-                end_text(&linker) && each(&linker, place_constants) && each(&linker, relocate) &&
-                each(&linker, add_sites) && each(&linker, add_pads);
+                end_text(&linker) && each(&linker, place_constants) && each(&linker, place_targets) &&
+                each(&linker, relocate) && each(&linker, add_sites) && each(&linker, add_pads);
     if (done && ret_code->pads.count)
         qsort(ret_code->pads.items, ret_code->pads.count, sizeof *ret_code->pads.items, by_return);
     map_free(&linker.symbols);

@@ -1,8 +1,9 @@
 /* Joins pieces into one position-independent blob.
  *
  * Order in the blob: the code of the pieces as they come, each sixteen-aligned with its type hash before it; library
- * routines that somebody asked for; then, from a new page, the constants. Everything is in one blob, so that no call
- * goes through a table and no relocation is left. Pieces are not trusted (piece.h). */
+ * routines that somebody asked for; then, from a new page, the constants, and the targets of indirect calls
+ * (targets.h). Everything is in one blob, so that no call goes through a table and no relocation is left. Pieces are
+ * not trusted (piece.h). */
 #ifndef MAYFLY_CODEGEN_LINK_H
 #define MAYFLY_CODEGEN_LINK_H
 

@@ -11,29 +11,39 @@ static const char *const routine_names[ROUTINE_COUNT] = {
 #define HELPER(name, signature) "r_" #name,
 #include "image/helpers.def"
 #undef HELPER
-    "memcpy",
-    "memset",
-    "memmove",
-    "stencil_pool",
+    "memcpy", "memset", "memmove", "stencil_pool", "trap_element", "trap_null", "trap_type",
 };
 
-void symbol_name(char name[48], struct piece_symbol symbol, bool wide)
+#define KEPT_ROUTINE "k" /* before its name */
+
+void symbol_name(char name[48], struct piece_symbol symbol, enum symbol_form form)
 {
-    static const char letters[][2] = {[CODE_FUNC] = {'f', 'F'}, [CODE_THUNK] = {'t', 'T'}, [CODE_INIT] = {'i', 'i'}};
+    static const char letters[][SYMBOL_FORMS + 1] = {[CODE_FUNC] = "fFg", [CODE_THUNK] = "tTu", [CODE_INIT] = "iii"};
     if (symbol.kind == CODE_ROUTINE)
-        snprintf(name, 48, "%s", routine_names[symbol.func]);
+        snprintf(name, 48, "%s%s", form == SYMBOL_KEPT ? KEPT_ROUTINE : "", routine_names[symbol.func]);
+    else if (symbol.kind == PIECE_TARGETS)
+        snprintf(name, 48, "c%" PRIu32 "_%" PRIu32, symbol.unit, symbol.func);
     else
-        snprintf(name, 48, "%c%" PRIu32 "_%" PRIu32, letters[symbol.kind][wide], symbol.unit, symbol.func);
+        snprintf(name, 48, "%c%" PRIu32 "_%" PRIu32, letters[symbol.kind][form], symbol.unit, symbol.func);
 }
 
 static bool parse_routine(struct str name, struct piece_symbol *ret_symbol)
 {
+    if (name.len > 0 && name.ptr[0] == KEPT_ROUTINE[0])
+        name = (struct str){name.ptr + 1, name.len - 1};
     for (uint32_t i = 0; i < ROUTINE_COUNT; i++)
         if (str_eq(name, str_of(routine_names[i]))) {
             *ret_symbol = (struct piece_symbol){CODE_ROUTINE, 0, i};
             return true;
         }
     return false;
+}
+
+static uint32_t kind_of(char letter)
+{
+    if (letter == 'c')
+        return PIECE_TARGETS;
+    return letter == 'i' ? CODE_INIT : strchr("fFg", letter) ? CODE_FUNC : CODE_THUNK;
 }
 
 bool symbol_parse(struct str name, struct piece_symbol *ret_symbol)
@@ -44,10 +54,9 @@ bool symbol_parse(struct str name, struct piece_symbol *ret_symbol)
         return false;
     memcpy(text, name.ptr, name.len);
     text[name.len] = '\0';
-    if (sscanf(text, "%c%" SCNu32 "_%" SCNu32 "%c", &kind, &unit, &func, &rest) != 3 || !strchr("fFtTi", kind))
+    if (sscanf(text, "%c%" SCNu32 "_%" SCNu32 "%c", &kind, &unit, &func, &rest) != 3 || !strchr("fFgtTuic", kind))
         return parse_routine(name, ret_symbol);
-    uint32_t code = kind == 'i' ? CODE_INIT : (kind | 0x20) == 'f' ? CODE_FUNC : CODE_THUNK;
-    *ret_symbol = (struct piece_symbol){code, unit, func};
+    *ret_symbol = (struct piece_symbol){kind_of(kind), unit, func};
     return true;
 }
 

@@ -41,9 +41,11 @@ struct piece_relocation {
     int32_t addend;
 };
 
+#define PIECE_TARGETS 0x101u /* of indirect calls: targets.h */
+
 /* A function elsewhere. CODE_ROUTINE: `func` is an enum routine, `unit` 0. */
 struct piece_symbol {
-    uint32_t kind; /* enum code_func_kind, or PIECE_REFERENCE in a pack */
+    uint32_t kind; /* enum code_func_kind, PIECE_TARGETS, or PIECE_REFERENCE in a pack */
     uint32_t unit, func;
 };
 
@@ -56,6 +58,9 @@ enum routine {
     ROUTINE_memset,
     ROUTINE_memmove,
     ROUTINE_stencil_pool, /* constants of the fast generator */
+    ROUTINE_trap_element, /* where indirect calls end that lead nowhere */
+    ROUTINE_trap_null,
+    ROUTINE_trap_type,
     ROUTINE_COUNT
 };
 
@@ -78,10 +83,18 @@ static inline bool piece_is_alignment(uint64_t n)
 /* View the piece at `bytes` (aligned to eight, `size` bytes of which it is one whole). */
 bool piece_read(const uint8_t *bytes, size_t size, struct piece *ret_piece, struct err *err);
 
+/* One function may be declared in an object as several things, each under a name of its own. */
+enum symbol_form {
+    SYMBOL_PLAIN,
+    SYMBOL_WIDE, /* with the one prototype */
+    SYMBOL_KEPT, /* called for the context that it returns in its register */
+    SYMBOL_FORMS
+};
+
 /* The name of a function in objects: f<unit>_<func> a defined function, t<unit>_<func> the thunk of an import,
- * i<unit>_0 late initializers, r_<helper> or a C name a routine. `wide`: F and T, other names for f and t, for one
- * function with two types. */
-void symbol_name(char name[48], struct piece_symbol symbol, bool wide);
+ * i<unit>_0 late initializers, r_<helper> or a C name a routine, c<unit>_<number> targets. Other forms have other
+ * letters. */
+void symbol_name(char name[48], struct piece_symbol symbol, enum symbol_form form);
 /* False when no function has this name. */
 bool symbol_parse(struct str name, struct piece_symbol *ret_symbol);
 

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/sha256.h"
 #include "codegen/parallel.h"
+#include "codegen/targets.h"
 #include "wasm/body.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #define ENCODING_MAX ((size_t)1 << 30) /* of a recursion group */
 #define CHUNK ((size_t)16384) /* of what a key is made of, hashed at once */
 #define SYMBOLS_MAX 1000000u
+#define DISPATCH_LEAST 16u /* targets */
 
 struct job {
     const struct unit *units;
@@ -48,6 +50,7 @@ struct surveyor {
     uint32_t copied; /* the body's bytes before this offset are in `bytes`, or were replaced */
     uint32_t last[NAMED_COUNT]; /* of each kind, what was named last: its facts stand there already */
     bool types; /* the code may depend on any type of the module */
+    uint32_t straight; /* instructions since the last that was control */
 };
 
 static void begin_key(struct surveyor *s)
@@ -333,10 +336,20 @@ static bool is_replaced(enum wasm_shape shape)
     return shape == SHAPE_FUNC || shape == SHAPE_BLOCK || shape == SHAPE_TRY || shape == SHAPE_TYPE_TABLE;
 }
 
+/* Whether the code refers to them is known only when all functions have been seen. */
+static void mention_targets(struct surveyor *s, const struct wasm_op *op)
+{
+    struct piece_symbol *added = add_symbol(s);
+    if (added)
+        *added = targets_symbol(s->unit, op->b, op->a);
+}
+
 static void put_replaced(struct surveyor *s, const struct wasm_op *op, enum wasm_shape shape)
 {
     PUT(s, op->code);
     s->copied = WASM_NO_INDEX;
+    if (shape == SHAPE_TYPE_TABLE)
+        mention_targets(s, op);
     if (shape == SHAPE_FUNC)
         put_func(s, op->a);
     else if (shape == SHAPE_TYPE_TABLE)
@@ -359,9 +372,25 @@ static void note_table_write(struct surveyor *s, const struct wasm_op *op)
     __atomic_store_n(&closed[table], false, __ATOMIC_RELAXED); /* nobody reads it before all threads are done */
 }
 
-static bool is_tail_call(enum wasm_opcode code)
+static void note_tail_call(struct surveyor *s, enum wasm_opcode code)
 {
-    return code == OP_RETURN_CALL || code == OP_RETURN_CALL_INDIRECT || code == OP_RETURN_CALL_REF;
+    if (code != OP_RETURN_CALL && code != OP_RETURN_CALL_INDIRECT && code != OP_RETURN_CALL_REF)
+        return;
+    s->func->tail_calls = true;
+    __atomic_store_n(&s->job->survey->keeps_context[s->unit->index], false, __ATOMIC_RELAXED); /* likewise */
+}
+
+/* A basic block ends here, or may: blocks alone, and their ends, that nobody branches to are none. */
+static bool is_control(enum wasm_opcode code)
+{
+    return code <= OP_RETURN && code != OP_NOP && code != OP_BLOCK && code != OP_END;
+}
+
+static void note_length(struct surveyor *s, enum wasm_opcode code)
+{
+    s->straight = is_control(code) ? 0 : s->straight + 1;
+    if (s->func->longest < s->straight)
+        s->func->longest = s->straight;
 }
 
 static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_state *state, struct err *err)
@@ -369,7 +398,11 @@ static bool visit(void *arg, const struct wasm_op *op, const struct wasm_body_st
     struct surveyor *s = arg;
     enum wasm_shape shape = wasm_op_shape(op->code);
     s->types |= is_about_types(op, shape);
-    s->func->tail_calls |= is_tail_call(op->code);
+    s->func->catches |= op->code == OP_TRY_TABLE;
+    s->func->dispatches |= op->code == OP_BR_TABLE && op->table.count >= DISPATCH_LEAST;
+    s->func->targets += op->code == OP_BR_TABLE ? op->table.count : 0;
+    note_length(s, op->code);
+    note_tail_call(s, op->code);
     note_table_write(s, op);
     copy_until(s, op->offset);
     if (is_replaced(shape))
@@ -399,6 +432,7 @@ static void start_function(struct surveyor *s, struct survey_func *func)
     s->symbols_capacity = 0;
     s->types = s->job->uses_types[func->unit];
     s->generation++;
+    s->straight = 0;
     memset(s->last, 0xff, sizeof s->last);
     put(s, s->job->engine, SURVEY_KEY_BYTES);
     PUT(s, s->unit->joinable, s->unit->context);
@@ -524,14 +558,20 @@ static bool prepare(struct job *job, struct err *err)
     job->groups = mem_alloc((size_t)job->unit_count + 1, sizeof *job->groups);
     job->uses_types = mem_alloc((size_t)job->unit_count + 1, sizeof *job->uses_types);
     survey->closed_tables = mem_alloc((size_t)job->unit_count + 1, sizeof *survey->closed_tables);
-    if (!job->first || !job->types || !job->groups || !job->uses_types || !survey->closed_tables)
+    survey->known_tables = mem_alloc((size_t)job->unit_count + 1, sizeof *survey->known_tables);
+    survey->keeps_context = mem_alloc((size_t)job->unit_count + 1, sizeof *survey->keeps_context);
+    if (!job->first || !job->types || !job->groups || !job->uses_types || !survey->closed_tables ||
+        !survey->known_tables || !survey->keeps_context)
         return err_memory(err);
     for (uint32_t i = 0; i < job->unit_count; i++) {
         const struct wasm_module *module = job->units[i].module;
         job->first[i + 1] = job->first[i] + module->func_count;
         survey->func_count += module->func_count - module->imported_funcs;
         survey->closed_tables[i] = judge_tables(&job->units[i]);
-        if (!survey->closed_tables[i] || !digest_groups(job, &job->units[i]) || !digest_types(job, &job->units[i]))
+        survey->known_tables[i] = mem_alloc((size_t)module->table_count + 1, sizeof(bool));
+        survey->keeps_context[i] = true;
+        if (!survey->closed_tables[i] || !survey->known_tables[i] || !digest_groups(job, &job->units[i]) ||
+            !digest_types(job, &job->units[i]))
             return err_memory(err);
     }
     survey->funcs = mem_alloc((size_t)survey->func_count + 1, sizeof *survey->funcs);
@@ -548,7 +588,15 @@ static void list_functions(struct job *job)
         }
 }
 
-/* Which tables are closed is known only now; the key of every function of the unit covers it. */
+static void find_known_tables(struct job *job)
+{
+    for (uint32_t u = 0; u < job->unit_count; u++)
+        for (uint32_t i = 0; i < job->units[u].module->table_count; i++)
+            job->survey->known_tables[u][i] = job->survey->closed_tables[u][i] && targets_known(&job->units[u], i);
+}
+
+/* Which tables are closed, and whether there are tail calls, is known only now; the key of every function of the unit
+ * covers it. */
 static void finish_keys(struct job *job)
 {
     for (uint32_t i = 0; i < job->survey->func_count; i++) {
@@ -558,6 +606,9 @@ static void finish_keys(struct job *job)
         sha256_add(&hash, func->key, sizeof func->key);
         sha256_add(&hash, job->survey->closed_tables[func->unit],
                    job->units[func->unit].module->table_count * sizeof(bool));
+        sha256_add(&hash, job->survey->known_tables[func->unit],
+                   job->units[func->unit].module->table_count * sizeof(bool));
+        sha256_add(&hash, &job->survey->keeps_context[func->unit], sizeof(bool));
         sha256_finish(&hash, func->key);
     }
 }
@@ -575,8 +626,10 @@ bool survey_make(const struct unit *units, uint32_t count, const uint8_t *engine
         parallel.count = ret_survey->func_count;
         done = parallel_run(&parallel, err);
     }
-    if (done)
+    if (done) {
+        find_known_tables(&job);
         finish_keys(&job);
+    }
     for (uint32_t i = 0; job.groups && i < count; i++)
         mem_free(job.groups[i]);
     mem_free(job.groups);
@@ -592,7 +645,11 @@ void survey_free(struct survey *survey)
         mem_free(survey->funcs[i].symbols);
     for (uint32_t i = 0; survey->closed_tables && i < survey->unit_count; i++)
         mem_free(survey->closed_tables[i]);
+    for (uint32_t i = 0; survey->known_tables && i < survey->unit_count; i++)
+        mem_free(survey->known_tables[i]);
     mem_free(survey->closed_tables);
+    mem_free(survey->known_tables);
+    mem_free(survey->keeps_context);
     mem_free(survey->funcs);
     *survey = (struct survey){0};
 }

@@ -17,6 +17,10 @@
 struct survey_func {
     uint32_t unit, func;
     bool tail_calls;               /* it makes some */
+    bool catches;                  /* exceptions */
+    bool dispatches;               /* by a br_table with many targets */
+    uint32_t targets;              /* of all its br_tables */
+    uint32_t longest;              /* instructions one after the other between two that branch or are branched to */
     struct piece_symbol *symbols;  /* functions that its code may refer to, in order of first mention; owned */
     uint32_t symbol_count;
     uint8_t key[SURVEY_KEY_BYTES];
@@ -29,6 +33,10 @@ struct survey {
      * nothing writes it after instantiation, and what instantiation writes are functions of this unit. A call through
      * such a table needs no context but the caller's own. */
     bool **closed_tables;
+    bool **known_tables; /* those of them whose every entry is known (targets.h) */
+    /* Per unit: its functions return with the context that they were called with in the context's register. That is so
+     * unless there are tail calls: then a function of another instance may be the one that returns. */
+    bool *keeps_context;
     uint32_t unit_count;
 };
 

@@ -1,12 +1,13 @@
 /* See build.h. */
 #include "compile/build.h"
 
+#include "base/phase.h"
 #include "base/sha256.h"
+#include "component/embed.h"
 #include "component/plan.h"
 #include "image/write.h"
 #include "wasm/body.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #define ARENA_MAX ((size_t)4 << 30)
@@ -42,8 +43,12 @@ static bool make_plan(const uint8_t *source, size_t size, const struct compile_o
     if (is_component(source, size))
         return component_plan(source, size, arena, ret_plan, err);
     const struct plan_options plan = {options->open, str_of(options->host ? options->host : "")};
-    return wasm_load(source, size, arena, &module, err) &&
-           (plan_module(module, &plan, arena, ret_plan, err) || blame_bodies(module, err));
+    if (!wasm_load(source, size, arena, &module, err))
+        return false;
+    bool planned = !options->open && component_is_embedded(module)
+                       ? component_plan_embedded(module, arena, ret_plan, err)
+                       : plan_module(module, &plan, arena, ret_plan, err);
+    return planned || blame_bodies(module, err);
 }
 
 static struct image_func func_row(const struct code_func *func)
@@ -84,40 +89,7 @@ bool compile_write(const struct plan *plan, const struct geometry *geometry, str
     return done;
 }
 
-/* The digest of a source is needed last: that of a long one is computed beside the rest. */
-#define LONG_SOURCE ((size_t)1 << 20)
-struct hashing {
-    const uint8_t *source;
-    size_t size;
-    uint8_t digest[32];
-    bool started;
-    pthread_t thread;
-};
-
-static void *hash_source(void *arg)
-{
-    struct hashing *hashing = arg;
-    sha256(hashing->source, hashing->size, hashing->digest);
-    return NULL;
-}
-
-static void hash_begin(struct hashing *hashing)
-{
-    hashing->started =
-        hashing->size >= LONG_SOURCE && pthread_create(&hashing->thread, NULL, hash_source, hashing) == 0;
-    if (!hashing->started)
-        hash_source(hashing);
-}
-
-static const uint8_t *hash_end(struct hashing *hashing)
-{
-    if (hashing->started)
-        pthread_join(hashing->thread, NULL);
-    hashing->started = false;
-    return hashing->digest;
-}
-
-static bool generate_and_write(const struct plan *plan, const struct geometry *geometry, struct hashing *hashing,
+static bool generate_and_write(const struct plan *plan, const struct geometry *geometry, const uint8_t digest[32],
                                const struct compile_options *options, generator_fn *generate,
                                const struct image_sink *sink, struct err *err)
 {
@@ -133,8 +105,12 @@ static bool generate_and_write(const struct plan *plan, const struct geometry *g
                                       .progress = options->progress,
                                       .progress_arg = options->progress_arg};
     code_init(&code);
-    bool done = generate(plan->units, plan->unit_count, &codegen, &code, err) &&
-                compile_write(plan, geometry, &code, hash_end(hashing), compile_options_word(options), sink, err);
+    bool done = generate(plan->units, plan->unit_count, &codegen, &code, err);
+    phase_end("code made");
+    done = done && compile_write(plan, geometry, &code, digest, compile_options_word(options), sink, err);
+    phase_end("image written");
+    if (done && options->written)
+        options->written(options->written_arg);
     code_free(&code);
     return done;
 }
@@ -153,12 +129,15 @@ bool compile_to(const uint8_t *source, size_t size, const struct compile_options
     struct arena arena;
     struct plan *plan;
     struct geometry geometry;
-    struct hashing hashing = {.source = source, .size = size};
+    uint8_t digest[32];
     arena_init(&arena, ARENA_MAX);
-    hash_begin(&hashing);
-    bool done = make_plan(source, size, options, &arena, &plan, err) && lay_out(plan, &arena, &geometry, err) &&
-                generate_and_write(plan, &geometry, &hashing, options, generate, sink, err);
-    hash_end(&hashing);
+    if (options->source)
+        memcpy(digest, options->source, sizeof digest);
+    else
+        sha256(source, size, digest);
+    bool done = make_plan(source, size, options, &arena, &plan, err) && lay_out(plan, &arena, &geometry, err);
+    phase_end("decoded and laid out");
+    done = done && generate_and_write(plan, &geometry, digest, options, generate, sink, err);
     arena_free(&arena);
     return done;
 }
@@ -181,7 +160,7 @@ static bool put_in_buffer(void *arg, uint64_t at, const void *bytes, uint64_t si
 
 struct image_sink compile_buffer(struct buf *image)
 {
-    return (struct image_sink){put_in_buffer, image, true};
+    return (struct image_sink){.put = put_in_buffer, .arg = image, .digest = true};
 }
 
 bool compile_build(const uint8_t *source, size_t size, const struct compile_options *options, generator_fn *generate,

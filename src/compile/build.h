@@ -20,7 +20,9 @@ struct compile_options {
     bool open; /* a core module whose imports are linked at run time: runtime/link.h ... */
     const char *host; /* ... but for functions of these modules, separated by commas; or NULL */
     const char *dump; /* NULL, or a stage that the generator prints to standard error */
+    const uint8_t *source; /* the hash of the source, for the header, or NULL: it is to be computed */
     bool undigested; /* leave its digest to compile_keep: it is run at once, by whoever had it made */
+    bool source_later; /* of one that is undigested: the hash is not known yet, and comes into the header at the end */
     /* What follows has no effect on the image. */
     bool best_if_kept; /* of TIER_FAST: the cache's image of TIER_BEST will do, and is better */
     uint32_t cpu_seconds; /* processor time of the child; 0: half an hour */
@@ -28,6 +30,8 @@ struct compile_options {
     struct str old_pack; /* in the child: functions of an earlier compile, codegen/pack.h ... */
     struct buf *ret_pack; /* ... and where those of this one are appended, or NULL */
     struct codegen_counts *ret_counts;
+    void (*written)(void *arg); /* the sink has the whole image: memory is given back behind that; or NULL */
+    void *written_arg;
     void (*progress)(void *arg, const struct codegen_progress *progress); /* how far it is, now and then; or NULL */
     void *progress_arg;
 };

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "compile/job.h"
+#include "base/phase.h"
 #include "compile/serve.h"
 #include "image/format.h"
 
@@ -34,16 +34,8 @@
 
 bool compiler_path(char path[PATH_MAX], struct err *err)
 {
-    static const char *const places[] = {"mayfly-compiler", "../mayfly-compiler", "../libexec/mayfly/mayfly-compiler"};
-    char self[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (size < 0)
-        return err_errno(err, "cannot find this program's own path");
-    self[size] = '\0';
-    *strrchr(self, '/') = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (snprintf(path, PATH_MAX, "%s/%s", self, places[i]) < PATH_MAX && access(path, X_OK) == 0)
-            return true;
+    if (file_of_installation("mayfly-compiler", path) && access(path, X_OK) == 0)
+        return true;
     err_set(err, ERR_UNSUPPORTED, "this installation has no compiler (mayfly-compiler)");
     return err_remedy(err, "install it beside mayfly, or give an image made by `mayfly compile`");
 }
@@ -286,9 +278,17 @@ static bool check_image(int image_fd, bool digested, struct err *err)
     return good;
 }
 
+/* The hash of the source, where it came last. */
+static bool complete(int image_fd, const struct compile_options *options, struct err *err)
+{
+    const off_t at = offsetof(struct image_header, source);
+    return !options->source_later || !options->source || pwrite(image_fd, options->source, 32, at) == 32 ||
+           err_errno(err, "cannot complete the image");
+}
+
 /* The child's answer is an image. */
-static bool take_result(struct compile_result *result, int image_fd, const struct compiler *compiler, bool digested,
-                        struct err *err)
+static bool take_result(struct compile_result *result, int image_fd, const struct compiler *compiler,
+                        const struct compile_options *options, struct err *err)
 {
     result->err.message[sizeof result->err.message - 1] = '\0';
     result->err.remedy[sizeof result->err.remedy - 1] = '\0';
@@ -296,7 +296,7 @@ static bool take_result(struct compile_result *result, int image_fd, const struc
         return over_memory(compiler, err);
     if (!result->done && err)
         *err = result->err;
-    return result->done && check_image(image_fd, digested, err);
+    return result->done && complete(image_fd, options, err) && check_image(image_fd, !options->undigested, err);
 }
 
 static bool make_job(const struct compile_options *options, bool keeps, struct compile_job *ret_job, struct err *err)
@@ -306,12 +306,15 @@ static bool make_job(const struct compile_options *options, bool keeps, struct c
                               .mix_seed = options->mix_seed,
                               .open = options->open,
                               .undigested = options->undigested,
+                              .hashed = options->source || options->source_later,
                               .keeps = keeps,
                               .chosen = options->chosen != NULL};
     const char *host = options->host ? options->host : "";
     if (strlen(host) >= sizeof job.host)
         return err_set(err, ERR_LIMIT, "the names of host modules take more than %zu bytes", sizeof job.host - 1);
     memcpy(job.host, host, strlen(host));
+    if (options->source)
+        memcpy(job.source, options->source, sizeof job.source);
     *ret_job = job;
     return true;
 }
@@ -333,12 +336,14 @@ static int new_names(const struct compile_options *options, struct err *err)
     return err_errno(err, "cannot write the names of functions") - 1;
 }
 
-static void close_made(const int fds[COMPILE_FDS])
+static void close_made(int fds[COMPILE_FDS])
 {
     static const enum compile_fd made[] = {COMPILE_IMAGE, COMPILE_NEW_PACK, COMPILE_CHOSEN};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
-        if (fds[made[i]] >= 0)
+        if (fds[made[i]] >= 0) {
             close(fds[made[i]]);
+            fds[made[i]] = -1;
+        }
 }
 
 /* The descriptors of a job that are made for it; all are there, or none. */
@@ -357,22 +362,38 @@ static bool open_job(int fds[COMPILE_FDS], const struct compile_options *options
     return done;
 }
 
-int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options,
-                 struct compile_kept *kept, struct err *err)
+bool compiler_begin(struct compiler *compiler, int source_fd, const struct compile_options *options,
+                    const struct compile_kept *kept, struct err *err)
 {
     struct compile_job job;
-    struct compile_result result;
-    int fds[COMPILE_FDS] = {source_fd, -1, -1, -1, -1};
-    bool late = false, done = false;
+    int *fds = compiler->fds;
+    for (int i = 0; i < COMPILE_FDS; i++)
+        fds[i] = -1;
+    fds[COMPILE_SOURCE] = source_fd;
     if (compiler->pid && compiler->fast != (options->tier == TIER_FAST))
         compiler_stop(compiler);
     if (!make_job(options, kept != NULL, &job, err) || (!compiler->pid && !start(compiler, options, err)) ||
         !open_job(fds, options, kept, err))
-        return -1;
-    if (send_job(compiler, &job, fds) && await(compiler, options, &result, &late))
-        done = take_result(&result, fds[COMPILE_IMAGE], compiler, !options->undigested, err);
+        return false;
+    if (send_job(compiler, &job, fds))
+        return true;
+    ended(compiler, false, err);
+    close_made(fds);
+    return false;
+}
+
+int compiler_end(struct compiler *compiler, const struct compile_options *options, struct compile_kept *kept,
+                 struct err *err)
+{
+    struct compile_result result;
+    int *fds = compiler->fds;
+    bool late = false, done = false, answered = await(compiler, options, &result, &late);
+    phase_end("compiler waited for");
+    if (answered)
+        done = take_result(&result, fds[COMPILE_IMAGE], compiler, options, err);
     else
         ended(compiler, late, err);
+    phase_end("image sealed and checked");
     if (done)
         compiler->counts = result.counts;
     int image_fd = done ? fds[COMPILE_IMAGE] : -1;
@@ -384,10 +405,19 @@ int compiler_run(struct compiler *compiler, int source_fd, const struct compile_
     return image_fd;
 }
 
+int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options,
+                 struct compile_kept *kept, struct err *err)
+{
+    if (kept)
+        kept->new_fd = -1;
+    return compiler_begin(compiler, source_fd, options, kept, err) ? compiler_end(compiler, options, kept, err) : -1;
+}
+
 void compiler_stop(struct compiler *compiler)
 {
     if (!compiler->pid)
         return;
+    close_made(compiler->fds);
     close(compiler->socket);
     kill(compiler->pid, SIGKILL); /* it has nothing to tidy up */
     while (waitpid(compiler->pid, NULL, 0) < 0 && errno == EINTR)

@@ -7,6 +7,7 @@
 #define MAYFLY_COMPILE_CHILD_H
 
 #include "compile/build.h"
+#include "compile/job.h"
 
 #include <limits.h>
 #include <sys/types.h>
@@ -23,6 +24,7 @@ struct compiler {
     uint32_t wall_seconds; /* for each job: a child may also sleep */
     uint64_t memory_bytes;
     struct codegen_counts counts; /* of the last job that was done */
+    int fds[COMPILE_FDS]; /* of the job under way */
 };
 
 /* Functions kept from one compile of a file to the next: codegen/pack.h. */
@@ -36,6 +38,13 @@ struct compile_kept {
  * dies fails its job only. `kept` may be NULL. */
 int compiler_run(struct compiler *compiler, int source_fd, const struct compile_options *options,
                  struct compile_kept *kept, struct err *err);
+/* The same in two steps, between which the child works: the second waits for it and takes the same options. False, with
+ * an error set: there is nothing to wait for. */
+bool compiler_begin(struct compiler *compiler, int source_fd, const struct compile_options *options,
+                    const struct compile_kept *kept, struct err *err);
+int compiler_end(struct compiler *compiler, const struct compile_options *options, struct compile_kept *kept,
+                 struct err *err);
+/* Also in the middle of a job. */
 void compiler_stop(struct compiler *compiler);
 
 #endif

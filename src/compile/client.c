@@ -2,6 +2,7 @@
 #include "compile/client.h"
 
 #include "base/alloc.h"
+#include "base/phase.h"
 #include "base/sha256.h"
 #include "compile/child.h"
 #include "image/format.h"
@@ -13,14 +14,17 @@
 #include <unistd.h>
 
 #define SOURCE_SIZE_MAX ((off_t)1 << 30)
+#define LARGE_SOURCE ((uint64_t)1 << 20) /* hashing takes long enough that it is not waited for */
 
 /* One file on its way to an image. */
 struct source {
     const char *path;
     int fd;
     uint64_t size;
+    struct stat status; /* before it was read */
     const struct compile_options *options;
     struct compile_outcome *outcome;
+    struct compiler ahead; /* it compiles while the file is hashed, or no child runs */
 };
 
 /* The image is undamaged, and was made from a source with this hash by this engine. */
@@ -58,11 +62,11 @@ int compile_run(int source_fd, const struct compile_options *options, struct err
 }
 
 /* With the functions that an earlier compile of this path left; it leaves its own. */
-static int run_kept(const struct source *source, struct compiler *compiler, const struct cache_name *functions,
-                    struct err *err)
+static int run_kept(const struct source *source, struct compiler *compiler, const struct compile_options *options,
+                    const struct cache_name *functions, struct err *err)
 {
     struct compile_kept kept = {.old_fd = cache_open(functions)};
-    int image_fd = compiler_run(compiler, source->fd, source->options, &kept, err);
+    int image_fd = compiler_run(compiler, source->fd, options, &kept, err);
     if (image_fd >= 0) {
         cache_store(kept.new_fd, functions);
         close(kept.new_fd);
@@ -73,22 +77,26 @@ static int run_kept(const struct source *source, struct compiler *compiler, cons
 }
 
 /* What the fast generator makes takes longer to keep than to make again. */
-static int compile_now(const struct source *source, bool keep, struct err *err)
+static int compile_now(struct source *source, const uint8_t digest[32], bool keep, struct err *err)
 {
-    const struct compile_options *options = source->options;
+    struct compile_options hashed = *source->options;
+    const struct compile_options *options = &hashed;
     struct cache_name functions;
     struct err no_cache;
-    struct compiler compiler = {0};
+    struct compiler *compiler = &source->ahead;
     struct compile_options best = *options; /* what is kept is LLVM's */
     best.tier = TIER_BEST;
     best.mix_seed = 0;
+    hashed.source = digest;
+    hashed.source_later = compiler->pid != 0;
     keep = keep && (options->tier == TIER_BEST || options->chosen) &&
            cache_functions(source->path, &best, &functions, &no_cache);
-    int image_fd =
-        keep ? run_kept(source, &compiler, &functions, err) : compiler_run(&compiler, source->fd, options, NULL, err);
-    source->outcome->counts = compiler.counts;
+    int image_fd = compiler->pid ? compiler_end(compiler, options, NULL, err)
+                   : keep        ? run_kept(source, compiler, options, &functions, err)
+                                 : compiler_run(compiler, source->fd, options, NULL, err);
+    source->outcome->counts = compiler->counts;
     source->outcome->undigested = options->undigested;
-    compiler_stop(&compiler);
+    compiler_stop(compiler);
     return image_fd;
 }
 
@@ -96,65 +104,6 @@ static bool changed(struct err *err)
 {
     err_set(err, ERR_SYSTEM, "the file changed while it was read");
     return err_remedy(err, "try again when whoever writes it is done");
-}
-
-/* The compiler reads the file itself, after it was hashed. */
-static int unchanged(int image_fd, const uint8_t digest[32], struct err *err)
-{
-    struct image_header header;
-    if (image_fd < 0 || (pread(image_fd, &header, sizeof header, 0) == (ssize_t)sizeof header &&
-                         memcmp(header.source, digest, 32) == 0))
-        return image_fd;
-    close(image_fd);
-    return changed(err) - 1;
-}
-
-static int open_best(const struct source *source, const uint8_t digest[32])
-{
-    struct compile_options best = *source->options;
-    struct cache_name image;
-    best.tier = TIER_BEST;
-    int image_fd = cache_image(digest, &best, &image, NULL) ? open_cached(&image, digest) : -1;
-    if (image_fd >= 0)
-        source->outcome->tier = TIER_BEST;
-    return image_fd;
-}
-
-static int compile_or_cached(const struct source *source, const uint8_t digest[32], struct err *err)
-{
-    const struct compile_options *options = source->options;
-    struct compile_outcome *outcome = source->outcome;
-    struct cache_name image;
-    outcome->tier = options->tier;
-    if (options->chosen || options->dump || !cache_image(digest, options, &image, NULL))
-        return unchanged(compile_now(source, options->chosen != NULL, err), digest, err);
-    int image_fd = options->best_if_kept ? open_best(source, digest) : -1;
-    image_fd = image_fd >= 0 ? image_fd : open_cached(&image, digest);
-    outcome->cached = image_fd >= 0;
-    if (image_fd >= 0)
-        return image_fd;
-    image_fd = unchanged(compile_now(source, true, err), digest, err);
-    if (image_fd >= 0 && options->undigested)
-        outcome->keep = image;
-    else if (image_fd >= 0)
-        cache_store(image_fd, &image);
-    return image_fd;
-}
-
-void compile_keep(int image_fd, const struct compile_outcome *outcome)
-{
-    struct stat status;
-    struct image_header header;
-    if (!outcome->keep.path[0] || fstat(image_fd, &status) != 0)
-        return;
-    size_t size = (size_t)status.st_size;
-    const uint8_t *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, image_fd, 0);
-    if (bytes == MAP_FAILED)
-        return;
-    memcpy(&header, bytes, sizeof header);
-    image_digest(bytes, size, header.digest);
-    cache_store_image(image_fd, &header, &outcome->keep);
-    munmap((void *)bytes, size);
 }
 
 /* Read, not mapped: a file that somebody cuts meanwhile is an error then, not a signal. */
@@ -179,6 +128,99 @@ static bool hash_file(const struct source *source, uint8_t ret_digest[32], struc
     return at == source->size || changed(err);
 }
 
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* The compiler read the file itself, while it was hashed or behind that: it must not have changed since before that.
+ * Where it was touched only, its bytes decide. */
+static bool is_unchanged(const struct source *source, const uint8_t digest[32], struct err *err)
+{
+    const struct stat *before = &source->status;
+    struct stat now;
+    uint8_t again[32];
+    if (fstat(source->fd, &now) != 0 || now.st_size != before->st_size)
+        return changed(err);
+    if (same_time(now.st_mtim, before->st_mtim) && same_time(now.st_ctim, before->st_ctim))
+        return true;
+    return hash_file(source, again, err) && (memcmp(again, digest, sizeof again) == 0 || changed(err));
+}
+
+static int unchanged(int image_fd, const struct source *source, const uint8_t digest[32], struct err *err)
+{
+    if (image_fd < 0 || is_unchanged(source, digest, err))
+        return image_fd;
+    close(image_fd);
+    return -1;
+}
+
+static int open_best(const struct source *source, const uint8_t digest[32])
+{
+    struct compile_options best = *source->options;
+    struct cache_name image;
+    best.tier = TIER_BEST;
+    int image_fd = cache_image(digest, &best, &image, NULL) ? open_cached(&image, digest) : -1;
+    if (image_fd >= 0)
+        source->outcome->tier = TIER_BEST;
+    return image_fd;
+}
+
+/* Whether the cache is asked for the image of a file; what is printed, and what depends on samples, is made each time.
+ */
+static bool is_cacheable(const struct compile_options *options)
+{
+    return !options->chosen && !options->dump;
+}
+
+/* What the cache has of the source with this hash, or -1. */
+static int open_kept(const struct source *source, const uint8_t digest[32])
+{
+    const struct compile_options *options = source->options;
+    struct cache_name image;
+    source->outcome->tier = options->tier;
+    if (!is_cacheable(options))
+        return -1;
+    int image_fd = options->best_if_kept ? open_best(source, digest) : -1;
+    if (image_fd < 0 && cache_image(digest, options, &image, NULL))
+        image_fd = open_cached(&image, digest);
+    source->outcome->cached = image_fd >= 0;
+    return image_fd;
+}
+
+static int compile_and_keep(struct source *source, const uint8_t digest[32], struct err *err)
+{
+    const struct compile_options *options = source->options;
+    struct cache_name image;
+    struct cache_key key;
+    bool keep =
+        is_cacheable(options) && cache_image_key(digest, options, &key, NULL) && cache_image_of(&key, &image, NULL);
+    int image_fd = unchanged(compile_now(source, digest, keep || options->chosen, err), source, digest, err);
+    source->outcome->kept_later = image_fd >= 0 && keep && options->undigested;
+    if (source->outcome->kept_later)
+        source->outcome->key = key;
+    else if (image_fd >= 0 && keep)
+        cache_store(image_fd, &image);
+    return image_fd;
+}
+
+void compile_keep(int image_fd, const struct compile_outcome *outcome)
+{
+    struct stat status;
+    struct image_header header;
+    struct cache_name name;
+    if (!outcome->kept_later || !cache_image_of(&outcome->key, &name, NULL) || fstat(image_fd, &status) != 0)
+        return;
+    size_t size = (size_t)status.st_size;
+    const uint8_t *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, image_fd, 0);
+    if (bytes == MAP_FAILED)
+        return;
+    memcpy(&header, bytes, sizeof header);
+    image_digest(bytes, size, header.digest);
+    cache_store_image(image_fd, &header, &name);
+    munmap((void *)bytes, size);
+}
+
 static int open_given(const struct source *source, struct err *err)
 {
     uint8_t *bytes = mmap(NULL, source->size, PROT_READ, MAP_PRIVATE, source->fd, 0);
@@ -190,43 +232,92 @@ static int open_given(const struct source *source, struct err *err)
     return image_fd;
 }
 
-static int open_source(const struct source *source, struct err *err)
+/* A file that is the one that was hashed before, to all that the file system says, and whose image the cache has. */
+static int open_recalled(const struct source *source)
 {
     uint8_t digest[32];
+    if (source->size < LARGE_SOURCE || !cache_recall(source->path, &source->status, digest))
+        return -1;
+    return open_kept(source, digest);
+}
+
+/* The fast generator begins before it is known whether there is something to do: a second processor has nothing else to
+ * do meanwhile. What cannot begin is tried again by who knows what to say. */
+static void begin_ahead(struct source *source)
+{
+    struct compile_options options = *source->options;
+    struct err ignored;
+    options.source_later = true;
+    if (source->size >= LARGE_SOURCE && options.tier == TIER_FAST && options.undigested && is_cacheable(&options) &&
+        !compiler_begin(&source->ahead, source->fd, &options, NULL, &ignored))
+        compiler_stop(&source->ahead);
+}
+
+static int open_hashed(struct source *source, struct err *err)
+{
+    uint8_t digest[32];
+    if (!hash_file(source, digest, err))
+        return -1;
+    phase_end("file hashed");
+    int image_fd = open_kept(source, digest);
+    phase_end("cache asked");
+    image_fd = image_fd >= 0 ? image_fd : compile_and_keep(source, digest, err);
+    if (image_fd >= 0 && source->size >= LARGE_SOURCE)
+        cache_remember(source->path, source->fd, &source->status, digest);
+    return image_fd;
+}
+
+static int open_source(struct source *source, struct err *err)
+{
     uint64_t magic = 0;
     if (pread(source->fd, &magic, sizeof magic, 0) < 0)
         return err_errno(err, "cannot read the file") - 1;
     if (magic == IMAGE_MAGIC)
         return open_given(source, err);
-    return hash_file(source, digest, err) ? compile_or_cached(source, digest, err) : -1;
+    int image_fd = open_recalled(source);
+    if (image_fd >= 0)
+        return image_fd;
+    begin_ahead(source);
+    image_fd = open_hashed(source, err);
+    compiler_stop(&source->ahead);
+    return image_fd;
 }
 
 static int open_regular(struct source *source, struct err *err)
 {
-    struct stat status, image;
-    if (source->fd < 0 || fstat(source->fd, &status) != 0)
+    struct stat image;
+    const struct stat *status = &source->status;
+    if (source->fd < 0 || fstat(source->fd, &source->status) != 0)
         return err_errno(err, "cannot open the file") - 1;
-    if (!S_ISREG(status.st_mode))
+    if (!S_ISREG(status->st_mode))
         return err_set(err, ERR_SYSTEM, "not a regular file") - 1;
-    if (status.st_size > SOURCE_SIZE_MAX)
+    if (status->st_size > SOURCE_SIZE_MAX)
         return err_set(err, ERR_LIMIT, "the file is larger than 1 GiB") - 1;
-    source->size = source->outcome->source_bytes = (uint64_t)status.st_size;
+    source->size = source->outcome->source_bytes = (uint64_t)status->st_size;
     int image_fd = open_source(source, err);
     if (image_fd >= 0 && fstat(image_fd, &image) == 0)
         source->outcome->image_bytes = (uint64_t)image.st_size;
     return image_fd;
 }
 
+int compile_open_at(int fd, const char *name, const struct compile_options *options,
+                    struct compile_outcome *ret_outcome, struct err *err)
+{
+    struct compile_outcome outcome = {0};
+    struct source source = {.path = name, .fd = fd, .options = options, .outcome = &outcome};
+    int image_fd = open_regular(&source, err);
+    phase_end("image there");
+    if (image_fd >= 0 && ret_outcome)
+        *ret_outcome = outcome;
+    return image_fd;
+}
+
 int compile_open(const char *path, const struct compile_options *options, struct compile_outcome *ret_outcome,
                  struct err *err)
 {
-    struct compile_outcome outcome = {0};
-    struct source source = {
-        .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .options = options, .outcome = &outcome};
-    int image_fd = open_regular(&source, err);
-    if (source.fd >= 0)
-        close(source.fd);
-    if (image_fd >= 0 && ret_outcome)
-        *ret_outcome = outcome;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int image_fd = compile_open_at(fd, path, options, ret_outcome, err);
+    if (fd >= 0)
+        close(fd);
     return image_fd;
 }

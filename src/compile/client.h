@@ -14,7 +14,8 @@ struct compile_outcome {
     struct codegen_counts counts; /* when something was */
     uint64_t source_bytes, image_bytes;
     bool undigested; /* the image has no digest yet */
-    struct cache_name keep; /* of an undigested image: where it will be kept; empty: nowhere */
+    bool kept_later; /* of an undigested image: it is to be kept ... */
+    struct cache_key key; /* ... as that */
 };
 
 /* Compile the file open at `source_fd` in a child of its own and return a descriptor of the image (a memfd), or -1. */
@@ -24,6 +25,11 @@ int compile_run(int source_fd, const struct compile_options *options, struct err
  * descriptor, or -1. `ret_outcome` may be NULL. */
 int compile_open(const char *path, const struct compile_options *options, struct compile_outcome *ret_outcome,
                  struct err *err);
+
+/* The same of a file that is open, under a name of its own: what compilers keep of its functions belongs to that. The
+ * descriptor stays the caller's. */
+int compile_open_at(int fd, const char *name, const struct compile_options *options,
+                    struct compile_outcome *ret_outcome, struct err *err);
 
 /* Put an undigested image into the cache: when there is time. */
 void compile_keep(int image_fd, const struct compile_outcome *outcome);

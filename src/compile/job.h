@@ -23,6 +23,8 @@ struct compile_job {
     uint32_t mix_seed;
     uint32_t open;
     uint32_t undigested; /* as in struct compile_options */
+    uint32_t hashed; /* `source` is for the header, as it is; else it is to be computed */
+    uint8_t source[32];
     uint32_t keeps;  /* functions: four descriptors */
     uint32_t chosen; /* ... and some are chosen: five */
     char host[248]; /* as in struct compile_options, terminated */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/phase.h"
 #include "compile/jail.h"
 #include "compile/job.h"
 #include "compile/sink.h"
@@ -93,9 +94,29 @@ static bool generate(const int fds[COMPILE_FDS], struct compile_options *options
     return done;
 }
 
-static bool run_job(const struct compile_job *job, generator_fn *best, const char *dump, const int fds[COMPILE_FDS],
-                    struct compile_result *result)
+static bool answer(const struct compile_result *result)
 {
+    return send(STDIN_FILENO, result, sizeof *result, MSG_NOSIGNAL) == (ssize_t)sizeof *result;
+}
+
+/* What the parent is told, once. */
+struct answering {
+    struct compile_result result;
+    bool said;
+};
+
+/* Nobody waits for memory that is given back. */
+static void answer_early(void *arg)
+{
+    struct answering *answering = arg;
+    answering->result.done = true;
+    answering->said = answer(&answering->result);
+}
+
+static bool run_job(const struct compile_job *job, generator_fn *best, const char *dump, const int fds[COMPILE_FDS],
+                    struct answering *answering)
+{
+    struct compile_result *result = &answering->result;
     struct buf pack;
     struct compile_options options = {.tier = (enum codegen_tier)job->tier,
                                       .opt_level = job->opt_level,
@@ -104,8 +125,11 @@ static bool run_job(const struct compile_job *job, generator_fn *best, const cha
                                       .host = job->host,
                                       .dump = dump,
                                       .undigested = job->undigested,
+                                      .source = job->hashed ? job->source : NULL,
                                       .ret_pack = job->keeps ? &pack : NULL,
                                       .ret_counts = &result->counts,
+                                      .written = job->keeps ? NULL : answer_early,
+                                      .written_arg = answering,
                                       .progress = tell_progress};
     generator_fn *generator = options.tier == TIER_FAST ? codegen_fast : best;
     if (!generator)
@@ -118,24 +142,21 @@ static bool run_job(const struct compile_job *job, generator_fn *best, const cha
     return done;
 }
 
-static bool answer(const struct compile_result *result)
-{
-    return send(STDIN_FILENO, result, sizeof *result, MSG_NOSIGNAL) == (ssize_t)sizeof *result;
-}
-
 int compile_serve(generator_fn *best, const char *dump)
 {
     struct compile_job job;
     struct err jailed = {0};
     int fds[COMPILE_FDS];
     jail_enter(&jailed);
+    phase_end("compiler in its jail");
     while (next_job(&job, fds)) {
-        struct compile_result result = {.magic = COMPILE_RESULT_MAGIC, .err = jailed};
-        result.done = jailed.kind == ERR_NONE && run_job(&job, best, dump, fds, &result);
+        struct answering answering = {.result = {.magic = COMPILE_RESULT_MAGIC, .err = jailed}};
+        bool done = jailed.kind == ERR_NONE && run_job(&job, best, dump, fds, &answering);
+        answering.result.done = done;
         for (int i = 0; i < COMPILE_FDS; i++)
             if (fds[i] >= 0)
                 close(fds[i]);
-        if (!answer(&result))
+        if (!answering.said && !answer(&answering.result))
             return 1;
     }
     return 0;

@@ -39,11 +39,22 @@ static bool put(void *arg, uint64_t at, const void *bytes, uint64_t size, struct
     return at != 0 || flush(sink, err); /* the header: it comes last, and what waits goes with it */
 }
 
+/* Of the sink only what never changes is used. */
+static bool put_beside(void *arg, uint64_t at, const struct code_part *parts, size_t count, struct err *err)
+{
+    const struct file_sink *sink = arg;
+    struct file_sink own = {.fd = sink->fd, .start = sink->start};
+    for (size_t i = 0; i < count; at += parts[i++].size)
+        if (!put(&own, at, parts[i].bytes, parts[i].size, err))
+            return false;
+    return flush(&own, err);
+}
+
 struct image_sink file_sink_open(struct file_sink *sink, int fd, uint64_t start, bool digest)
 {
     sink->fd = fd;
     sink->start = start;
     sink->at = sink->end = 0;
     sink->count = 0;
-    return (struct image_sink){put, sink, digest};
+    return (struct image_sink){put, sink, digest, put_beside};
 }

@@ -4,6 +4,7 @@
 
 #include "runtime/call.h"
 #include "runtime/trap.h"
+#include "wit/type.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -237,19 +238,25 @@ static int compare_row(const char *interface, const char *name, struct str key_i
     return order ? order : compare(name, key_name);
 }
 
-/* Binary search over rows that begin with `interface` and have a `name`. */
+/* Binary search for the first of the rows that begin with `interface` and have a `name`; of those one per version, the
+ * first that fits. */
 #define FIND(rows, count, interface_, name_)                                                                           \
     do {                                                                                                               \
-        struct str key_ = str_slice(interface_, 0, str_find(interface_, '@'));                                         \
-        for (size_t low_ = 0, high_ = (count); low_ < high_;) {                                                        \
+        size_t at_ = str_find(interface_, '@'), low_ = 0, high_ = (count);                                             \
+        struct str key_ = str_slice(interface_, 0, at_);                                                               \
+        struct str version_ = str_slice(interface_, at_ + (at_ < interface_.len), interface_.len);                     \
+        while (low_ < high_) {                                                                                         \
             size_t middle_ = low_ + (high_ - low_) / 2;                                                                \
-            int order_ = compare_row((rows)[middle_].interface, (rows)[middle_].name, key_, name_);                    \
-            if (order_ == 0)                                                                                           \
-                return &(rows)[middle_];                                                                               \
-            if (order_ < 0)                                                                                            \
+            if (compare_row((rows)[middle_].interface, (rows)[middle_].name, key_, name_) < 0)                         \
                 low_ = middle_ + 1;                                                                                    \
             else                                                                                                       \
                 high_ = middle_;                                                                                       \
+        }                                                                                                              \
+        for (; low_ < (count); low_++) {                                                                               \
+            if (compare_row((rows)[low_].interface, (rows)[low_].name, key_, name_) != 0)                              \
+                return NULL;                                                                                           \
+            if (version_fits(str_of((rows)[low_].version), version_))                                                  \
+                return &(rows)[low_];                                                                                  \
         }                                                                                                              \
         return NULL;                                                                                                   \
     } while (0)

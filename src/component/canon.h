@@ -57,14 +57,14 @@ struct canon_env {
 };
 
 /* What the host offers: rows of the generated tables. `interface` has no version; both tables are sorted by
- * interface, then name. */
+ * interface, then name, then version. */
 struct host_function {
     const char *interface, *version, *name, *signature;
     host_fn *glue; /* NULL: known, but not implemented */
 };
 
 struct host_resource {
-    const char *interface, *name;
+    const char *interface, *version, *name;
     uint32_t id;
     host_drop *drop; /* NULL: not implemented */
 };
@@ -328,7 +328,7 @@ host_fn *canon_link(const struct image_import *import);
 
 /* --- the tables of the host --- */
 
-/* The row with that interface (a version behind '@' is ignored) and name, or NULL. */
+/* The row with that interface, of a version that fits the one behind '@' (wit/type.h), and name, or NULL. */
 const struct host_function *canon_find_function(const struct host_function *rows, size_t count, struct str interface,
                                                 struct str name);
 const struct host_resource *canon_find_resource(const struct host_resource *rows, size_t count, struct str interface,

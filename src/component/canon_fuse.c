@@ -1,6 +1,6 @@
 /* What adapters between component instances ask of the host (fuse.h): handles that go over, calls that borrow, traps.
  * Strings are in transcode.c. The environment's `canon` is of the instance that a value comes from, its peer's of the
- * one that it goes to. */
+ * one that it goes to. The type of a handle is the same on both sides; of the host's own it is known here only. */
 #include "component/async.h"
 #include "component/component.h"
 #include "component/transcode.h"
@@ -38,7 +38,7 @@ static bool fuse_own(struct store *store, const void *env, union cell *v)
     struct pair pair = pair_of(store, env);
     void *rep;
     return canon_own(&pair.from, v[0].u32, pair.from.env->resource_type, &rep) &&
-           canon_give(&pair.to, pair.to.env->resource_type, rep, &v[0].u32);
+           canon_give(&pair.to, pair.from.env->resource_type, rep, &v[0].u32);
 }
 
 /* ---- calls that borrow ---- */
@@ -64,7 +64,7 @@ static bool fuse_borrow(struct store *store, const void *env, union cell *v)
     void *rep;
     if (!lend_handle(&pair, v[0].u32, &call, &rep))
         return false;
-    uint32_t index = handle_add(pair.to.handles, HANDLE_BORROW, pair.to.env->resource_type, (uint64_t)(uintptr_t)rep);
+    uint32_t index = handle_add(pair.to.handles, HANDLE_BORROW, pair.from.env->resource_type, (uint64_t)(uintptr_t)rep);
     if (index == 0)
         return canon_trap_full(&pair.to);
     pair.to.handles->entries[index].scope = call->number;

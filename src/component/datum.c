@@ -20,6 +20,7 @@ struct place_of {
 struct border {
     struct canon c;
     struct arena *arena; /* of lifted data */
+    bool bytes; /* lists of u8 are lifted as texts */
 };
 
 static struct place_of part_at(const struct place_of *whole, uint32_t offset)
@@ -80,6 +81,12 @@ static bool lower_string(struct border *b, const struct datum *datum, struct pla
 static bool lower_list(struct border *b, const struct type *element, const struct datum *datum, struct place_of *to)
 {
     uint8_t pair[8], *elements;
+    if (element->kind == TYPE_U8 && datum->text.len) {
+        if (!canon_store_bytes(&b->c, pair, datum->text.ptr, datum->text.len, 1, 1))
+            return false;
+        put_pair(to, pair);
+        return true;
+    }
     if (!canon_store_list(&b->c, pair, datum->count, element->size, element->align, &elements))
         return false;
     for (uint32_t i = 0; i < datum->count; i++) {
@@ -205,11 +212,22 @@ static bool lift_string(struct border *b, struct place_of *from, struct datum *r
     return ret->text.ptr || canon_trap_memory(&b->c);
 }
 
+static bool lift_bytes(struct border *b, const uint32_t pair[2], struct datum *ret)
+{
+    const void *bytes;
+    if (!canon_list(&b->c, pair[0], pair[1], 1, 1, &bytes))
+        return false;
+    ret->text = (struct str){arena_copy(b->arena, bytes, pair[1]), pair[1]};
+    return ret->text.ptr || canon_trap_memory(&b->c);
+}
+
 static bool lift_list(struct border *b, const struct type *element, struct place_of *from, struct datum *ret)
 {
     uint32_t pair[2];
     const void *elements;
     get_pair(from, pair);
+    if (b->bytes && element->kind == TYPE_U8)
+        return lift_bytes(b, pair, ret);
     if (!canon_list(&b->c, pair[0], pair[1], element->size, element->align, &elements) || !make_items(b, pair[1], ret))
         return false;
     for (uint32_t i = 0; i < pair[1]; i++) {
@@ -342,7 +360,7 @@ bool datum_move(struct canon *from, struct canon *to, const struct type *type, c
 {
     struct arena *scratch = host_scratch(from->host);
     struct arena_mark mark = arena_mark(scratch);
-    struct border here = {*from, scratch}, there = {*to, scratch};
+    struct border here = {.c = *from, .arena = scratch}, there = {.c = *to, .arena = scratch};
     struct place_of at = {.at = (uint8_t *)source}, goal = {.at = target};
     struct datum datum;
     here.c.scratch = there.c.scratch = scratch;
@@ -548,7 +566,7 @@ static bool call_with(struct border *b, const struct datum_func *func, const str
 bool datum_call(struct store *store, const struct datum_func *func, const struct datum *args, struct arena *arena,
                 struct datum *ret_result)
 {
-    struct border border = {.arena = arena};
+    struct border border = {.arena = arena, .bytes = func->bytes};
     struct handles *root = (struct handles *)((char *)store + func->image->header->handles_off);
     if (!canon_enter(&border.c, store, &func->env))
         return false;

@@ -13,7 +13,8 @@
 struct datum {
     uint64_t bits; /* scalars (signed ones extended, floats as their bits), flags, the number of a case; handles:
                       the representation */
-    struct str text; /* string: UTF-8 */
+    struct str text; /* string: UTF-8; of a list of u8 that is given, all of it, if there are no items; of one that
+                        comes back likewise, if the function says so */
     struct datum *items; /* elements, fields; of a case its payload */
     uint32_t count; /* of items; of a case 0 or 1 */
 };
@@ -24,6 +25,7 @@ struct datum_func {
     const struct image_export *row;
     struct canon_env env;
     struct func_type type;
+    bool bytes; /* lists of u8 come back as texts; set by who calls */
 };
 
 /* The arena holds the types. `hosts` knows the resources of the host (by name without a version); NULL: there are none.

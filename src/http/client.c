@@ -202,7 +202,7 @@ void http_client_prepare_tls(struct http_client *client)
 {
     struct err err = {0};
     if (!client->tls)
-        client->tls = tls_context_new(&err);
+        client->tls = tls_context_new(NULL, &err);
     if (!client->tls)
         log_line(LOG_ERROR, NULL, "%s%s%s", err.message, err.remedy[0] ? ": " : "", err.remedy);
 }
@@ -210,7 +210,7 @@ void http_client_prepare_tls(struct http_client *client)
 static bool begin_tls(struct http_call *call)
 {
     http_client_prepare_tls(call->client);
-    call->tls = call->client->tls ? tls_open(call->client->tls, call->watch.fd, call->host) : NULL;
+    call->tls = call->client->tls ? tls_open(call->client->tls, call->watch.fd, call->host, "\x08http/1.1") : NULL;
     return call->tls != NULL;
 }
 
@@ -390,6 +390,7 @@ static struct http_call *new_call(struct http_client *client, const struct outbo
     call->watch = (struct io_watch){.ready = ready, .fd = -1};
     call->timer.fired = timed_out;
     call->lookup.done = looked_up;
+    call->face.face = &http_client_face;
     call->face.changed = request->changed;
     call->face.owner = request->owner;
     call->permits = request->permits;
@@ -418,7 +419,9 @@ static struct outbound_call *begin(void *arg, const struct outbound_request *req
     if (!call)
         return NULL;
     if (request->refused) {
-        call_fail(call, CODE(HTTP_REQUEST_DENIED));
+        call_fail(call, request->refusal);
+    } else if (request->to != OUTBOUND_TO_PEER) {
+        call_fail(call, CODE(DESTINATION_NOT_FOUND)); /* there is no application */
     } else if (client->count > client->max) {
         call_fail(call, CODE(CONNECTION_LIMIT_REACHED));
     } else if (!write_head(call, request)) {

@@ -88,7 +88,7 @@ static void linger_end(struct connection *c)
 {
 }
 
-static const struct protocol linger_protocol = {linger_run, connection_end, linger_end, linger_end};
+static const struct protocol linger_protocol = {linger_run, connection_end, NULL, linger_end, linger_end};
 
 void connection_close(struct connection *c)
 {

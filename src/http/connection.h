@@ -35,6 +35,8 @@ struct protocol {
     void (*run)(struct connection *c);
     /* The connection's timer. May free the connection. */
     void (*timeout)(struct connection *c);
+    /* Optional. The client is told to begin no further request. May free the connection. */
+    void (*retire)(struct connection *c);
     /* No further request is taken. May free the connection. */
     void (*drain)(struct connection *c);
     /* The connection ends: the service is told of what it still has, and the protocol gives back what it holds. */
@@ -85,7 +87,7 @@ struct http_server {
     struct http_service service;
     struct http_limits limits;
     struct net_acceptor acceptor;
-    bool accepting, draining;
+    bool accepting, retiring, draining; /* `retiring`: every answer is the last one of its connection */
     int listen_fd;
     struct tls_context *tls; /* for connections to come; NULL: they are plain */
     struct h2_shared *h2;    /* made for the first connection of HTTP/2 */
@@ -93,6 +95,7 @@ struct http_server {
     uint32_t open_count;
     void (*drained)(void *arg);
     void *drained_arg;
+    struct io_timer patience; /* while retiring: then what is idle ends */
     struct http_date date;
     struct http_out out; /* output of `out_owner` that is not sent yet */
     struct connection *out_owner;
@@ -107,6 +110,14 @@ static inline void server_refuses(const struct http_server *server, const struct
 {
     if (server->service.refused)
         server->service.refused(server->service.arg, x, status);
+}
+
+/* A body is to be read: how much of it there may be. */
+static inline void server_bounds_body(const struct http_server *server, struct http_exchange *x)
+{
+    uint64_t most = server->limits.body_bytes;
+    uint64_t asked = server->service.body_max ? server->service.body_max(server->service.arg, x) : most;
+    x->body_max = asked < most ? asked : most;
 }
 
 /* ---- connection.c ---- */

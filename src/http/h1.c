@@ -362,4 +362,4 @@ static void h1_drain(struct connection *c)
         connection_end(c);
 }
 
-const struct protocol h1_protocol = {h1_run, h1_timeout, h1_drain, h1_end};
+const struct protocol h1_protocol = {h1_run, h1_timeout, NULL, h1_drain, h1_end};

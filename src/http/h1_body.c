@@ -35,7 +35,7 @@ static int begin_length(struct connection *c)
 {
     struct http_exchange *x = c->x;
     size_t here = c->in->used - x->parser.at;
-    if (x->parser.length > c->server->limits.body_bytes)
+    if (x->parser.length > x->body_max)
         return 413;
     if (x->parser.length <= INPUT_SIZE - x->parser.at)
         return 0; /* stays in the input */
@@ -75,8 +75,7 @@ static int decode(struct connection *c)
     struct http_exchange *x = c->x;
     size_t size = c->in->used - x->parser.at, used = 0;
     char *raw = c->in->bytes + x->parser.at;
-    int status = size ? http_chunks_decode(&x->chunks, raw, size, c->server->limits.body_bytes, &x->body, &used)
-                      : HTTP_PARSE_MORE;
+    int status = size ? http_chunks_decode(&x->chunks, raw, size, x->body_max, &x->body, &used) : HTTP_PARSE_MORE;
     if (status == HTTP_PARSE_MORE)
         status = keep_rest(c, raw, used);
     if (status == HTTP_PARSE_MORE)
@@ -115,6 +114,8 @@ int body_begin(struct connection *c)
     x->taken = 0;
     request->coming = false;
     request->fault = HTTP_BODY_SOUND;
+    if (x->parser.body != HTTP_BODY_NONE)
+        server_bounds_body(c->server, x);
     int status = kinds[x->parser.body](c);
     x->owes_continue = asked && !here && (x->parser.body == HTTP_BODY_CHUNKED || x->parser.length);
     show(x);

@@ -6,7 +6,8 @@
 static bool keeps(const struct http_exchange *x)
 {
     /* Whether a client that was not told to go on sends its body nobody can know (RFC 9110 section 10.1.1). */
-    return x->parser.keep_alive && !x->connection->server->draining && !x->owes_continue;
+    const struct http_server *server = x->connection->server;
+    return x->parser.keep_alive && !server->retiring && !server->draining && !x->owes_continue;
 }
 
 void exchange_close(struct connection *c)

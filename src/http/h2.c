@@ -488,6 +488,15 @@ static void h2_timeout(struct connection *c)
     h2_run(c);
 }
 
+/* A client may have begun streams that are still on their way: they are served (RFC 9113 section 6.8). */
+static void h2_retire(struct connection *c)
+{
+    if (nghttp2.submit_shutdown_notice(c->h2->session) != 0)
+        c->doomed = true;
+    if (!c->running)
+        h2_run(c);
+}
+
 /* Streams that the client began without knowing are its to try again (RFC 9113 section 6.8). */
 static void h2_drain(struct connection *c)
 {
@@ -499,7 +508,7 @@ static void h2_drain(struct connection *c)
         h2_run(c);
 }
 
-const struct protocol h2_protocol = {h2_run, h2_timeout, h2_drain, h2_end};
+const struct protocol h2_protocol = {h2_run, h2_timeout, h2_retire, h2_drain, h2_end};
 
 /* ---- the beginning ---- */
 

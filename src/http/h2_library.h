@@ -40,6 +40,7 @@
     F(session_want_read)                                                                                               \
     F(session_want_write)                                                                                              \
     F(submit_goaway)                                                                                                   \
+    F(submit_shutdown_notice)                                                                                          \
     F(submit_headers)                                                                                                  \
     F(submit_response)                                                                                                 \
     F(submit_rst_stream)                                                                                               \

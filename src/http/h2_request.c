@@ -219,7 +219,9 @@ static void begin_body(struct h2_stream *s, bool coming)
     parser->request.coming = coming;
     parser->request.body = STR("");
     s->stage = H2_READY;
-    if (coming && known && parser->length > s->x.connection->server->limits.body_bytes)
+    if (coming)
+        server_bounds_body(s->x.connection->server, &s->x);
+    if (coming && known && parser->length > s->x.body_max)
         s->refused = 413;
     if (!coming || s->refused)
         return;
@@ -283,7 +285,7 @@ static void take_data(struct h2_stream *s, const uint8_t *bytes, size_t size)
     struct http_exchange *x = &s->x;
     s->received += size;
     s->body_us = h2_now_us(s->h2);
-    if (s->received > x->connection->server->limits.body_bytes) {
+    if (s->received > x->body_max) {
         h2_break_body(s, HTTP_BODY_TOO_LONG);
         return;
     }

@@ -35,7 +35,7 @@ static void handshake_end(struct connection *c)
 {
 }
 
-const struct protocol handshake_protocol = {handshake_run, connection_end, connection_end, handshake_end};
+const struct protocol handshake_protocol = {handshake_run, connection_end, NULL, connection_end, handshake_end};
 
 /* ---- the transport ---- */
 

@@ -103,7 +103,8 @@ static struct connection *connection_take(struct http_server *server)
 
 static void resume_accepting(struct http_server *server)
 {
-    if (!server->accepting || server->draining || server->acceptor.watching || server->acceptor.retry.armed)
+    if (!server->accepting || server->retiring || server->draining || server->acceptor.watching ||
+        server->acceptor.retry.armed)
         return;
     net_accept_start(&server->acceptor, server->loop, server->listen_fd, NULL);
 }
@@ -130,9 +131,10 @@ static void unlink_connection(struct connection *c)
 static void check_drained(struct http_server *server)
 {
     void (*done)(void *) = server->drained;
-    if (!server->draining || server->open_count || !done)
+    if ((!server->retiring && !server->draining) || server->open_count || !done)
         return;
     server->drained = NULL;
+    io_timer_stop(server->loop, &server->patience);
     done(server->drained_arg);
 }
 
@@ -184,9 +186,15 @@ static void accepted(struct net_acceptor *acceptor, int fd)
 bool http_server_listen(struct http_server *server, int fd, struct err *err)
 {
     server->acceptor.accepted = accepted;
+    server->acceptor.pause_us = server->limits.accept_pause_us;
     server->listen_fd = fd;
     server->accepting = net_accept_start(&server->acceptor, server->loop, fd, err);
     return server->accepting;
+}
+
+void http_peer(const struct http_exchange *x, char ret_text[NET_ADDRESS_MAX])
+{
+    net_peer_name(x->connection ? x->connection->watch.fd : -1, ret_text);
 }
 
 /* ---- life ---- */
@@ -221,13 +229,40 @@ void http_server_set_tls(struct http_server *server, struct tls_context *context
     server->tls = context;
 }
 
-void http_server_drain(struct http_server *server, void (*done)(void *arg), void *arg)
+static void stop_accepting(struct http_server *server, void (*done)(void *arg), void *arg)
 {
-    server->draining = true;
     server->drained = done;
     server->drained_arg = arg;
     if (server->accepting)
         net_accept_stop(&server->acceptor);
+}
+
+static void out_of_patience(struct io_timer *timer)
+{
+    struct http_server *server = IO_OWNER(timer, struct http_server, patience);
+    http_server_drain(server, server->drained, server->drained_arg);
+}
+
+void http_server_retire(struct http_server *server, uint64_t patience_us, void (*done)(void *arg), void *arg)
+{
+    if (server->retiring || server->draining)
+        return;
+    server->retiring = true;
+    stop_accepting(server, done, arg);
+    server->patience.fired = out_of_patience;
+    io_timer_set(server->loop, &server->patience, io_now_us(server->loop) + patience_us);
+    for (struct connection *c = server->open, *next; c; c = next) {
+        next = c->next;
+        if (c->protocol->retire)
+            c->protocol->retire(c);
+    }
+    check_drained(server);
+}
+
+void http_server_drain(struct http_server *server, void (*done)(void *arg), void *arg)
+{
+    server->draining = true;
+    stop_accepting(server, done, arg);
     for (struct connection *c = server->open, *next; c; c = next) {
         next = c->next;
         c->protocol->drain(c);
@@ -267,6 +302,7 @@ void http_server_free(struct http_server *server)
         net_accept_stop(&server->acceptor);
     server->draining = true;
     server->drained = NULL;
+    io_timer_stop(server->loop, &server->patience);
     while (server->open)
         connection_end(server->open);
     free_pools(server);

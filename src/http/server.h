@@ -20,6 +20,7 @@
 #include "http/chunks.h"
 #include "http/response.h"
 #include "io/loop.h"
+#include "io/net.h"
 
 struct connection;
 struct http_server;
@@ -34,6 +35,7 @@ struct http_limits {
     uint64_t body_us;       /* without progress in a body that is waited for; beyond: 408, or a fault */
     uint64_t idle_us;       /* between requests */
     uint64_t write_us;      /* without progress in writing */
+    uint64_t accept_pause_us; /* as net_acceptor.pause_us */
 };
 extern const struct http_limits http_limits_default;
 #define HTTP_HEAD_BYTES_MAX ((size_t)16384) /* the most that http_limits.head_bytes may say */
@@ -50,7 +52,7 @@ struct http_exchange_ops {
 };
 
 struct http_exchange {
-    struct connection *connection;
+    struct connection *connection; /* NULL: it has none */
     void *user; /* the service's; NULL when `handle` is called */
     const struct http_exchange_ops *ops;
     /* Private: */
@@ -66,6 +68,7 @@ struct http_exchange {
     struct buf body; /* the window: what came of a body that is not in the input buffer */
     size_t taken;    /* of the window */
     uint64_t body_left; /* bytes of a body of known length that did not come yet */
+    uint64_t body_max;  /* bytes of a body, once it was begun */
     size_t skipped;  /* of the body, behind the answer */
     struct http_parser parser;
     struct http_chunks chunks;
@@ -80,6 +83,8 @@ struct http_service {
     void (*ready)(void *arg, struct http_exchange *x);
     /* Optional. The connection broke before the answer was complete: the exchange is gone after this. */
     void (*gone)(void *arg, struct http_exchange *x);
+    /* Optional. How long the body of this request may be, limits.body_bytes at most; asked once, before it is read. */
+    uint64_t (*body_max)(void *arg, const struct http_exchange *x);
     /* Optional. The server answers with this status itself; of the request there is what was read of it. */
     void (*refused)(void *arg, const struct http_exchange *x, unsigned status);
     void *arg;
@@ -103,6 +108,8 @@ bool http_server_adopt(struct http_server *server, int fd);
  * live until another takes its place or the server ends; those that there are keep what they began with. NULL: they are
  * plain. */
 void http_server_set_tls(struct http_server *server, struct tls_context *context);
+/* Accept no more; the next answer on each connection says that it is the last. After `patience_us` drain. */
+void http_server_retire(struct http_server *server, uint64_t patience_us, void (*done)(void *arg), void *arg);
 /* Accept no more, end idle connections, finish the others; then call `done`. */
 void http_server_drain(struct http_server *server, void (*done)(void *arg), void *arg);
 uint32_t http_server_connections(const struct http_server *server);
@@ -116,6 +123,9 @@ static inline const struct http_request *http_request(const struct http_exchange
  * Contracts as in struct http_face (wasi/message.h). The exchange is gone after `respond` returned true and
  * after `finish` and `fail`. When `respond` or `start` return false (a field is unfit, or the connection
  * broke), it is still there, to be answered otherwise or failed. */
+
+/* Who sent it, as ADDRESS:PORT, or [ADDRESS]:PORT of IPv6; 0.0.0.0:0 of what came from inside (http/local.h). */
+void http_peer(const struct http_exchange *x, char ret_text[NET_ADDRESS_MAX]);
 
 /* For who answers it through struct http_face. */
 static inline const struct http_face *http_face(const struct http_exchange *x)

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct tls_library ssl;
 
@@ -20,28 +21,35 @@ bool tls_load(struct err *err)
     return ssl.loaded || (ssl.loaded = library_load(&library, err));
 }
 
+bool tls_prepare(struct err *err)
+{
+    return tls_load(err);
+}
+
 /* ---- contexts ---- */
 
-static bool set_up(SSL_CTX *context)
+static bool set_up(SSL_CTX *context, const char *authorities)
 {
     long modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS;
     ssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     ssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE, modes, NULL);
     return ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL) == 1 &&
-           ssl.SSL_CTX_set_default_verify_paths(context) == 1;
+           (authorities ? ssl.SSL_CTX_load_verify_locations(context, authorities, NULL)
+                        : ssl.SSL_CTX_set_default_verify_paths(context)) == 1;
 }
 
-struct tls_context *tls_context_new(struct err *err)
+struct tls_context *tls_context_new(const char *authorities, struct err *err)
 {
     if (!tls_load(err))
         return NULL;
     struct tls_context *context = mem_alloc(1, sizeof *context);
     if (context)
         context->context = ssl.SSL_CTX_new(ssl.TLS_client_method());
-    if (context && context->context && set_up(context->context))
+    if (context && context->context && set_up(context->context, authorities))
         return context;
     tls_context_free(context);
-    err_set(err, ERR_MEMORY, "OpenSSL cannot begin");
+    err_set(err, ERR_SYSTEM, "OpenSSL cannot begin, or read the certificates of authorities in %s",
+            authorities ? authorities : "its places");
     return NULL;
 }
 
@@ -55,7 +63,7 @@ void tls_context_free(struct tls_context *context)
 /* ---- connections ---- */
 
 /* Who the peer must be: names are also told to it (SNI, RFC 6066), addresses are not. */
-static bool set_host(SSL *connection, struct str host)
+bool tls_set_host(SSL *connection, struct str host)
 {
     struct ip_address address;
     char name[256];
@@ -72,14 +80,14 @@ static bool set_host(SSL *connection, struct str host)
            ssl.SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1;
 }
 
-struct tls *tls_open(struct tls_context *context, int fd, struct str host)
+struct tls *tls_open(struct tls_context *context, int fd, struct str host, const char *protocol)
 {
-    static const unsigned char protocols[] = "\x08http/1.1";
     struct tls *tls = mem_alloc(1, sizeof *tls);
     if (tls)
         tls->ssl = ssl.SSL_new(context->context);
-    if (tls && tls->ssl && set_host(tls->ssl, host) && ssl.SSL_set_fd(tls->ssl, fd) == 1 &&
-        ssl.SSL_set_alpn_protos(tls->ssl, protocols, sizeof protocols - 1) == 0) {
+    if (tls && tls->ssl && tls_set_host(tls->ssl, host) && ssl.SSL_set_fd(tls->ssl, fd) == 1 &&
+        (!protocol ||
+         ssl.SSL_set_alpn_protos(tls->ssl, (const unsigned char *)protocol, (unsigned)strlen(protocol)) == 0)) {
         ssl.SSL_set_connect_state(tls->ssl);
         return tls;
     }

@@ -16,14 +16,17 @@ struct io_watch;
 struct tls_context;
 struct tls;
 
-/* For outgoing connections. */
-struct tls_context *tls_context_new(struct err *err);
+/* The library is loaded. */
+bool tls_prepare(struct err *err);
+/* For outgoing connections. `authorities`: a file of certificates that are trusted instead of the system's, or NULL. */
+struct tls_context *tls_context_new(const char *authorities, struct err *err);
 /* Connections keep it alive. NULL is fine. */
 void tls_context_free(struct tls_context *context);
 
 /* A client on a connected, non-blocking descriptor, which stays the caller's. `host`: the name or numeric address that
- * the certificate must be for. NULL when out of memory, or when the host cannot be checked. */
-struct tls *tls_open(struct tls_context *context, int fd, struct str host);
+ * the certificate must be for. `protocol`: what ALPN offers, as it is sent ("\x08http/1.1"), or NULL. NULL when out of
+ * memory, or when the host cannot be checked. */
+struct tls *tls_open(struct tls_context *context, int fd, struct str host, const char *protocol);
 /* Says goodbye if that is possible at once. NULL is fine. */
 void tls_close(struct tls *tls);
 /* The same, and the connection stays. */

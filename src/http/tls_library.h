@@ -32,10 +32,12 @@
     F(PEM_read_bio_X509_AUX)                                                                                           \
     F(SSL_CTX_ctrl)                                                                                                    \
     F(SSL_CTX_free)                                                                                                    \
+    F(SSL_CTX_load_verify_locations)                                                                                   \
     F(SSL_CTX_new)                                                                                                     \
     F(SSL_CTX_set_alpn_select_cb)                                                                                      \
     F(SSL_CTX_set_cipher_list)                                                                                         \
     F(SSL_CTX_set_default_verify_paths)                                                                                \
+    F(SSL_CTX_set_info_callback)                                                                                       \
     F(SSL_CTX_set_options)                                                                                             \
     F(SSL_CTX_set_verify)                                                                                              \
     F(SSL_CTX_use_PrivateKey)                                                                                          \
@@ -49,6 +51,7 @@
     F(SSL_get_error)                                                                                                   \
     F(SSL_get_verify_result)                                                                                           \
     F(SSL_has_pending)                                                                                                 \
+    F(SSL_is_init_finished)                                                                                            \
     F(SSL_new)                                                                                                         \
     F(SSL_read)                                                                                                        \
     F(SSL_set1_host)                                                                                                   \
@@ -75,6 +78,8 @@ struct tls_library {
 };
 extern struct tls_library ssl;
 bool tls_load(struct err *err);
+/* Who the peer must be; names are also told to it. */
+bool tls_set_host(SSL *connection, struct str host);
 
 struct tls_context {
     SSL_CTX *context;

@@ -8,6 +8,7 @@
 #include "image/extern.h"
 #include "image/template.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -551,42 +552,100 @@ static bool put_sections(struct writer *w, struct output *out)
     return true;
 }
 
-/* Everything but the header, of which a digest sees the state without one. */
-static bool put_all(struct writer *w, struct output *out)
+/* ---- code beside the rest ----
+ *
+ * Code is most of a large image and there when the rest begins to be made, so another thread puts it meanwhile; where
+ * there is a digest, that wants the bytes in their order. */
+
+#define BESIDE_MIN ((uint64_t)1 << 20) /* for less a thread takes longer than it saves */
+
+struct beside {
+    const struct image_sink *sink;
+    uint64_t at;
+    const struct code_parts *parts;
+    bool started, done;
+    struct err err;
+    pthread_t thread;
+};
+
+static void *put_code(void *arg)
+{
+    struct beside *beside = arg;
+    beside->done = beside->sink->put_beside(beside->sink->arg, beside->at, beside->parts->text,
+                                            beside->parts->text_count, &beside->err);
+    return NULL;
+}
+
+static void beside_begin(struct beside *beside, const struct writer *w, const struct image_sink *sink)
+{
+    *beside = (struct beside){.sink = sink, .at = w->header.code_offset, .parts = w->parts};
+    beside->started = sink->put_beside && !sink->digest && w->parts->size >= BESIDE_MIN &&
+                      pthread_create(&beside->thread, NULL, put_code, beside) == 0;
+}
+
+/* It has ended in any case; true also where it never began. */
+static bool beside_end(struct beside *beside, struct err *err)
+{
+    if (!beside->started)
+        return true;
+    pthread_join(beside->thread, NULL);
+    if (!beside->done)
+        *err = beside->err;
+    return beside->done;
+}
+
+/* ---- all of it ---- */
+
+static bool put_text(const struct writer *w, struct output *out)
+{
+    for (size_t i = 0; i < w->parts->text_count; i++)
+        if (!put(out, w->parts->text[i].bytes, w->parts->text[i].size))
+            return false;
+    return true;
+}
+
+/* Everything but the header, of which a digest sees the state without one, and code that is put beside. */
+static bool put_all(struct writer *w, struct output *out, bool text)
 {
     if (out->sink->digest) {
         checksum_init(&out->digest);
         checksum_add(&out->digest, &w->header, sizeof w->header);
     }
     out->at = sizeof w->header;
-    if (!put_zeros(out, w->header.code_offset))
+    if (!put_zeros(out, w->header.code_offset) || (text && !put_text(w, out)))
         return false;
-    for (size_t i = 0; i < w->parts->text_count; i++)
-        if (!put(out, w->parts->text[i].bytes, w->parts->text[i].size))
-            return false;
+    out->at = w->header.code_offset + w->parts->size;
     return put_zeros(out, page_up(out->at)) && put_pages(w, out) && put_sections(w, out) &&
            put_zeros(out, w->header.file_size);
 }
 
 /* The file: header page(s), code, pages, sections. Code comes first so that its offset is a constant. */
-static bool assemble(struct writer *w, const struct image_sink *sink, struct err *err)
+static bool assemble(struct writer *w, struct output *out, bool text)
 {
-    struct output out = {.sink = sink, .err = err};
     uint64_t pages_off = page_up(w->header.code_offset + w->parts->size), pages_end = pages_off;
-    if (!template_build(&w->template, w->plan, w->geometry, &w->code, err))
+    if (!template_build(&w->template, w->plan, w->geometry, &w->code, out->err))
         return false;
     w->header.init_trap = w->template.trap;
     add_runs(w, pages_off, &pages_end);
-    if (!fill_sections(w, err))
+    if (!fill_sections(w, out->err))
         return false;
     place_sections(w, pages_end);
     if (w->header.file_size > IMAGE_SIZE_MAX)
-        return err_set(err, ERR_LIMIT, "the image is over 4 GiB");
-    if (!put_all(w, &out))
-        return false;
-    if (sink->digest)
+        return err_set(out->err, ERR_LIMIT, "the image is over 4 GiB");
+    return put_all(w, out, text);
+}
+
+/* The header comes when all else is there. */
+static bool write_all(struct writer *w, const struct image_sink *sink, struct err *err)
+{
+    struct output out = {.sink = sink, .err = err};
+    struct beside beside;
+    beside_begin(&beside, w, sink);
+    bool done = assemble(w, &out, !beside.started);
+    done = beside_end(&beside, err) && done;
+    if (done && sink->digest)
         checksum_finish(&out.digest, w->header.digest);
-    return sink->put(sink->arg, 0, &w->header, sizeof w->header, err);
+    return done && sink->put(sink->arg, 0, &w->header, sizeof w->header, err);
 }
 
 static void fill_header(struct writer *w, const uint8_t source[32], uint64_t options)
@@ -620,7 +679,7 @@ bool image_write(const struct plan *plan, const struct geometry *geometry, const
     for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
         buf_init(&w.sections[i], (size_t)1 << 30);
     fill_header(&w, source, options);
-    bool done = index_functions(&w, err) && assemble(&w, sink, err);
+    bool done = index_functions(&w, err) && write_all(&w, sink, err);
     for (int i = 0; i < IMAGE_SECTION_COUNT; i++)
         buf_free(&w.sections[i]);
     template_free(&w.template);

@@ -179,15 +179,23 @@ static const struct {
     {V6(16, 0x20, 0x02), 2},
 };
 
-bool ip_is_private(const struct ip_address *address)
+bool ip_carried(const struct ip_address *address, struct ip_address *ret)
 {
     for (size_t i = 0; i < COUNT(carriers); i++)
         if (ip_in_range(address, &carriers[i].range)) {
             struct ip_address inner = {0};
             memcpy(inner.bytes, address->bytes + carriers[i].at, 4);
-            return in_any(&inner, private_ranges, COUNT(private_ranges));
+            *ret = inner;
+            return true;
         }
-    return in_any(address, private_ranges, COUNT(private_ranges));
+    return false;
+}
+
+bool ip_is_private(const struct ip_address *address)
+{
+    struct ip_address inner = *address;
+    ip_carried(address, &inner);
+    return in_any(&inner, private_ranges, COUNT(private_ranges));
 }
 
 socklen_t ip_to_sockaddr(const struct ip_endpoint *endpoint, union ip_sockaddr *ret)

@@ -51,6 +51,8 @@ bool ip_is_loopback(const struct ip_address *address); /* 127.0.0.0/8 or ::1 */
 bool ip_is_unicast(const struct ip_address *address);  /* neither multicast nor broadcast */
 bool ip_is_mapped(const struct ip_address *address);   /* IPv4 in ::ffff:0:0/96 */
 bool ip_unmap(struct ip_address *address);             /* make that IPv4's own; false: it is none */
+/* The IPv4 address inside of an IPv6 one (mapped, translated, 6to4). False: there is none. */
+bool ip_carried(const struct ip_address *address, struct ip_address *ret);
 /* Not an address of the public internet: this host, private networks, link-local, shared, multicast, reserved (the
  * registries of special-purpose addresses that RFC 6890 founds). Ranges for documentation count as public. */
 bool ip_is_private(const struct ip_address *address);

@@ -110,6 +110,9 @@ bool calls_restrict(const struct calls_rule *rules, size_t count, uint32_t sets,
 #ifndef __NR_time
 #define __NR_time (-1)
 #endif
+#ifndef __NR_unlink
+#define __NR_unlink (-1)
+#endif
 #ifndef __NR_uselib
 #define __NR_uselib (-1)
 #endif

@@ -94,3 +94,29 @@ void landlock_close(struct landlock *landlock)
         close(landlock->rules);
     landlock->rules = -1;
 }
+
+static bool has_port(const struct landlock_ports *ports, uint32_t port)
+{
+    for (uint32_t i = 0; i < ports->count; i++)
+        if (ports->items[i] == port)
+            return true;
+    return false;
+}
+
+void landlock_add_ports(struct landlock_ports *ports, uint32_t low, uint32_t high)
+{
+    if (high - low >= LANDLOCK_PORTS_MAX - ports->count)
+        ports->all = true;
+    for (uint32_t port = low; port <= high && !ports->all; port++)
+        if (!has_port(ports, port))
+            ports->items[ports->count++] = (uint16_t)port;
+}
+
+bool landlock_permit_ports(const struct landlock *landlock, unsigned what, const struct landlock_ports *ports,
+                           struct err *err)
+{
+    for (uint32_t i = 0; i < ports->count && !ports->all; i++)
+        if (!landlock_permit_port(landlock, what, ports->items[i], err))
+            return false;
+    return true;
+}

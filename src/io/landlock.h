@@ -39,4 +39,16 @@ bool landlock_permit_port(const struct landlock *landlock, unsigned what, uint16
 bool landlock_enter(const struct landlock *landlock, struct err *err);
 void landlock_close(struct landlock *landlock);
 
+/* Ports that are permitted together; more than the kernel shall be told of are all. */
+#define LANDLOCK_PORTS_MAX 64u
+struct landlock_ports {
+    uint16_t items[LANDLOCK_PORTS_MAX];
+    uint32_t count;
+    bool all;
+};
+void landlock_add_ports(struct landlock_ports *ports, uint32_t low, uint32_t high);
+/* When they are all, `what` must not be handled. */
+bool landlock_permit_ports(const struct landlock *landlock, unsigned what, const struct landlock_ports *ports,
+                           struct err *err);
+
 #endif

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define BACKLOG 1024
-#define ACCEPTS_PER_TURN 2 /* others may be waiting for the rest */
+#define ACCEPTS_PER_TURN 4 /* others may be waiting for the rest */
 #define RETRY_US 100000
 
 union address {
@@ -25,15 +25,8 @@ union address {
 
 static bool parse_port(struct str text, uint16_t *ret_port)
 {
-    uint32_t port = 0;
-    if (text.len == 0 || text.len > 5)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        port = port * 10 + (uint32_t)(text.ptr[i] - '0');
-    }
-    if (port > 65535)
+    uint32_t port;
+    if (!str_number(text, 5, &port) || port > 65535)
         return false;
     *ret_port = (uint16_t)port;
     return true;
@@ -106,7 +99,20 @@ bool net_connect(struct str text, unsigned seconds, int *ret_fd, struct err *err
     return true;
 }
 
-bool net_listen(struct str text, int *ret_fd, struct err *err)
+/* The next port; 0: there is none, or the kernel picks. */
+static uint16_t next_port(union address *address)
+{
+    bool v6 = address->any.sa_family == AF_INET6;
+    uint16_t port = ntohs(v6 ? address->v6.sin6_port : address->v4.sin_port);
+    port = port ? (uint16_t)(port + 1) : 0;
+    if (v6)
+        address->v6.sin6_port = htons(port);
+    else
+        address->v4.sin_port = htons(port);
+    return port;
+}
+
+bool net_listen_near(struct str text, uint32_t ports, int *ret_fd, struct err *err)
 {
     union address address;
     socklen_t size;
@@ -115,8 +121,14 @@ bool net_listen(struct str text, int *ret_fd, struct err *err)
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return err_errno(err, "socket");
-    if (!bind_and_listen(fd, &address, size)) {
+    bool done = bind_and_listen(fd, &address, size);
+    for (uint32_t tried = 1; !done && errno == EADDRINUSE && tried < ports && next_port(&address); tried++)
+        done = bind_and_listen(fd, &address, size);
+    if (!done) {
+        bool taken = errno == EADDRINUSE;
         err_errno(err, "cannot listen on %.*s", STR_ARG(text));
+        if (taken)
+            err_remedy(err, ports > 1 ? "name a port from which on some are free" : "name a port that is free");
         close(fd);
         return false;
     }
@@ -124,19 +136,37 @@ bool net_listen(struct str text, int *ret_fd, struct err *err)
     return true;
 }
 
+bool net_listen(struct str text, int *ret_fd, struct err *err)
+{
+    return net_listen_near(text, 1, ret_fd, err);
+}
+
+static void name(const union address *address, char ret_text[NET_ADDRESS_MAX])
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (address->any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address->v6.sin6_addr, host, sizeof host);
+        snprintf(ret_text, NET_ADDRESS_MAX, "[%s]:%u", host, ntohs(address->v6.sin6_port));
+    } else {
+        inet_ntop(AF_INET, &address->v4.sin_addr, host, sizeof host);
+        snprintf(ret_text, NET_ADDRESS_MAX, "%s:%u", host, ntohs(address->v4.sin_port));
+    }
+}
+
 void net_name(int fd, char ret_text[NET_ADDRESS_MAX])
 {
     union address address = {0};
     socklen_t size = sizeof address;
-    char host[INET6_ADDRSTRLEN] = "?";
     getsockname(fd, &address.any, &size);
-    if (address.any.sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &address.v6.sin6_addr, host, sizeof host);
-        snprintf(ret_text, NET_ADDRESS_MAX, "[%s]:%u", host, ntohs(address.v6.sin6_port));
-    } else {
-        inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof host);
-        snprintf(ret_text, NET_ADDRESS_MAX, "%s:%u", host, ntohs(address.v4.sin_port));
-    }
+    name(&address, ret_text);
+}
+
+void net_peer_name(int fd, char ret_text[NET_ADDRESS_MAX])
+{
+    union address address = {0};
+    socklen_t size = sizeof address;
+    getpeername(fd, &address.any, &size);
+    name(&address, ret_text);
 }
 
 static void try_later(struct net_acceptor *acceptor)
@@ -167,11 +197,16 @@ static void watch_again(struct net_acceptor *acceptor)
 }
 
 /* Of processes that wait for the same socket the kernel wakes the one that has been watching it for longest: whoever
- * got something goes to the end of the queue. */
+ * got something goes to the end of the queue. One that is awake would still be there before those that are woken, and
+ * get nearly all of many clients that come at once: so it stays away for as long as that takes. */
 static void queue_again(struct net_acceptor *acceptor)
 {
     io_unwatch(acceptor->loop, &acceptor->watch);
-    watch_again(acceptor);
+    acceptor->watching = false;
+    if (acceptor->pause_us)
+        io_timer_set(acceptor->loop, &acceptor->retry, io_now_us(acceptor->loop) + acceptor->pause_us);
+    else
+        watch_again(acceptor);
 }
 
 static void acceptor_ready(struct io_watch *watch, unsigned events)

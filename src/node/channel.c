@@ -2,6 +2,7 @@
 #include "node/channel.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,6 +42,18 @@ bool channel_send(int end, const struct message *message, int fd)
     return sent == (ssize_t)sizeof *message;
 }
 
+bool channel_send_all(int end, const struct message *message, int fd)
+{
+    struct pollfd polled = {end, POLLOUT, 0};
+    while (!channel_send(end, message, fd)) {
+        if (errno != EAGAIN)
+            return false;
+        while (poll(&polled, 1, -1) < 0 && errno == EINTR)
+            continue;
+    }
+    return true;
+}
+
 static int take_descriptor(struct msghdr *header)
 {
     struct cmsghdr *control = CMSG_FIRSTHDR(header);
@@ -61,7 +74,10 @@ static bool is_sound(const struct message *message, int fd)
 {
     const struct err *err = &message->err;
     switch (message->kind) {
-    case MESSAGE_READY: return fd < 0;
+    case MESSAGE_READY:
+    case MESSAGE_CHANGED:
+    case MESSAGE_RETIRE:
+    case MESSAGE_RELOADED: return fd < 0;
     case MESSAGE_FAILED: return fd < 0 && is_sound_err(err);
     case MESSAGE_SECURED: return fd < 0 && (err->kind == ERR_NONE || is_sound_err(err));
     case MESSAGE_IMAGE:

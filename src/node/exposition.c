@@ -89,7 +89,7 @@ static void each_function(struct buf *text, const struct metrics *metrics, const
             exposition_label(&labels, str_of(metrics->names[i]));
             buf_printf(&labels, "\",worker=\"%u\"", worker);
             if (buf_append(&labels, "", 1))
-                sample(text, family->name, (const char *)labels.data, &metrics_block(metrics, worker)->functions[i]);
+                sample(text, family->name, (const char *)labels.data, metrics_function(metrics, worker, i));
             else
                 text->failed = true;
             buf_free(&labels);
@@ -152,7 +152,7 @@ static void write_functions(struct buf *text, const struct metrics *metrics)
 #define ROW(name, type, help, field) {{"mayfly_" name, type, help}, sample_##field}
         ROW("requests_total", "counter", "Requests answered, by status; none: the client was gone before.", requests),
         ROW("request_duration_seconds", "histogram", "From dispatch to the end of the answer.", latency),
-        ROW("start_duration_seconds", "histogram", "From dispatch to the guest's entry.", starts),
+        ROW("start_duration_seconds", "histogram", "From a request's turn to the guest's entry.", starts),
         ROW("cpu_seconds_total", "counter", "Processor time of guests, host functions included.", cpu_ns),
         ROW("running_requests", "gauge", "Requests that are being served.", running),
         ROW("broken_answers_total", "counter", "Answers that were not completed.", broken),
@@ -191,6 +191,16 @@ static uint64_t worker_connections(const struct metrics *metrics, uint32_t i)
     return counter_read(&metrics_block(metrics, i)->connections);
 }
 
+static uint64_t worker_unrouted(const struct metrics *metrics, uint32_t i)
+{
+    return counter_read(&metrics_block(metrics, i)->unrouted);
+}
+
+static uint64_t worker_fixed(const struct metrics *metrics, uint32_t i)
+{
+    return counter_read(&metrics_block(metrics, i)->fixed);
+}
+
 static uint64_t worker_log_lost(const struct metrics *metrics, uint32_t i)
 {
     return counter_read(&metrics_block(metrics, i)->log_lost);
@@ -219,6 +229,8 @@ static void write_workers(struct buf *text, const struct metrics *metrics)
         ROW("worker_restarts_total", "counter", "How often another process took the worker's place.", restarts),
         ROW("worker_resident_bytes", "gauge", "Memory of the worker's process.", resident),
         ROW("open_connections", "gauge", "Connections that are open.", connections),
+        ROW("unrouted_requests_total", "counter", "Requests that no route answers.", unrouted),
+        ROW("static_answers_total", "counter", "Requests whose route has its answer.", fixed),
         ROW("log_lines_lost_total", "counter", "Lines of the access log that found no room.", log_lost),
 #undef ROW
     };

@@ -9,14 +9,29 @@
 #ifndef MAYFLY_NODE_FREEZE_H
 #define MAYFLY_NODE_FREEZE_H
 
-#include "runtime/program.h"
+#include "runtime/snapshot.h"
 #include "wasi/host.h"
 
-/* The start functions of a program that runs them in every instance run once, in a slot with program->memory_max and
- * for `allowance_ns` at most, on a thread with time slices (runtime/slice.h); nothing else runs meanwhile. No slot of
- * the program may be in use; none is left. False: there is no snapshot, `err` says why, and the program is as before.
+/* One that is under way. Its task is at this address. */
+struct freezing {
+    struct program *program;
+    struct slot *slot;
+    struct host *host;
+    struct task task;
+    uint64_t allowance_ns;
+    bool returned;
+};
+
+/* Begin with a program that runs its start functions in every instance, for so long at most as whoever steps says with
+ * slice_enter (`allowance_ns` is for the words of an error). Nothing runs yet. No slot of it may be in use,
+ * nor come into use before the end. */
+bool freeze_begin(struct freezing *ret, struct program *program, struct host_pool *hosts,
+                  const struct host_config *config, uint64_t allowance_ns, struct err *err);
+/* Between slice_enter and slice_leave (runtime/slice.h). PROGRAM_READY: instances begin behind the start functions.
+ * PROGRAM_FAILED: there is no snapshot, `err` says why, and the program is as before. With both no slot of it is left.
  */
-bool program_run_once(struct program *program, struct host_pool *hosts, const struct host_config *config,
-                      uint64_t allowance_ns, struct host_frozen *ret_frozen, struct err *err);
+enum program_step freeze_step(struct freezing *freezing, struct host_frozen *ret_frozen, struct err *err);
+/* It will not go on. */
+void freeze_abandon(struct freezing *freezing);
 
 #endif

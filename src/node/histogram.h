@@ -11,7 +11,7 @@
 #define HISTOGRAM_BUCKETS 496u
 
 struct histogram {
-    uint64_t counts[HISTOGRAM_BUCKETS], sum;
+    uint64_t sum, counts[HISTOGRAM_BUCKETS];
 };
 
 /* Values below 16 have buckets of their own. */

@@ -63,8 +63,9 @@ bool metrics_open(struct metrics *metrics, uint32_t workers, const char *const *
     struct metrics made = {.worker_count = workers, .function_count = functions, .names = names};
     made.began_ticks = ticks_now();
     made.began_ns = clock_now_ns();
-    made.block_size = whole_pages(sizeof(struct metrics_worker) + functions * sizeof(struct metrics_function));
-    made.node_size = whole_pages(sizeof(struct metrics_node) + workers * sizeof(struct metrics_place));
+    made.block_size = whole_pages(sizeof(struct metrics_worker) + functions * (sizeof(struct metrics_function) + 1)) +
+                      whole_pages(sizeof(struct incidents));
+    made.node_size = whole_pages(sizeof(struct metrics_node) + workers * sizeof(struct metrics_place) + functions);
     made.node = share(made.node_size, err);
     made.blocks = made.node ? share(workers * made.block_size, err) : NULL;
     if (!made.blocks) {
@@ -89,6 +90,13 @@ struct metrics_worker *metrics_block(const struct metrics *metrics, uint32_t ind
     return (struct metrics_worker *)(metrics->blocks + index * metrics->block_size);
 }
 
+const struct metrics_function *metrics_function(const struct metrics *metrics, uint32_t worker, uint32_t function)
+{
+    static const struct metrics_function unused;
+    struct metrics_worker *block = metrics_block(metrics, worker);
+    return metrics_used(block, metrics->function_count)[function] ? &block->functions[function] : &unused;
+}
+
 struct metrics_worker *metrics_keep(struct metrics *metrics, uint32_t index)
 {
     struct metrics_worker *block = metrics_block(metrics, index);
@@ -99,8 +107,12 @@ struct metrics_worker *metrics_keep(struct metrics *metrics, uint32_t index)
     metrics->node = NULL;
     metrics->blocks = NULL;
     counter_set(&block->connections, 0);
-    for (uint32_t i = 0; i < metrics->function_count; i++)
+    for (uint32_t i = 0; i < metrics->function_count; i++) {
+        if (!metrics_used(block, metrics->function_count)[i])
+            continue;
         counter_set(&block->functions[i].running, 0);
+        counter_set(&block->functions[i].asleep, 0);
+    }
     return block;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "node/histogram.h"
+#include "node/incidents.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,9 +55,10 @@ struct metrics_function {
     uint64_t traps;
     uint64_t cpu_ns; /* that its guests ran, host functions included */
     uint64_t bytes_in, bytes_out; /* of bodies: that guests took, that were sent */
-    uint64_t running;
-    uint64_t generation; /* of the image that new requests get */
-    struct histogram latency, starts; /* ns from dispatch to the answer's end, and to the guest's entry */
+    uint64_t running, asleep; /* requests; and those of them that wait */
+    uint64_t memory_bytes;    /* the most that one of its instances had */
+    uint64_t generation;      /* of the image that new requests get */
+    struct histogram latency, starts; /* ns from dispatch to the answer's end; from its turn to the guest's entry */
 };
 
 /* Of a worker. */
@@ -64,6 +66,9 @@ struct metrics_worker {
     uint64_t refusals[METRICS_REFUSAL_COUNT];
     uint64_t connections; /* that are open */
     uint64_t log_lost;    /* lines of the access log that found no room */
+    uint64_t unrouted;    /* requests that no route answers */
+    uint64_t fixed;       /* requests whose route has its answer */
+    uint64_t generation;  /* of the newest image that it serves */
     struct metrics_function functions[];
 };
 
@@ -77,8 +82,8 @@ struct metrics_place {
 struct metrics_node {
     uint64_t draining;
     uint64_t generation; /* of the image: 1, and one more with each reload */
-    uint64_t tier;       /* enum metrics_tier */
-    struct metrics_place places[];
+    uint64_t tier;       /* enum metrics_tier: of all images */
+    struct metrics_place places[]; /* behind them: metrics_tiers */
 };
 
 enum metrics_tier {
@@ -105,6 +110,27 @@ bool metrics_open(struct metrics *metrics, uint32_t workers, const char *const *
                   struct err *err);
 void metrics_close(struct metrics *metrics);
 
+/* Behind the functions of a block: of each, whether anything was counted. So who reads need not touch what belongs to
+ * functions that nobody asked for. */
+static inline uint8_t *metrics_used(struct metrics_worker *block, uint32_t function_count)
+{
+    return (uint8_t *)&block->functions[function_count];
+}
+
+/* Of each function: the tier of its image, as the supervisor says it (enum metrics_tier). */
+static inline uint8_t *metrics_tiers(const struct metrics *metrics)
+{
+    return (uint8_t *)&metrics->node->places[metrics->worker_count];
+}
+
+/* At the end of a block: what went wrong in the worker. */
+static inline struct incidents *metrics_incidents(const struct metrics *metrics, struct metrics_worker *block)
+{
+    return (struct incidents *)((char *)block + metrics->block_size - sizeof(struct incidents));
+}
+
+/* What a worker counted of a function. */
+const struct metrics_function *metrics_function(const struct metrics *metrics, uint32_t worker, uint32_t function);
 /* Of worker number `index`. */
 struct metrics_worker *metrics_block(const struct metrics *metrics, uint32_t index);
 /* This process becomes that worker: it keeps the block alone, and its gauges begin anew. */

@@ -2,6 +2,7 @@
 #include "node/process.h"
 
 #include "base/log.h"
+#include "base/phase.h"
 #include "http/tls.h"
 #include "node/channel.h"
 
@@ -14,11 +15,10 @@ struct process {
     struct io_loop *loop;
     struct io_signals signals;
     struct io_watch channel;
-    struct function function;
     struct worker *worker;
     struct metrics_worker *metrics;
-    uint64_t generation; /* of the image that comes next */
     struct tls_context *tls;
+    bool begun; /* it reported for the first time */
     bool draining;
 };
 
@@ -36,6 +36,12 @@ static void drain(struct process *process)
     worker_drain(process->worker, drained, process);
 }
 
+static void retire(struct process *process)
+{
+    if (!process->draining)
+        worker_retire(process->worker, drained, process);
+}
+
 static void on_signal(struct io_signals *signals, int number)
 {
     (void)number;
@@ -50,30 +56,31 @@ static void report(const struct process *process, enum message_kind kind, const 
     channel_send(process->channel.fd, &message, -1);
 }
 
-static bool sample(const struct process *process, uint32_t number, struct err *err)
+/* An image took the place of another, or could not. */
+static void replaced(void *arg, const struct function *function, const struct err *err)
 {
-    process->function.current->program->sample_number = number;
-    if (number)
-        return sample_open(process->options->samples, err);
-    sample_close();
-    return true;
+    struct process *process = arg;
+    if (!err)
+        counter_set(&process->metrics->generation, function->image_generation);
+    if (!process->begun)
+        return;
+    report(process, err ? MESSAGE_FAILED : MESSAGE_READY, err);
 }
 
-static bool load(struct process *process, int image_fd, uint32_t number, struct err *err)
+static bool loaded(void *arg, struct program *program, struct err *err)
 {
-    const struct process_options *options = process->options;
-    if (!function_load(&process->function, image_fd, err) || !sample(process, number, err))
-        return false;
-    counter_set(&process->metrics->functions[0].generation, process->generation++);
-    return !options->loaded || options->loaded(options->arg, process->function.current->program, err);
+    const struct process *process = arg;
+    const struct worker_options *worker = &process->options->worker;
+    return !worker->loaded || worker->loaded(worker->arg, program, err);
 }
 
-static void replace(struct process *process, int image_fd, uint32_t number)
+static void take_image(struct process *process, const struct message *message, int fd)
 {
-    struct err err = {0};
-    bool done = load(process, image_fd, number, &err);
-    close(image_fd);
-    report(process, done ? MESSAGE_READY : MESSAGE_FAILED, done ? NULL : &err);
+    const struct worker_image image = {fd, message->number, message->generation};
+    if (message->function < process->options->deployment->function_count)
+        worker_serve(process->worker, message->function, &image);
+    else
+        close(fd);
 }
 
 /* For connections to come: those that there are keep the old context alive as long as they need it. */
@@ -100,9 +107,11 @@ static void on_channel(struct io_watch *watch, unsigned events)
         io_unwatch(process->loop, watch);
         drain(process);
     } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_IMAGE) {
-        replace(process, fd, message.number);
+        take_image(process, &message, fd);
     } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_CERTIFICATE) {
         renew(process, fd, message.number);
+    } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_RETIRE) {
+        retire(process);
     }
 }
 
@@ -114,30 +123,57 @@ static bool secure(struct process *process, struct err *err)
     return !files->certificate || (process->tls = certificate_read(files, err)) != NULL;
 }
 
+/* Each worker has descriptors of its own, so that it can close them. */
+static bool take_images(struct process *process, const struct supervisor_seat *seat, struct err *err)
+{
+    const struct deployment *deployment = process->options->deployment;
+    for (uint32_t i = 0; i < deployment->function_count; i++) {
+        const struct supervisor_image *image = &seat->images[i];
+        const struct worker_image taken = {image->fd, image->number, image->generation};
+        worker_serve(process->worker, i, &taken);
+    }
+    return deployment->function_count != 1 || worker_load(process->worker, 0, err);
+}
+
+static bool open_worker(struct process *process, const struct supervisor_seat *seat, struct err *err)
+{
+    const struct process_options *options = process->options;
+    struct worker_options worker = options->worker;
+    worker.alone = options->metrics->worker_count == 1;
+    worker.metrics = process->metrics = metrics_keep(options->metrics, seat->index);
+    worker.incidents = metrics_incidents(options->metrics, worker.metrics);
+    worker.tick_factor = metrics_tick_factor(options->metrics);
+    worker.tls = process->tls;
+    worker.fires = seat->index == 0;
+    worker.loaded = loaded;
+    worker.replaced = replaced;
+    worker.arg = process;
+    process->worker = worker_new(process->loop, options->deployment, options->listen_fd, &worker, err);
+    return process->worker != NULL;
+}
+
 static bool start(struct process *process, const struct supervisor_seat *seat, struct err *err)
 {
     static const int numbers[] = {SIGTERM};
     const struct process_options *options = process->options;
-    struct worker_options worker = options->worker;
-    process->generation = seat->generation;
-    worker.metrics = process->metrics = metrics_keep(options->metrics, seat->index);
-    worker.tick_factor = metrics_tick_factor(options->metrics);
-    function_init(&process->function, options->config, options->limits, &process->metrics->functions[0]);
     process->loop = io_loop_open(options->io, err);
     if (!process->loop || !io_signals_open(process->loop, &process->signals, numbers, 1, err))
         return false;
     process->signals.raised = on_signal;
+    if (!node_storage_join(options->storage, seat->index, process->loop, err))
+        return false;
     process->channel.ready = on_channel;
-    if (!io_watch_level(process->loop, &process->channel, err) || !secure(process, err))
+    if (!io_watch_level(process->loop, &process->channel, err) || !secure(process, err) ||
+        !open_worker(process, seat, err))
         return false;
-    worker.tls = process->tls;
-    process->worker = worker_new(process->loop, &process->function, options->listen_fd, &worker, err);
-    if (process->worker && options->snapshot)
-        process->function.freezing = worker_hosts(process->worker);
-    if (!process->worker || (options->prepare && !options->prepare(options->arg, err)))
+    phase_end("worker's loop and server");
+    if ((options->prepare && !options->prepare(options->arg, err)) ||
+        !sandbox_enter(&options->sandbox, options->deployment, err))
         return false;
-    return sandbox_enter(&options->sandbox, options->config, err) &&
-           load(process, seat->image_fd, seat->image_number, err);
+    phase_end("worker in its sandbox");
+    bool done = take_images(process, seat, err);
+    phase_end("image loaded");
+    return done;
 }
 
 static void log_stats(const struct process *process)
@@ -151,10 +187,9 @@ static void log_stats(const struct process *process)
 
 static void finish(struct process *process)
 {
-    sample_close();
     worker_free(process->worker);
+    node_storage_leave(process->options->storage);
     tls_context_free(process->tls);
-    function_end(&process->function);
     if (process->signals.raised)
         io_signals_close(process->loop, &process->signals);
     io_loop_free(process->loop);
@@ -165,11 +200,12 @@ int process_work(const struct process_options *options, const struct supervisor_
 {
     struct process process = {.options = options, .channel.fd = seat->channel};
     struct err err = {0};
-    function_limit_process(options->limits);
+    if (options->deployment->function_count)
+        function_limit_process(&options->deployment->functions[0].limits);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     bool done = start(&process, seat, &err);
-    close(seat->image_fd);
+    process.begun = true;
     report(&process, done ? MESSAGE_READY : MESSAGE_FAILED, done ? NULL : &err);
     if (done && !io_run(process.loop, &err)) {
         log_line(LOG_ERROR, NULL, "a worker ends: %s", err.message);

@@ -17,7 +17,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define PORTS_MAX 64u           /* rules of the kernel; with more ports than this any may be used */
 #define PORT_PRIVILEGED_MAX 1023u /* binding to these takes a capability */
 #define PORT_DNS 53u
 #define SOCKET_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
@@ -45,9 +44,9 @@ extern void __asan_init(void) __attribute__((weak));
 
 static const struct grants no_grants;
 
-static const struct grants *grants_of(const struct host_config *config)
+static const struct grants *grants_of(const struct deployed *deployed)
 {
-    return config->grants ? config->grants : &no_grants;
+    return deployed->config.grants ? deployed->config.grants : &no_grants;
 }
 
 /* ---- what is granted ---- */
@@ -60,14 +59,14 @@ static bool any_writable(const struct host_config *config)
     return false;
 }
 
-static uint32_t sets_of(const struct sandbox_options *options, const struct host_config *config)
+static uint32_t sets_of_function(const struct deployed *deployed)
 {
-    const struct grants *grants = grants_of(config);
+    const struct grants *grants = grants_of(deployed);
     bool net = grants_any(grants, GRANT_NET), listen = grants_any(grants, GRANT_LISTEN);
-    uint32_t sets = CALLS_SERVE;
-    if (config->directory_count || grants_names(grants) || grants_tls(grants))
+    uint32_t sets = 0;
+    if (deployed->config.directory_count || grants_names(grants) || grants_tls(grants))
         sets |= CALLS_FILES;
-    if (any_writable(config))
+    if (any_writable(&deployed->config))
         sets |= CALLS_CHANGES;
     if (net || listen || grants_any(grants, GRANT_OUTBOUND))
         sets |= CALLS_SOCKETS;
@@ -75,6 +74,14 @@ static uint32_t sets_of(const struct sandbox_options *options, const struct host
         sets |= CALLS_DATAGRAMS | CALLS_BINDS;
     if (listen)
         sets |= CALLS_LISTENS;
+    return sets;
+}
+
+static uint32_t sets_of(const struct sandbox_options *options, const struct deployment *deployment)
+{
+    uint32_t sets = CALLS_SERVE;
+    for (uint32_t i = 0; i < deployment->function_count; i++)
+        sets |= sets_of_function(&deployment->functions[i]);
     if (options->moves_code)
         sets |= CALLS_PERF;
     if (__asan_init)
@@ -142,63 +149,52 @@ static bool permit_certificates(const struct landlock *landlock, struct err *err
     return permit_paths(landlock, paths, err) && permit_list(landlock, getenv("SSL_CERT_DIR"), err);
 }
 
-static bool permit_files(const struct landlock *landlock, const struct host_config *config, struct err *err)
+static bool any_grants(const struct deployment *deployment, bool (*granted)(const struct grants *grants))
 {
-    const struct grants *grants = grants_of(config);
-    return permit_directories(landlock, config, err) && (!grants_names(grants) || permit_names(landlock, err)) &&
-           (!grants_tls(grants) || permit_certificates(landlock, err)) &&
+    for (uint32_t i = 0; i < deployment->function_count; i++)
+        if (granted(grants_of(&deployment->functions[i])))
+            return true;
+    return false;
+}
+
+static bool permit_files(const struct landlock *landlock, const struct deployment *deployment, struct err *err)
+{
+    for (uint32_t i = 0; i < deployment->function_count; i++)
+        if (!permit_directories(landlock, &deployment->functions[i].config, err))
+            return false;
+    return (!any_grants(deployment, grants_names) || permit_names(landlock, err)) &&
+           (!any_grants(deployment, grants_tls) || permit_certificates(landlock, err)) &&
            (!__asan_init || landlock_permit_path(landlock, "/", LANDLOCK_READ, err));
 }
 
 /* ---- ports ---- */
 
-/* Which TCP ports may be used; more than the kernel shall be told of are all. */
-struct ports {
-    uint16_t items[PORTS_MAX];
-    uint32_t count;
-    bool all;
-};
-
-static void add_ports(struct ports *ports, uint32_t low, uint32_t high)
-{
-    if (high - low >= PORTS_MAX - ports->count)
-        ports->all = true;
-    for (uint32_t port = low; port <= high && !ports->all; port++)
-        ports->items[ports->count++] = (uint16_t)port;
-}
-
-static void add_rules(struct ports *ports, const struct grant_list *list)
+static void add_rules(struct landlock_ports *ports, const struct grant_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         const struct grant_rule *rule = &list->items[i];
+        if (grant_is_inside(rule))
+            continue;
         if (!rule->schemes || (rule->schemes & GRANT_HTTP))
-            add_ports(ports, rule->low, rule->high);
+            landlock_add_ports(ports, rule->low, rule->high);
         if (rule->schemes & GRANT_HTTPS)
-            add_ports(ports, rule->secure_low, rule->secure_high);
+            landlock_add_ports(ports, rule->secure_low, rule->secure_high);
     }
 }
 
 /* Answers that are too long for UDP come by TCP. Servers of the command line may have any port. */
-static void find_ports(const struct grants *grants, const char *name_servers, struct ports *connect, struct ports *bind)
+static void find_ports(const struct grants *grants, const char *name_servers, struct landlock_ports *connect,
+                       struct landlock_ports *bind)
 {
-    *connect = *bind = (struct ports){0};
     add_rules(connect, &grants->lists[GRANT_NET]);
     add_rules(connect, &grants->lists[GRANT_OUTBOUND]);
     if (grants_names(grants) && name_servers)
         connect->all = true;
     else if (grants_names(grants))
-        add_ports(connect, PORT_DNS, PORT_DNS);
+        landlock_add_ports(connect, PORT_DNS, PORT_DNS);
     add_rules(bind, &grants->lists[GRANT_LISTEN]);
     if (grants_any(grants, GRANT_NET)) /* a port that the kernel picks needs no grant */
-        add_ports(bind, 0, 0);
-}
-
-static bool permit_ports(const struct landlock *landlock, unsigned what, const struct ports *ports, struct err *err)
-{
-    for (uint32_t i = 0; i < ports->count && !ports->all; i++)
-        if (!landlock_permit_port(landlock, what, ports->items[i], err))
-            return false;
-    return true;
+        landlock_add_ports(bind, 0, 0);
 }
 
 /* ---- Landlock ---- */
@@ -213,15 +209,17 @@ static bool lacking(const struct sandbox_options *options, const char *what, str
 }
 
 static bool make_rules(struct landlock *landlock, const struct sandbox_options *options,
-                       const struct host_config *config, struct err *err)
+                       const struct deployment *deployment, struct err *err)
 {
-    struct ports connect, bind;
-    find_ports(grants_of(config), options->name_servers, &connect, &bind);
+    struct landlock_ports connect = {0}, bind = {0};
+    for (uint32_t i = 0; i < deployment->function_count; i++)
+        find_ports(grants_of(&deployment->functions[i]), options->name_servers, &connect, &bind);
     if (!landlock_open(landlock, (connect.all ? 0 : LANDLOCK_CONNECT) | (bind.all ? 0 : LANDLOCK_BIND), err))
         return false;
     log_line(LOG_DEBUG, NULL, "sandbox: Landlock, version %d", landlock->version);
-    return (landlock->version || lacking(options, "Landlock", err)) && permit_files(landlock, config, err) &&
-           permit_ports(landlock, LANDLOCK_CONNECT, &connect, err) && permit_ports(landlock, LANDLOCK_BIND, &bind, err);
+    return (landlock->version || lacking(options, "Landlock", err)) && permit_files(landlock, deployment, err) &&
+           landlock_permit_ports(landlock, LANDLOCK_CONNECT, &connect, err) &&
+           landlock_permit_ports(landlock, LANDLOCK_BIND, &bind, err);
 }
 
 /* ---- privileges ---- */
@@ -274,9 +272,9 @@ static void empty_bounds(void)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-static bool give_up(const struct sandbox_options *options, const struct host_config *config, struct err *err)
+static bool give_up(const struct sandbox_options *options, const struct deployment *deployment, struct err *err)
 {
-    uint32_t kept = binds_privileged(grants_of(config)) ? 1u << CAP_NET_BIND_SERVICE : 0;
+    uint32_t kept = any_grants(deployment, binds_privileged) ? 1u << CAP_NET_BIND_SERVICE : 0;
     const struct rlimit none = {0, 0};
     empty_bounds();
     if (prctl(PR_SET_KEEPCAPS, kept != 0, 0, 0, 0) != 0)
@@ -291,20 +289,20 @@ static bool give_up(const struct sandbox_options *options, const struct host_con
 
 /* ---- */
 
-static bool restrict_calls(const struct sandbox_options *options, const struct host_config *config, struct err *err)
+static bool restrict_calls(const struct sandbox_options *options, const struct deployment *deployment, struct err *err)
 {
     bool lacks = false;
-    return calls_restrict(rules, sizeof rules / sizeof *rules, sets_of(options, config), &lacks, err) &&
+    return calls_restrict(rules, sizeof rules / sizeof *rules, sets_of(options, deployment), &lacks, err) &&
            (!lacks || lacking(options, "filters of system calls", err));
 }
 
-bool sandbox_enter(const struct sandbox_options *options, const struct host_config *config, struct err *err)
+bool sandbox_enter(const struct sandbox_options *options, const struct deployment *deployment, struct err *err)
 {
     struct landlock landlock;
     if (options->mode == SANDBOX_OFF)
         return change_user(options, err);
-    bool done =
-        make_rules(&landlock, options, config, err) && give_up(options, config, err) && landlock_enter(&landlock, err);
+    bool done = make_rules(&landlock, options, deployment, err) && give_up(options, deployment, err) &&
+                landlock_enter(&landlock, err);
     landlock_close(&landlock);
-    return done && restrict_calls(options, config, err);
+    return done && restrict_calls(options, deployment, err);
 }

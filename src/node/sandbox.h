@@ -1,7 +1,7 @@
 /* The sandbox around a process that runs guests: what a guest that takes the process over could still do.
  *
  * It holds when everything above it has failed. No capabilities and no new privileges; of files only the directories
- * that the function was granted, and what looking up names and checking certificates reads; of the network only what
+ * that functions were granted, and what looking up names and checking certificates reads; of the network only what
  * grants of the network need; of the kernel only the system calls of sandbox.def. Guests are still judged by
  * wasi/grants.h and io/files.h, which know more; this knows ports, folders and kinds of calls.
  *
@@ -10,7 +10,7 @@
 #ifndef MAYFLY_NODE_SANDBOX_H
 #define MAYFLY_NODE_SANDBOX_H
 
-#include "wasi/host.h"
+#include "node/deployment.h"
 
 #include <sys/types.h>
 
@@ -30,7 +30,8 @@ struct sandbox_options {
     const char *name_servers; /* as in struct host_services */
 };
 
-/* Enter the sandbox of a function with this configuration. False: it could not be, and the process should end. */
-bool sandbox_enter(const struct sandbox_options *options, const struct host_config *config, struct err *err);
+/* Enter the sandbox of all that is deployed: what any function was granted. False: it could not be, and the process
+ * should end. */
+bool sandbox_enter(const struct sandbox_options *options, const struct deployment *deployment, struct err *err);
 
 #endif

@@ -9,7 +9,7 @@ static const struct {
     size_t offset;
 } numbers[] = {
 #define NUMBER(field) {#field, offsetof(struct metrics_function, field)}
-    NUMBER(broken), NUMBER(traps), NUMBER(cpu_ns), NUMBER(bytes_in), NUMBER(bytes_out), NUMBER(running),
+    NUMBER(broken), NUMBER(traps), NUMBER(cpu_ns), NUMBER(bytes_in), NUMBER(bytes_out), NUMBER(running), NUMBER(asleep),
 #undef NUMBER
 };
 
@@ -18,10 +18,28 @@ static uint64_t sum(const struct metrics *metrics, uint32_t function, size_t off
 {
     uint64_t total = 0;
     for (uint32_t i = 0; i < metrics->worker_count; i++) {
-        const void *counter = (const char *)&metrics_block(metrics, i)->functions[function] + offset;
+        const void *counter = (const char *)metrics_function(metrics, i, function) + offset;
         total += counter_read(counter);
     }
     return total;
+}
+
+/* The greatest of them. */
+static uint64_t greatest(const struct metrics *metrics, uint32_t function, size_t offset)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < metrics->worker_count; i++) {
+        const void *counter = (const char *)metrics_function(metrics, i, function) + offset;
+        uint64_t number = counter_read(counter);
+        if (number > most)
+            most = number;
+    }
+    return most;
+}
+
+static void write_tier(struct json *json, uint64_t tier)
+{
+    json_string(json, "tier", str_of(metrics_tier_names[tier < METRICS_TIER_COUNT ? tier : METRICS_TIER_UNKNOWN]));
 }
 
 /* ---- a function ---- */
@@ -51,7 +69,7 @@ static void write_histogram(struct json *json, const char *key, const struct met
 {
     struct histogram all = {0};
     for (uint32_t i = 0; i < metrics->worker_count; i++) {
-        const void *histogram = (const char *)&metrics_block(metrics, i)->functions[function] + offset;
+        const void *histogram = (const char *)metrics_function(metrics, i, function) + offset;
         histogram_join(&all, histogram);
     }
     json_object(json, key);
@@ -80,6 +98,9 @@ static void write_function(struct json *json, const struct metrics *metrics, uin
     write_limits(json, metrics, function);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         json_number(json, numbers[i].name, sum(metrics, function, numbers[i].offset));
+    json_number(json, "memory_bytes", greatest(metrics, function, offsetof(struct metrics_function, memory_bytes)));
+    json_number(json, "generation", greatest(metrics, function, offsetof(struct metrics_function, generation)));
+    write_tier(json, metrics_tiers(metrics)[function]);
     write_histogram(json, "latency", metrics, function, offsetof(struct metrics_function, latency));
     write_histogram(json, "starts", metrics, function, offsetof(struct metrics_function, starts));
     json_end(json);
@@ -103,14 +124,82 @@ static void write_worker(struct json *json, const struct metrics *metrics, uint3
     json_number(json, "connections", counter_read(&block->connections));
     json_number(json, "refusals", refusals);
     json_number(json, "log_lost", counter_read(&block->log_lost));
-    json_number(json, "generation", counter_read(&block->functions[0].generation));
+    json_number(json, "unrouted", counter_read(&block->unrouted));
+    json_number(json, "fixed", counter_read(&block->fixed));
+    json_number(json, "generation", counter_read(&block->generation));
+    json_end(json);
+}
+
+/* ---- what went wrong lately ---- */
+
+struct incident_place {
+    uint64_t time_ms;
+    uint32_t worker, place; /* in its ring */
+};
+
+/* The last ones of a kind, the newest first. */
+static uint32_t find_incidents(const struct metrics *metrics, enum incident_kind kind,
+                               struct incident_place ret[INCIDENTS_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < metrics->worker_count * INCIDENTS_MAX; i++) {
+        struct incident_place place = {.worker = i / INCIDENTS_MAX, .place = i % INCIDENTS_MAX};
+        const struct incidents *incidents = metrics_incidents(metrics, metrics_block(metrics, place.worker));
+        uint32_t at = count < INCIDENTS_MAX ? count : INCIDENTS_MAX - 1;
+        place.time_ms = incident_time_ms(incidents, kind, place.place);
+        if (!place.time_ms || (count == INCIDENTS_MAX && ret[at].time_ms >= place.time_ms))
+            continue;
+        for (; at > 0 && ret[at - 1].time_ms < place.time_ms; at--)
+            ret[at] = ret[at - 1];
+        ret[at] = place;
+        count += count < INCIDENTS_MAX;
+    }
+    return count;
+}
+
+/* What a worker says of a function is an index, or of nobody. */
+static void write_incident(struct json *json, const struct metrics *metrics, enum incident_kind kind,
+                           const struct incident_place *place)
+{
+    const struct incidents *incidents = metrics_incidents(metrics, metrics_block(metrics, place->worker));
+    struct incident incident;
+    if (!incident_read(incidents, kind, place->place, &incident) || incident.function >= metrics->function_count)
+        return;
+    json_object(json, NULL);
+    json_number(json, "time_ms", incident.time_ms);
+    json_number(json, "worker", place->worker);
+    json_number(json, "number", incident.number);
+    json_string(json, "kind", str_of(incident_kind_names[kind]));
+    json_string(json, "function", str_of(metrics->names[incident.function]));
+    json_string(json, "text", (struct str){incident.text, incident.size});
+    json_end(json);
+}
+
+/* Of all kinds, the newest first. */
+static void write_incidents(struct json *json, const struct metrics *metrics)
+{
+    struct incident_place places[INCIDENT_KIND_COUNT][INCIDENTS_MAX];
+    uint32_t counts[INCIDENT_KIND_COUNT], at[INCIDENT_KIND_COUNT] = {0};
+    for (unsigned kind = 0; kind < INCIDENT_KIND_COUNT; kind++)
+        counts[kind] = find_incidents(metrics, (enum incident_kind)kind, places[kind]);
+    json_array(json, "incidents");
+    for (;;) {
+        unsigned newest = INCIDENT_KIND_COUNT;
+        for (unsigned kind = 0; kind < INCIDENT_KIND_COUNT; kind++)
+            if (at[kind] < counts[kind] &&
+                (newest == INCIDENT_KIND_COUNT || places[kind][at[kind]].time_ms > places[newest][at[newest]].time_ms))
+                newest = kind;
+        if (newest == INCIDENT_KIND_COUNT)
+            break;
+        write_incident(json, metrics, (enum incident_kind)newest, &places[newest][at[newest]++]);
+    }
     json_end(json);
 }
 
 void status_write(struct buf *text, const struct metrics *metrics)
 {
     struct json json = {.out = text};
-    uint64_t tier = counter_read(&metrics->node->tier), now_ns = clock_now_ns();
+    uint64_t now_ns = clock_now_ns();
     json_object(&json, NULL);
     json_number(&json, "schema", STATUS_SCHEMA);
     json_string(&json, "version", STR(MAYFLY_VERSION));
@@ -118,7 +207,7 @@ void status_write(struct buf *text, const struct metrics *metrics)
     json_number(&json, "uptime_ns", now_ns - metrics->began_ns);
     json_bool(&json, "draining", counter_read(&metrics->node->draining) != 0);
     json_number(&json, "generation", counter_read(&metrics->node->generation));
-    json_string(&json, "tier", str_of(metrics_tier_names[tier < METRICS_TIER_COUNT ? tier : METRICS_TIER_UNKNOWN]));
+    write_tier(&json, counter_read(&metrics->node->tier));
     json_array(&json, "functions");
     for (uint32_t i = 0; i < metrics->function_count; i++)
         write_function(&json, metrics, i);
@@ -127,5 +216,6 @@ void status_write(struct buf *text, const struct metrics *metrics)
     for (uint32_t i = 0; i < metrics->worker_count; i++)
         write_worker(&json, metrics, i);
     json_end(&json);
+    write_incidents(&json, metrics);
     json_end(&json);
 }

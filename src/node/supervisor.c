@@ -21,7 +21,7 @@
 #define SETTLED_NS NS_PER_S             /* a worker that lived so long was no false start */
 #define PAUSE_FIRST_NS (NS_PER_S / 100) /* after a false start, doubled up to the last */
 #define PAUSE_LAST_NS NS_PER_S
-#define POLLED_FIRST 3u /* of the workers, among what is polled */
+#define POLLED_FIRST 4u /* of the workers, among what is polled */
 #define KILL_NS NS_PER_S /* what does not end at once when it is told to is killed after this */
 
 /* A process of ours and the way to it. */
@@ -29,16 +29,19 @@ struct child {
     pid_t pid;   /* 0: there is none */
     int channel; /* -1: there is none, or it was closed */
     bool ready;  /* it said so; the certifier: it said something */
+    uint64_t told; /* a worker: the image generation up to which it knows them */
     uint32_t asked; /* a worker: certificates that it was sent, and has not answered yet whether it took */
     uint64_t born_ns;
 };
 
 struct supervisor {
     const struct supervisor_options *options;
-    struct child *workers, builder, teller, certifier;
-    struct pollfd *polled; /* signals, the builder, the certifier, the workers */
-    int image_fd, signal_fd;
-    uint32_t image_number, last_number; /* of the image; the last one given */
+    struct child *workers, builder, teller, keeper, certifier;
+    struct pollfd *polled; /* signals, the builder, the certifier, the parent, the workers */
+    struct supervisor_image *images;
+    int signal_fd;
+    int parent; /* a channel, or -1 */
+    uint32_t last_number; /* of an image */
     sigset_t signals, before; /* that are read from signal_fd; what was blocked when we came */
     uint64_t pause_ns, spawn_ns; /* after false starts: how long to wait, until when */
     uint64_t kill_ns; /* when those that are left are killed, or 0 */
@@ -76,7 +79,10 @@ static void become_child(struct supervisor *supervisor, pid_t parent)
         close_channel(&supervisor->workers[i]);
     close_channel(&supervisor->builder);
     close_channel(&supervisor->teller);
+    close_channel(&supervisor->keeper);
     close_channel(&supervisor->certifier);
+    if (supervisor->parent >= 0)
+        close(supervisor->parent);
     close(supervisor->signal_fd);
     mem_free(supervisor->workers);
     mem_free(supervisor->polled);
@@ -86,12 +92,9 @@ static void become_child(struct supervisor *supervisor, pid_t parent)
 static bool spawn(struct supervisor *supervisor, struct child *child,
                   int (*run)(void *arg, const struct supervisor_seat *seat), struct err *err)
 {
-    struct supervisor_seat seat = {.image_fd = supervisor->image_fd,
-                                   .image_number = supervisor->image_number,
-                                   .generation = counter_read(&supervisor->options->metrics->node->generation),
-                                   .last_number = supervisor->last_number,
-                                   .anew = supervisor->anew};
-    if (child != &supervisor->builder && child != &supervisor->teller && child != &supervisor->certifier)
+    struct supervisor_seat seat = {
+        .images = supervisor->images, .last_number = supervisor->last_number, .anew = supervisor->anew};
+    if (child >= supervisor->workers && child < supervisor->workers + supervisor->options->workers)
         seat.index = (uint32_t)(child - supervisor->workers);
     int ends[2];
     pid_t parent = getpid();
@@ -110,6 +113,7 @@ static bool spawn(struct supervisor *supervisor, struct child *child,
         return err_errno(err, "fork");
     }
     *child = (struct child){.pid = pid, .channel = ends[0], .born_ns = clock_now_ns()};
+    child->told = counter_read(&supervisor->options->metrics->node->generation);
     return true;
 }
 
@@ -142,10 +146,11 @@ static bool spawn_worker(struct supervisor *supervisor, struct child *worker, st
     return true;
 }
 
-static bool spawn_teller(struct supervisor *supervisor, struct err *err)
+/* One that there is once, if at all, as long as there are workers. */
+static bool spawn_once(struct supervisor *supervisor, struct child *child,
+                       int (*run)(void *arg, const struct supervisor_seat *seat), struct err *err)
 {
-    return !supervisor->options->tell || supervisor->teller.pid ||
-           spawn(supervisor, &supervisor->teller, supervisor->options->tell, err);
+    return !run || child->pid || spawn(supervisor, child, run, err);
 }
 
 static void certify_failed(const struct err *err)
@@ -160,7 +165,8 @@ static void spawn_missing(struct supervisor *supervisor)
     struct err err = {0};
     if (supervisor->draining || supervisor->failed || clock_now_ns() < supervisor->spawn_ns)
         return;
-    bool done = spawn_teller(supervisor, &err);
+    bool done = spawn_once(supervisor, &supervisor->keeper, supervisor->options->keep, &err) &&
+                spawn_once(supervisor, &supervisor->teller, supervisor->options->tell, &err);
     for (uint32_t i = 0; done && i < supervisor->options->workers; i++)
         done = supervisor->workers[i].pid || spawn_worker(supervisor, &supervisor->workers[i], &err);
     if (done)
@@ -216,6 +222,13 @@ static void signal_workers(const struct supervisor *supervisor, int number)
 
 /* ---- what children say ---- */
 
+static void tell_parent(const struct supervisor *supervisor, enum message_kind kind)
+{
+    const struct message message = {.kind = kind};
+    if (supervisor->parent >= 0)
+        channel_send_all(supervisor->parent, &message, -1);
+}
+
 static void worker_ready(struct supervisor *supervisor, struct child *worker)
 {
     worker->ready = true;
@@ -223,8 +236,10 @@ static void worker_ready(struct supervisor *supervisor, struct child *worker)
     for (uint32_t i = 0; i < supervisor->options->workers; i++)
         if (!supervisor->workers[i].ready)
             return;
-    if (!supervisor->serving)
+    if (!supervisor->serving) {
         supervisor->options->serving(supervisor->options->arg);
+        tell_parent(supervisor, MESSAGE_READY);
+    }
     supervisor->serving = true;
 }
 
@@ -283,29 +298,74 @@ static void hear_worker(struct supervisor *supervisor, struct child *worker)
     }
 }
 
-static void tell_image(const struct supervisor *supervisor, uint32_t number)
+/* Whether the builder may make a better one of some image. */
+static bool any_numbered(const struct supervisor *supervisor)
 {
-    struct metrics_node *node = supervisor->options->metrics->node;
-    enum metrics_tier improving = supervisor->anew ? METRICS_TIER_FAST : METRICS_TIER_MIXED;
-    counter_add(&node->generation, 1);
-    counter_set(&node->tier, number ? improving : supervisor->options->tier);
+    for (uint32_t i = 0; i < supervisor->options->function_count; i++)
+        if (supervisor->images[i].number)
+            return true;
+    return false;
 }
 
-/* From here on this image is served, and by those that begin. One that cannot take it does not go on with the old one.
- */
+/* Of all images, and of this one, which is new. */
+static void tell_tier(const struct supervisor *supervisor, const struct supervisor_image *image)
+{
+    const struct metrics *metrics = supervisor->options->metrics;
+    enum metrics_tier improving = supervisor->anew ? METRICS_TIER_FAST : METRICS_TIER_MIXED;
+    counter_set(&metrics->node->tier, any_numbered(supervisor) ? improving : supervisor->options->tier);
+    metrics_tiers(metrics)[image - supervisor->images] =
+        (uint8_t)(image->number ? improving : supervisor->options->tier);
+}
+
+/* The oldest image that the worker does not know yet. NULL: it knows all. */
+static struct supervisor_image *next_news(const struct supervisor *supervisor, const struct child *worker)
+{
+    struct supervisor_image *news = NULL;
+    for (uint32_t i = 0; i < supervisor->options->function_count; i++) {
+        struct supervisor_image *image = &supervisor->images[i];
+        if (image->generation > worker->told && (!news || image->generation < news->generation))
+            news = image;
+    }
+    return news;
+}
+
+static bool has_news(const struct supervisor *supervisor, const struct child *worker)
+{
+    return worker->channel >= 0 && worker->told < counter_read(&supervisor->options->metrics->node->generation);
+}
+
+/* As much as it takes now; the rest follows when there is room. */
+static void tell_news(const struct supervisor *supervisor, struct child *worker)
+{
+    const struct supervisor_image *news;
+    while (has_news(supervisor, worker) && (news = next_news(supervisor, worker))) {
+        const struct message message = {.kind = MESSAGE_IMAGE,
+                                        .function = (uint32_t)(news - supervisor->images),
+                                        .number = news->number,
+                                        .generation = news->generation};
+        if (!channel_send(worker->channel, &message, news->fd))
+            return;
+        worker->told = news->generation;
+    }
+}
+
+/* From here on this image is served, and by those that begin. */
 static void take_image(struct supervisor *supervisor, const struct message *message, int fd)
 {
-    close(supervisor->image_fd);
-    supervisor->image_fd = fd;
-    supervisor->image_number = message->number;
+    struct metrics_node *node = supervisor->options->metrics->node;
+    struct supervisor_image *image = &supervisor->images[message->function];
+    close(image->fd);
+    counter_add(&node->generation, 1);
+    *image = (struct supervisor_image){fd, message->number, counter_read(&node->generation)};
     if (message->number)
         supervisor->last_number = message->number;
-    tell_image(supervisor, message->number);
-    for (uint32_t i = 0; i < supervisor->options->workers; i++) {
-        const struct child *worker = &supervisor->workers[i];
-        if (worker->pid && !channel_send(worker->channel, message, fd))
-            kill(worker->pid, SIGTERM);
-    }
+    tell_tier(supervisor, image);
+    for (uint32_t i = 0; i < supervisor->options->workers; i++)
+        tell_news(supervisor, &supervisor->workers[i]);
+}
+
+static void reloaded(struct supervisor *supervisor)
+{
     if (supervisor->anew)
         log_line(LOG_INFO, NULL, "reloaded");
     supervisor->anew = false;
@@ -344,10 +404,14 @@ static void hear_builder(struct supervisor *supervisor)
     while (builder->channel >= 0 && (got = channel_receive(builder->channel, &message, &fd)) != CHANNEL_NOTHING) {
         if (got == CHANNEL_CLOSED)
             close_channel(builder);
-        else if (message.kind == MESSAGE_IMAGE)
+        else if (message.kind == MESSAGE_IMAGE && message.function < supervisor->options->function_count)
             take_image(supervisor, &message, fd);
+        else if (message.kind == MESSAGE_RELOADED)
+            reloaded(supervisor);
         else if (message.kind == MESSAGE_FAILED)
             builder_failed(supervisor, &message.err);
+        else if (fd >= 0)
+            close(fd);
     }
 }
 
@@ -430,16 +494,16 @@ static void worker_ended(struct supervisor *supervisor, struct child *worker, in
         supervisor->pause_ns = 0;
 }
 
-static void teller_ended(struct supervisor *supervisor, int status)
+static void once_ended(struct supervisor *supervisor, struct child *child, const char *what, int status)
 {
     char how[64];
-    bool false_start = clock_now_ns() - supervisor->teller.born_ns < SETTLED_NS;
-    close_channel(&supervisor->teller);
-    supervisor->teller.pid = 0;
+    bool false_start = clock_now_ns() - child->born_ns < SETTLED_NS;
+    close_channel(child);
+    child->pid = 0;
     if (supervisor->draining || supervisor->failed)
         return;
     describe_end(status, how);
-    log_line(LOG_ERROR, NULL, "the process that tells of the others ended with %s", how);
+    log_line(LOG_ERROR, NULL, "the process that %s ended with %s", what, how);
     if (false_start)
         later(supervisor);
 }
@@ -455,10 +519,23 @@ static void collect(struct supervisor *supervisor)
         if (supervisor->builder.pid == pid)
             builder_ended(supervisor);
         if (supervisor->teller.pid == pid)
-            teller_ended(supervisor, status);
+            once_ended(supervisor, &supervisor->teller, "tells of the others", status);
+        if (supervisor->keeper.pid == pid)
+            once_ended(supervisor, &supervisor->keeper, "keeps stores and databases", status);
         if (supervisor->certifier.pid == pid)
             certifier_ended(supervisor);
     }
+}
+
+/* It was needed to the last, and has nothing to finish. */
+static void end_once(struct child *child)
+{
+    close_channel(child);
+    if (!child->pid)
+        return;
+    kill(child->pid, SIGKILL);
+    waitpid(child->pid, NULL, 0);
+    child->pid = 0;
 }
 
 static void end(struct supervisor *supervisor)
@@ -470,8 +547,49 @@ static void end(struct supervisor *supervisor)
     signal_workers(supervisor, SIGTERM);
 }
 
+/* As `end`, but clients that are between two requests have a moment for the next one, which they are told is the last;
+ * and nobody asks here any more how it goes. */
+static void retire(struct supervisor *supervisor)
+{
+    const struct message message = {.kind = MESSAGE_RETIRE};
+    if (supervisor->draining)
+        return;
+    supervisor->draining = true;
+    counter_set(&supervisor->options->metrics->node->draining, 1);
+    end_once(&supervisor->teller);
+    for (uint32_t i = 0; i < supervisor->options->workers; i++) {
+        struct child *worker = &supervisor->workers[i];
+        if (worker->pid && (!worker->ready || !channel_send(worker->channel, &message, -1)))
+            kill(worker->pid, SIGTERM);
+    }
+}
+
+static void hear_parent(struct supervisor *supervisor)
+{
+    struct message message;
+    int fd;
+    enum channel_got got;
+    while (supervisor->parent >= 0 && (got = channel_receive(supervisor->parent, &message, &fd)) != CHANNEL_NOTHING) {
+        if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_RETIRE) {
+            retire(supervisor);
+        } else if (got == CHANNEL_CLOSED) {
+            close(supervisor->parent);
+            supervisor->parent = -1;
+            if (!supervisor->draining)
+                end(supervisor);
+        } else if (fd >= 0) {
+            close(fd);
+        }
+    }
+}
+
 static void renew(struct supervisor *supervisor)
 {
+    const struct supervisor_options *options = supervisor->options;
+    if (supervisor->parent >= 0 && options->changed && options->changed(options->arg)) {
+        tell_parent(supervisor, MESSAGE_CHANGED);
+        return;
+    }
     supervisor->rebuild = true;
     supervisor->certify = supervisor->options->certify != NULL;
 }
@@ -482,7 +600,7 @@ static void on_signal(struct supervisor *supervisor)
     while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP)
             renew(supervisor);
-        else if (info.ssi_signo != SIGCHLD)
+        else if (info.ssi_signo == SIGTERM || (info.ssi_signo == SIGINT && supervisor->options->parent < 0))
             end(supervisor);
     }
     collect(supervisor);
@@ -542,8 +660,11 @@ static bool wait_for_news(struct supervisor *supervisor)
     polled[0] = (struct pollfd){supervisor->signal_fd, POLLIN, 0};
     polled[1] = (struct pollfd){supervisor->builder.channel, POLLIN, 0};
     polled[2] = (struct pollfd){supervisor->certifier.channel, POLLIN, 0};
+    polled[3] = (struct pollfd){supervisor->parent, POLLIN, 0};
     for (uint32_t i = 0; i < workers; i++)
-        polled[POLLED_FIRST + i] = (struct pollfd){supervisor->workers[i].channel, POLLIN, 0};
+        polled[POLLED_FIRST + i] =
+            (struct pollfd){supervisor->workers[i].channel,
+                            has_news(supervisor, &supervisor->workers[i]) ? POLLIN | POLLOUT : POLLIN, 0};
     if (poll(polled, POLLED_FIRST + workers, patience_ms(supervisor)) < 0 && errno != EINTR) {
         err_errno(&err, "poll");
         return fail(supervisor, &err);
@@ -558,10 +679,13 @@ static void run(struct supervisor *supervisor)
     while (any_child(supervisor) || !(supervisor->draining || supervisor->failed)) {
         if (!wait_for_news(supervisor))
             break;
-        for (uint32_t i = 0; i < supervisor->options->workers; i++)
+        for (uint32_t i = 0; i < supervisor->options->workers; i++) {
             hear_worker(supervisor, &supervisor->workers[i]);
+            tell_news(supervisor, &supervisor->workers[i]);
+        }
         hear_builder(supervisor);
         hear_certifier(supervisor);
+        hear_parent(supervisor);
         on_signal(supervisor);
         kill_late(supervisor);
         build(supervisor);
@@ -575,15 +699,15 @@ static void finish(struct supervisor *supervisor)
     for (uint32_t i = 0; supervisor->workers && i < supervisor->options->workers; i++)
         close_channel(&supervisor->workers[i]);
     close_channel(&supervisor->builder);
-    close_channel(&supervisor->teller);
     close_channel(&supervisor->certifier);
-    if (supervisor->teller.pid) { /* it told of the workers to the last, and has nothing to finish */
-        kill(supervisor->teller.pid, SIGKILL);
-        waitpid(supervisor->teller.pid, NULL, 0);
-    }
+    if (supervisor->parent >= 0)
+        close(supervisor->parent);
+    end_once(&supervisor->teller);
+    end_once(&supervisor->keeper);
     if (supervisor->signal_fd >= 0)
         close(supervisor->signal_fd);
-    close(supervisor->image_fd);
+    for (uint32_t i = 0; i < supervisor->options->function_count; i++)
+        close(supervisor->images[i].fd);
     mem_free(supervisor->workers);
     mem_free(supervisor->polled);
 }
@@ -593,12 +717,16 @@ bool supervise(const struct supervisor_options *options, struct err *err)
     struct supervisor supervisor = {.options = options,
                                     .builder.channel = -1,
                                     .teller.channel = -1,
+                                    .keeper.channel = -1,
                                     .certifier.channel = -1,
-                                    .image_fd = options->image_fd,
+                                    .images = options->images,
                                     .signal_fd = -1,
+                                    .parent = options->parent,
                                     .err = err};
-    supervisor.improve = options->improve;
-    supervisor.image_number = supervisor.last_number = options->improve ? 1 : 0;
+    supervisor.improve = options->improve || options->cache;
+    for (uint32_t i = 0; i < options->function_count; i++)
+        if (options->images[i].number > supervisor.last_number)
+            supervisor.last_number = options->images[i].number;
     supervisor.workers = mem_alloc(options->workers, sizeof *supervisor.workers);
     supervisor.polled = mem_alloc(options->workers + POLLED_FIRST, sizeof *supervisor.polled);
     supervisor.failed = !supervisor.workers || !supervisor.polled;

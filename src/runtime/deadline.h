@@ -23,7 +23,12 @@
 /* All guests that this thread runs from now on end `after_ns` (at most DEADLINE_NS_MAX) from now. Replaces an earlier
  * deadline. */
 bool deadline_set(uint64_t after_ns, struct err *err);
-/* Ends the timer; no signal has an effect afterwards. Nothing when there is no deadline. */
+/* The same of the processor time that this thread takes, beside a deadline: the earlier of both counts. Its signals
+ * only come while it takes some. */
+bool deadline_set_cpu(uint64_t after_ns, struct err *err);
+/* Whether that was it. */
+bool deadline_cpu_is_over(void);
+/* Ends the timers; no signal has an effect afterwards. Nothing when there is no deadline. */
 void deadline_clear(void);
 
 #endif

@@ -55,21 +55,12 @@ struct program {
 struct program *program_load(int fd, const char *name, program_resolver *resolve, void *arg, struct err *err);
 /* The same for a program that makes one instance: nothing of it runs yet, its start functions run in the instance. */
 struct program *program_open(int fd, const char *name, program_resolver *resolve, void *arg, struct err *err);
+/* Requests will call this export: new slots make those pages resident which every such call writes (handles), or nearly
+ * every one (the stack in memory, by the layout that toolchains give it), and no fault has to find them. Before the
+ * first slot. */
+void program_expect(struct program *program, const struct image_export *row);
 /* All its slots must be free. */
 void program_unload(struct program *program);
-
-/* Inside a task: run the start functions of the slot's program, in order. False: one trapped. */
-bool program_start(struct slot *slot);
-
-/* Bytes of a frozen instance: of the pages that are kept, and of what it grew by. */
-#define PROGRAM_FREEZE_MAX ((uint64_t)64 << 20)
-
-/* The start functions of start_each_time have run in `slot`, and nothing runs there any more: what they left becomes
- * the template. What of it belongs to the host is the caller's to take away before. No slot of the program but this one
- * may be there, and it must be destroyed. False: it cannot be, `err` says why, and all is as before. */
-bool program_freeze(struct program *program, struct slot *slot, struct err *err);
-/* Undo it: start functions run in every instance again. No slot may be there. */
-void program_unfreeze(struct program *program);
 
 /* Bytes of the memory in this row of the image with which an instance begins. */
 static inline uint64_t program_memory_bytes(const struct program *program, uint64_t row)

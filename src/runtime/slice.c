@@ -59,7 +59,7 @@ static void on_tick(int signal_number, siginfo_t *info, void *raw)
 bool slice_open(struct err *err)
 {
     slice.armed = slice.running = false;
-    slice.open = trap_clock_open(on_tick, &slice.timer, err);
+    slice.open = trap_clock_open(on_tick, CLOCK_MONOTONIC, &slice.timer, err);
     return slice.open;
 }
 

@@ -49,6 +49,15 @@ static bool map_heap(struct slot *slot)
     return mprotect(base + HEAP_NULL_BYTES, slot->program->heap_open - HEAP_NULL_BYTES, PROT_READ) == 0;
 }
 
+/* A single page that is made writable and filled anyway needs no mapping of its own before that. */
+static bool is_filled(const struct program *program, const struct image_run *run)
+{
+    bool found = false;
+    for (uint32_t i = 0; run->size == IMAGE_PAGE && i < program->hot_count && !found; i++)
+        found = program->hot[i] == run->slot_off;
+    return found;
+}
+
 /* Everything tracked starts read-only: zero, with the template's pages mapped over it. */
 static bool map_template(struct slot *slot, struct err *err)
 {
@@ -65,7 +74,8 @@ static bool map_template(struct slot *slot, struct err *err)
     }
     for (uint64_t i = 0; done && i < image_runs_count(image); i++) {
         const struct image_run *run = &image_runs(image)[i];
-        done = mmap(base_of(slot) + run->slot_off, run->size, PROT_READ, MAP_PRIVATE | MAP_FIXED, slot->program->fd,
+        done = is_filled(slot->program, run) ||
+               mmap(base_of(slot) + run->slot_off, run->size, PROT_READ, MAP_PRIVATE | MAP_FIXED, slot->program->fd,
                     (off_t)run->file_off) != MAP_FAILED;
     }
     return done || err_errno(err, "cannot map the template into a slot");
@@ -272,11 +282,12 @@ static bool fill(struct slot *slot, struct store *store, struct err *err)
 static struct slot *slot_create(struct program *program, const struct slot *first, struct slot_region *region,
                                 struct err *err)
 {
-    struct slot *slot = mem_alloc(1, sizeof *slot);
+    struct slot *slot = mem_resize(NULL, 1, sizeof *slot);
     if (!slot) {
         err_memory(err);
         return NULL;
     }
+    memset(slot, 0, offsetof(struct slot, hot)); /* of the rest most is never touched */
     uint64_t size = program->image.header->slot_size;
     void *base = reserve(size, region, err);
     if (base == MAP_FAILED) {
@@ -429,6 +440,21 @@ static bool drop_grown(struct slot *slot)
     return done;
 }
 
+bool slot_shed(struct slot *slot, uint64_t bytes)
+{
+    while (bytes && slot->grown_count) {
+        struct slot_range *last = &slot->grown[slot->grown_count - 1];
+        uint64_t size = last->high - last->low, part = size < bytes ? size : bytes;
+        void *low = (void *)(last->high - part);
+        if (madvise(low, part, MADV_DONTNEED) != 0 || mprotect(low, part, PROT_NONE) != 0)
+            return false;
+        last->high -= part;
+        slot->grown_count -= part == size;
+        bytes -= part;
+    }
+    return slot->grown_count != 0;
+}
+
 /* As it was made, at the same addresses: parked instances belong there. */
 static bool make_again(struct slot *slot)
 {
@@ -533,19 +559,23 @@ void slot_release(struct slot *slot)
         slot->broken = true;
         return;
     }
+    if (slot->stack && !slot->parked) {
+        stack_release(slot->stack); /* whoever is next, of this program or another, finds it warm */
+        slot->stack = NULL;
+    }
     slot->age = program->age;
     slot->next = program->free_slots;
     program->free_slots = slot;
 }
 
-uint32_t slot_trim(struct program *program)
+/* Those that were last used `age` trims ago or earlier. Returns how many free ones are left. */
+static uint32_t drop_free(struct program *program, uint32_t age)
 {
     struct slot **at = &program->free_slots;
     uint32_t left = 0;
-    program->age++;
     while (*at) {
         struct slot *slot = *at;
-        if (program->age - slot->age < 2 || slot->parked) {
+        if (program->age - slot->age < age || slot->parked) {
             left++;
             at = &slot->next;
             continue;
@@ -554,6 +584,17 @@ uint32_t slot_trim(struct program *program)
         slot_destroy(slot);
     }
     return left;
+}
+
+uint32_t slot_trim(struct program *program)
+{
+    program->age++;
+    return drop_free(program, 2);
+}
+
+void slot_drop_free(struct program *program)
+{
+    drop_free(program, 0);
 }
 
 /* Is the page tracked: in the mutable part, or in a memory below its template's size? */

@@ -60,7 +60,7 @@ struct slot {
     bool overflowed;             /* more pages written than hot[] holds: remap at release */
     uint32_t grown_count;
     struct slot_range grown[SLOT_GROWN_MAX]; /* that memory.grow or the heap made accessible */
-    struct stack *stack; /* of the first of its tasks, once there was one; stays with it */
+    struct stack *stack; /* of the first of its tasks, once there was one; stays while instances are parked */
     bool stack_used;
     uint32_t age;    /* the program's when it was used last */
     bool broken;     /* it could not be made anew; only parked instances keep it */
@@ -82,9 +82,14 @@ struct slot *slot_acquire(struct program *program, struct err *err);
 /* Set program->memory_max while all slots are free: those that there are end, and one is made to see that it can be.
  * ERR_LIMIT: it would begin with more. */
 bool slot_limit(struct program *program, uint64_t bytes, struct err *err);
+/* Give back so many bytes of what the instance added to its memories and heap: before slot_release, which would take
+ * its time for all of them. The instance has ended, and the slot has no parked ones. True: there is more. */
+bool slot_shed(struct slot *slot, uint64_t bytes);
 /* End of the instance: everything it wrote is restored, the slot is free for the next one. */
 void slot_release(struct slot *slot);
 void slot_destroy(struct slot *slot);
+/* Destroy the free slots, but those that parked instances belong to. */
+void slot_drop_free(struct program *program);
 /* Destroy the free slots that were not used since the last call but one. Returns how many free ones are left. */
 uint32_t slot_trim(struct program *program);
 

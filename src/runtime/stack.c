@@ -46,12 +46,20 @@ void stack_release(struct stack *stack)
     free_stacks = stack;
 }
 
-void stack_drain(void)
+void stack_trim(uint32_t kept)
 {
-    while (free_stacks) {
-        struct stack *stack = free_stacks;
-        free_stacks = stack->next;
+    struct stack **at = &free_stacks;
+    for (uint32_t i = 0; *at && i < kept; i++)
+        at = &(*at)->next;
+    while (*at) {
+        struct stack *stack = *at;
+        *at = stack->next;
         munmap((void *)stack->base, stack->high - stack->base);
         mem_free(stack);
     }
+}
+
+void stack_drain(void)
+{
+    stack_trim(0);
 }

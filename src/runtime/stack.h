@@ -27,7 +27,9 @@ struct stack {
 void stack_set_size(uint64_t size);
 struct stack *stack_acquire(struct err *err);
 void stack_release(struct stack *stack);
-/* Free stacks that nobody uses, at the end of a process or a test. */
+/* Free stacks that nobody uses, but for so many that were used last. */
+void stack_trim(uint32_t kept);
+/* All of them, at the end of a process or a test. */
 void stack_drain(void);
 
 #endif

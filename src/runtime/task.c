@@ -2,6 +2,7 @@
 #include "runtime/task.h"
 
 #include "base/poison.h"
+#include "runtime/announce.h"
 #include "runtime/call.h"
 #include "runtime/machine.h"
 
@@ -9,36 +10,20 @@
 
 _Thread_local struct task *task_current;
 
-/* AddressSanitizer wants to know about stack switches; without it these are absent. */
-extern void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size) __attribute__((weak));
-extern void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size) __attribute__((weak));
-
-static void announce(void **save, const void *bottom, size_t size)
-{
-    if (__sanitizer_start_switch_fiber)
-        __sanitizer_start_switch_fiber(save, bottom, size);
-}
-
-static void arrived(void *save, const void **ret_bottom, size_t *ret_size)
-{
-    if (__sanitizer_finish_switch_fiber)
-        __sanitizer_finish_switch_fiber(save, ret_bottom, ret_size);
-}
-
 /* Back to whoever started or resumed the task, which does not run again when it is done. */
 static void leave(struct task *task, enum task_state state)
 {
     task->state = state;
     task_current = task->outer;
-    announce(state == TASK_DONE ? NULL : &task->fiber, task->outer_bottom, task->outer_size);
+    stack_announce(state == TASK_DONE ? NULL : &task->fiber, task->outer_bottom, task->outer_size);
     stack_switch(&task->sp, task->outer ? task->outer->sp : task->loop_sp);
-    arrived(task->fiber, &task->outer_bottom, &task->outer_size);
+    stack_arrived(task->fiber, &task->outer_bottom, &task->outer_size);
 }
 
 static void begin(void *arg)
 {
     struct task *task = arg;
-    arrived(NULL, &task->outer_bottom, &task->outer_size);
+    stack_arrived(NULL, &task->outer_bottom, &task->outer_size);
     task->body(task);
     leave(task, TASK_DONE);
     __builtin_unreachable();
@@ -101,9 +86,9 @@ static void run(struct task *task)
     task_current = innermost;
     use_stack(store, innermost);
     store->guest_fp = task->guest_fp;
-    announce(&fiber, (void *)innermost->stack->low, innermost->stack->high - innermost->stack->low);
+    stack_announce(&fiber, (void *)innermost->stack->low, innermost->stack->high - innermost->stack->low);
     stack_switch(outer ? &outer->sp : &task->loop_sp, innermost->sp);
-    arrived(fiber, NULL, NULL);
+    stack_arrived(fiber, NULL, NULL);
     task->guest_fp = store->guest_fp;
     if (outer) {
         store->guest_fp = outer_fp;
@@ -177,9 +162,9 @@ void task_yield(void)
     outermost->frozen = innermost;
     outermost->state = TASK_PREEMPTED;
     task_current = NULL;
-    announce(&innermost->fiber, outermost->outer_bottom, outermost->outer_size);
+    stack_announce(&innermost->fiber, outermost->outer_bottom, outermost->outer_size);
     stack_switch(&innermost->sp, outermost->loop_sp);
-    arrived(innermost->fiber, &outermost->outer_bottom, &outermost->outer_size);
+    stack_arrived(innermost->fiber, &outermost->outer_bottom, &outermost->outer_size);
 }
 
 /* Called by guest_preempt on the guest's stack. */

@@ -149,20 +149,21 @@ bool trap_install(struct err *err)
 }
 
 /* System calls must not be taken up again by themselves: no SA_RESTART. */
-bool trap_clock_open(void (*handler)(int number, siginfo_t *info, void *context), timer_t *ret_timer, struct err *err)
+bool trap_clock_open(void (*handler)(int number, siginfo_t *info, void *context), clockid_t clock, timer_t *ret_timer,
+                     struct err *err)
 {
     const struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TRAP_CLOCK_SIGNAL};
-    sigset_t clock;
+    sigset_t signals;
     if (!trap_install(err))
         return false;
     if (sigaction(TRAP_CLOCK_SIGNAL, &action, NULL) != 0)
         return err_errno(err, "cannot install the handler of the timer");
-    sigemptyset(&clock);
-    sigaddset(&clock, TRAP_CLOCK_SIGNAL);
-    pthread_sigmask(SIG_UNBLOCK, &clock, NULL); /* whoever started this process may have blocked it */
+    sigemptyset(&signals);
+    sigaddset(&signals, TRAP_CLOCK_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* whoever started this process may have blocked it */
     event._sigev_un._tid = gettid();
-    return timer_create(CLOCK_MONOTONIC, &event, ret_timer) == 0 || err_errno(err, "cannot make a timer");
+    return timer_create(clock, &event, ret_timer) == 0 || err_errno(err, "cannot make a timer");
 }
 
 /* What AddressSanitizer builds need: our handlers see guest faults first, and frames stay on the stacks that

@@ -53,8 +53,9 @@ const char *trap_text(enum trap trap);
 #define TRAP_CLOCK_SIGNAL SIGALRM
 
 /* For those timers: install the handlers of traps and this one, which runs on the alternate stack, and make a timer of
- * this thread that sends the signal. One handler per process at a time: the last one. */
-bool trap_clock_open(void (*handler)(int number, siginfo_t *info, void *context), timer_t *ret_timer, struct err *err);
+ * this thread, on this clock, that sends the signal. One handler per process at a time: the last one. */
+bool trap_clock_open(void (*handler)(int number, siginfo_t *info, void *context), clockid_t clock, timer_t *ret_timer,
+                     struct err *err);
 
 /* The guest frames at a trap, innermost first. */
 struct trap_report {

@@ -1,6 +1,7 @@
 /* wasi:cli: what a guest may know of its surroundings, its standard streams, its end. */
 #include "wasi/gen/wasi_cli.h"
 #include "wasi/object.h"
+#include "wasi/wagi.h"
 
 #include "runtime/trap.h"
 
@@ -9,6 +10,8 @@
 bool wasi_cli_environment_get_environment(struct host *h, struct list_tuple_str_str *ret)
 {
     const struct host_config *config = h->config;
+    if (config->wagi_argv)
+        return wagi_environment(h, ret);
     struct tuple_str_str *pairs = ARENA_ARRAY(&h->scratch, struct tuple_str_str, config->environment_count);
     if (!pairs)
         return host_no_memory(h);
@@ -20,6 +23,8 @@ bool wasi_cli_environment_get_environment(struct host *h, struct list_tuple_str_
 
 bool wasi_cli_environment_get_arguments(struct host *h, struct list_str *ret)
 {
+    if (h->config->wagi_argv)
+        return wagi_arguments(h, ret);
     *ret = (struct list_str){h->config->arguments, h->config->argument_count};
     return true;
 }
@@ -70,7 +75,8 @@ bool wasi_cli_stdin_get_stdin(struct host *h, struct wasi_io_input_stream **ret)
     struct wasi_io_input_stream *s = HOST_NEW(h, struct wasi_io_input_stream, NULL);
     if (!s)
         return false;
-    s->kind = h->config->direct ? &input_standard : &input_nothing; /* a function's is empty */
+    bool wagi = h->config->wagi_argv != NULL; /* a handler's is empty */
+    s->kind = h->config->direct ? &input_standard : wagi ? &input_request : &input_nothing;
     *ret = s;
     return true;
 }
@@ -80,7 +86,8 @@ static bool get_output(struct host *h, enum host_stream stream, struct wasi_io_o
     struct wasi_io_output_stream *s = HOST_NEW(h, struct wasi_io_output_stream, NULL);
     if (!s)
         return false;
-    s->kind = h->config->direct ? &output_standard : &output_text;
+    bool wagi = h->config->wagi_argv && stream == HOST_STDOUT;
+    s->kind = h->config->direct ? &output_standard : wagi ? &output_wagi : &output_text;
     s->text = stream;
     *ret = s;
     return true;

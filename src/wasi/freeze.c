@@ -7,6 +7,7 @@
 #include "wasi/gen/wasi_cli.h"
 #include "wasi/gen/interfaces.h"
 #include "wasi/object.h"
+#include "wasi/wagi.h"
 
 static const struct host_resource *resource_of(uint32_t id)
 {
@@ -94,6 +95,7 @@ bool host_freeze(struct host *h, const struct image *image, struct host_frozen *
 {
     struct host_frozen frozen = {0};
     char *tables = (char *)h->store + image->header->handles_off;
+    wagi_module_settle(h);
     if (!freeze_activity(h, err))
         return false;
     for (uint32_t i = 0; i < image->header->handle_tables; i++)

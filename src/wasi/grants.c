@@ -39,16 +39,7 @@ static bool ends_in(struct str name, struct str suffix)
 
 static bool read_number(struct str text, uint32_t *ret)
 {
-    uint32_t number = 0;
-    if (text.len == 0 || text.len > 5)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        number = number * 10 + (uint32_t)(text.ptr[i] - '0');
-    }
-    *ret = number;
-    return number <= 65536;
+    return str_number(text, 5, ret) && *ret <= 65536;
 }
 
 /* N, A..B (B is not part of it) or "*". */
@@ -131,19 +122,62 @@ static bool read_listen(struct str text, struct grant_rule *rule, struct err *er
     return read_host_port(text, rule, err) && (rule->host == GRANT_RANGE || rule->host == GRANT_LOCALHOST);
 }
 
+#define SCHEMES_HTTP (unsigned)(GRANT_HTTP | GRANT_HTTPS)
+#define SCHEMES_SERVICE (unsigned)(GRANT_REDIS | GRANT_REDISS | GRANT_POSTGRES | GRANT_MYSQL | GRANT_MQTT | GRANT_MQTTS)
+
 static const struct {
     struct str name;
     unsigned schemes;
+    uint16_t port;
 } schemes[] = {
-    {{"http", 4}, GRANT_HTTP},
-    {{"https", 5}, GRANT_HTTPS},
-    {{"*", 1}, GRANT_HTTP | GRANT_HTTPS},
+    {{"http", 4}, GRANT_HTTP, 80},
+    {{"https", 5}, GRANT_HTTPS, 443},
+    {{"redis", 5}, GRANT_REDIS, 6379},
+    {{"rediss", 6}, GRANT_REDISS, 6379},
+    {{"postgres", 8}, GRANT_POSTGRES, 5432},
+    {{"mysql", 5}, GRANT_MYSQL, 3306},
+    {{"mqtt", 4}, GRANT_MQTT, 1883},
+    {{"mqtts", 5}, GRANT_MQTTS, 8883},
+    {{"*", 1}, SCHEMES_HTTP | SCHEMES_SERVICE, 0},
 };
+#define SCHEME_COUNT (sizeof schemes / sizeof schemes[0])
+
+bool grant_scheme_of(struct str name, enum grant_scheme *ret_scheme, uint16_t *ret_port)
+{
+    for (size_t i = 0; i + 1 < SCHEME_COUNT; i++)
+        if (same_name(name, schemes[i].name)) {
+            *ret_scheme = (enum grant_scheme)schemes[i].schemes;
+            *ret_port = schemes[i].port;
+            return true;
+        }
+    return false;
+}
+
+uint16_t grant_usual_port(enum grant_scheme scheme)
+{
+    for (size_t i = 0; i < SCHEME_COUNT; i++)
+        if (schemes[i].schemes == scheme)
+            return schemes[i].port;
+    return 0;
+}
+
+const char *grant_scheme_name(enum grant_scheme scheme)
+{
+    for (size_t i = 0; i < SCHEME_COUNT; i++)
+        if (schemes[i].schemes == scheme)
+            return schemes[i].name.ptr;
+    return "*";
+}
+
+enum grant_scheme grant_protocol(enum grant_scheme scheme)
+{
+    return scheme == GRANT_REDISS ? GRANT_REDIS : scheme == GRANT_MQTTS ? GRANT_MQTT : scheme;
+}
 
 static bool read_outbound(struct str text, struct grant_rule *rule, struct err *err)
 {
     size_t scheme = str_find(text, ':'), colon;
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+    for (size_t i = 0; i < SCHEME_COUNT; i++)
         if (same_name(str_slice(text, 0, scheme), schemes[i].name))
             rule->schemes = schemes[i].schemes;
     text = str_slice(text, scheme, text.len);
@@ -153,33 +187,61 @@ static bool read_outbound(struct str text, struct grant_rule *rule, struct err *
     if (text.len && text.ptr[text.len - 1] == '/' && str_find(text, '/') == text.len - 1)
         text.len--;
     colon = port_colon(text);
+    rule->usual = colon == text.len;
     rule->low = rule->high = 80;
     rule->secure_low = rule->secure_high = 443;
     return (colon == text.len || read_ports(str_slice(text, colon + 1, text.len), rule)) &&
            read_host(str_slice(text, 0, colon), rule, err);
 }
 
-bool grants_add(struct grants *grants, enum grant_kind kind, struct str text, struct err *err)
+bool grants_inside(struct str host)
+{
+    return ends_in(host, STR(GRANT_INSIDE_SUFFIX));
+}
+
+static void turn_inside(struct grant_rule *rule)
+{
+    bool name = rule->host == GRANT_NAME;
+    if (name && (same_name(rule->name, STR("self")) || same_name(rule->name, STR(GRANT_SELF_HOST))))
+        rule->host = GRANT_SELF;
+    else if ((name && grants_inside(rule->name)) ||
+             (rule->host == GRANT_SUFFIX && same_name(rule->name, STR(GRANT_INSIDE_SUFFIX))))
+        rule->host = GRANT_INSIDE;
+}
+
+/* What the text grants by those schemes, into the list of that kind. `form`: how it is read. */
+static bool add_some(struct grants *grants, enum grant_kind form, enum grant_kind kind, unsigned some, struct str text,
+                     struct err *err)
 {
     static bool (*const readers[])(struct str text, struct grant_rule *rule, struct err *err) = {
         [GRANT_NET] = read_host_port, [GRANT_LISTEN] = read_listen, [GRANT_OUTBOUND] = read_outbound};
-    struct grant_list *list = &grants->lists[kind];
     struct grant_rule rule = {0};
     struct err inner = {0};
-    if (!readers[kind](text, &rule, &inner)) {
+    if (!readers[form](text, &rule, &inner)) {
+        mem_free((void *)rule.name.ptr);
         if (inner.kind)
             return err_memory(err);
-        mem_free((void *)rule.name.ptr);
         err_set(err, ERR_USAGE, "\"%.*s\" grants nothing that is known", (int)(text.len < 100 ? text.len : 100),
                 text.ptr);
-        return err_remedy(err, "%s", forms[kind]);
+        return err_remedy(err, "%s", forms[form]);
     }
-    struct grant_rule *place = VEC_PUSH(list, GRANT_RULES_MAX);
+    if (form == GRANT_OUTBOUND)
+        turn_inside(&rule);
+    bool inside = kind == GRANT_SERVICE && grant_is_inside(&rule); /* where no service is */
+    bool wanted = form != GRANT_OUTBOUND || ((rule.schemes & some) && !inside);
+    struct grant_rule *place = wanted ? VEC_PUSH(&grants->lists[kind], GRANT_RULES_MAX) : NULL;
+    rule.schemes &= some;
     if (place)
         *place = rule;
     else
         mem_free((void *)rule.name.ptr);
-    return place || err_set(err, ERR_LIMIT, "more than %u grants of a kind, or no memory", GRANT_RULES_MAX);
+    return place || !wanted || err_set(err, ERR_LIMIT, "more than %u grants of a kind, or no memory", GRANT_RULES_MAX);
+}
+
+bool grants_add(struct grants *grants, enum grant_kind kind, struct str text, struct err *err)
+{
+    return add_some(grants, kind, kind, SCHEMES_HTTP, text, err) &&
+           (kind != GRANT_OUTBOUND || add_some(grants, kind, GRANT_SERVICE, SCHEMES_SERVICE, text, err));
 }
 
 void grants_free(struct grants *grants)
@@ -206,6 +268,7 @@ static bool names(const struct grant_rule *rule, struct str name)
     case GRANT_NAME: return same_name(name, rule->name);
     case GRANT_SUFFIX: return ends_in(name, rule->name);
     case GRANT_LOCALHOST: return same_name(name, STR("localhost"));
+    case GRANT_INSIDE: return rule->name.ptr[0] == '.' ? ends_in(name, rule->name) : same_name(name, rule->name);
     default: return false;
     }
 }
@@ -219,11 +282,17 @@ static bool in_range(const struct ip_address *address, const struct ip_range *ra
     return ip_in_range(&inner, range);
 }
 
+/* Names and * lead there. */
+static bool is_open(const struct grants *grants, const struct ip_address *address)
+{
+    return grants->blocked.names_reach_private || !ip_is_private(address);
+}
+
 /* The rule covers the address without any name. */
-static bool covers(const struct grant_rule *rule, const struct ip_address *address)
+static bool covers(const struct grants *grants, const struct grant_rule *rule, const struct ip_address *address)
 {
     switch (rule->host) {
-    case GRANT_ANY: return !ip_is_private(address);
+    case GRANT_ANY: return is_open(grants, address);
     case GRANT_LOCALHOST: return ip_is_loopback(address);
     case GRANT_RANGE: return in_range(address, &rule->range);
     default: return false;
@@ -231,15 +300,36 @@ static bool covers(const struct grant_rule *rule, const struct ip_address *addre
 }
 
 /* The rule covers the address, to which `name` led. */
-static bool covers_named(const struct grant_rule *rule, struct str name, const struct ip_address *address)
+static bool covers_named(const struct grants *grants, const struct grant_rule *rule, struct str name,
+                         const struct ip_address *address)
 {
-    bool reaches = rule->host != GRANT_LOCALHOST && names(rule, name) && !ip_is_private(address);
-    return reaches || covers(rule, address);
+    bool reaches = rule->host != GRANT_LOCALHOST && names(rule, name) && is_open(grants, address);
+    return reaches || covers(grants, rule, address);
 }
 
-bool grants_any(const struct grants *grants, enum grant_kind kind)
+static bool in_blocked(const struct grant_blocked *blocked, const struct ip_address *address)
 {
-    return grants && grants->lists[kind].count;
+    for (uint32_t i = 0; i < blocked->count; i++)
+        if (ip_in_range(address, &blocked->ranges[i]))
+            return true;
+    return blocked->private && ip_is_private(address);
+}
+
+/* As itself and as what it reaches; who connects to no address in particular reaches this host. */
+bool grants_blocked(const struct grants *grants, const struct ip_address *address)
+{
+    struct ip_address reached;
+    if (!grants || (!grants->blocked.count && !grants->blocked.private))
+        return false;
+    if (in_blocked(&grants->blocked, address))
+        return true;
+    if (ip_is_any(address)) {
+        reached = (struct ip_address){.v6 = address->v6};
+        reached.bytes[0] = address->v6 ? 0 : 127;
+        reached.bytes[address->v6 ? 15 : 3] = 1;
+        return in_blocked(&grants->blocked, &reached);
+    }
+    return ip_carried(address, &reached) && in_blocked(&grants->blocked, &reached);
 }
 
 static const struct grant_list none;
@@ -249,12 +339,21 @@ static const struct grant_list *list_of(const struct grants *grants, enum grant_
     return grants ? &grants->lists[kind] : &none;
 }
 
+bool grants_any(const struct grants *grants, enum grant_kind kind)
+{
+    const struct grant_list *list = list_of(grants, kind);
+    for (size_t i = 0; i < list->count; i++)
+        if (!grant_is_inside(&list->items[i]))
+            return true;
+    return false;
+}
+
 bool grants_names(const struct grants *grants)
 {
     for (int kind = GRANT_NET; kind <= GRANT_OUTBOUND; kind++) {
         const struct grant_list *list = list_of(grants, (enum grant_kind)kind);
         for (size_t i = 0; kind != GRANT_LISTEN && i < list->count; i++)
-            if (list->items[i].host != GRANT_RANGE)
+            if (list->items[i].host != GRANT_RANGE && !grant_is_inside(&list->items[i]))
                 return true;
     }
     return false;
@@ -264,7 +363,7 @@ bool grants_tls(const struct grants *grants)
 {
     const struct grant_list *list = list_of(grants, GRANT_OUTBOUND);
     for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].schemes & GRANT_HTTPS)
+        if ((list->items[i].schemes & GRANT_HTTPS) && !grant_is_inside(&list->items[i]))
             return true;
     return false;
 }
@@ -272,8 +371,10 @@ bool grants_tls(const struct grants *grants)
 bool grants_connect(const struct grants *grants, const struct ip_endpoint *to)
 {
     const struct grant_list *list = list_of(grants, GRANT_NET);
+    if (grants_blocked(grants, &to->address))
+        return false;
     for (size_t i = 0; i < list->count; i++)
-        if (has_port(&list->items[i], to->port) && covers(&list->items[i], &to->address))
+        if (has_port(&list->items[i], to->port) && covers(grants, &list->items[i], &to->address))
             return true;
     return false;
 }
@@ -290,8 +391,10 @@ bool grants_lookup(const struct grants *grants, struct str name)
 bool grants_connect_named(const struct grants *grants, struct str name, const struct ip_endpoint *to)
 {
     const struct grant_list *list = list_of(grants, GRANT_NET);
+    if (grants_blocked(grants, &to->address))
+        return false;
     for (size_t i = 0; i < list->count; i++)
-        if (has_port(&list->items[i], to->port) && covers_named(&list->items[i], name, &to->address))
+        if (has_port(&list->items[i], to->port) && covers_named(grants, &list->items[i], name, &to->address))
             return true;
     return false;
 }
@@ -299,8 +402,10 @@ bool grants_connect_named(const struct grants *grants, struct str name, const st
 bool grants_reach(const struct grants *grants, struct str name, const struct ip_address *address)
 {
     const struct grant_list *list = list_of(grants, GRANT_NET);
+    if (grants_blocked(grants, address))
+        return false;
     for (size_t i = 0; i < list->count; i++)
-        if (covers_named(&list->items[i], name, address))
+        if (covers_named(grants, &list->items[i], name, address))
             return true;
     return false;
 }
@@ -309,7 +414,7 @@ bool grants_listen(const struct grants *grants, const struct ip_endpoint *at)
 {
     const struct grant_list *list = list_of(grants, GRANT_LISTEN);
     for (size_t i = 0; i < list->count; i++)
-        if (has_port(&list->items[i], at->port) && covers(&list->items[i], &at->address))
+        if (has_port(&list->items[i], at->port) && covers(grants, &list->items[i], &at->address))
             return true;
     return false;
 }
@@ -326,9 +431,11 @@ bool grants_origin(const struct grants *grants, bool secure, struct str host, ui
     const struct grant_list *list = list_of(grants, GRANT_OUTBOUND);
     struct ip_address address;
     bool numeric = ip_parse(host, &address);
+    if (numeric && grants_blocked(grants, &address))
+        return false;
     for (size_t i = 0; i < list->count; i++)
         if (has_origin_port(&list->items[i], secure, port) &&
-            (numeric ? covers(&list->items[i], &address) : names(&list->items[i], host)))
+            (numeric ? covers(grants, &list->items[i], &address) : names(&list->items[i], host)))
             return true;
     return false;
 }
@@ -336,8 +443,52 @@ bool grants_origin(const struct grants *grants, bool secure, struct str host, ui
 bool grants_origin_address(const struct grants *grants, bool secure, struct str host, const struct ip_endpoint *to)
 {
     const struct grant_list *list = list_of(grants, GRANT_OUTBOUND);
+    if (grants_blocked(grants, &to->address))
+        return false;
     for (size_t i = 0; i < list->count; i++)
-        if (has_origin_port(&list->items[i], secure, to->port) && covers_named(&list->items[i], host, &to->address))
+        if (has_origin_port(&list->items[i], secure, to->port) &&
+            covers_named(grants, &list->items[i], host, &to->address))
+            return true;
+    return false;
+}
+
+bool grants_self(const struct grants *grants)
+{
+    const struct grant_list *list = list_of(grants, GRANT_OUTBOUND);
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].host == GRANT_SELF || list->items[i].host == GRANT_ANY)
+            return true;
+    return false;
+}
+
+static bool has_service_port(const struct grant_rule *rule, enum grant_scheme scheme, uint16_t port)
+{
+    return (rule->schemes & scheme) && (rule->usual ? port == grant_usual_port(scheme) : has_port(rule, port));
+}
+
+bool grants_service(const struct grants *grants, enum grant_scheme scheme, struct str host, uint16_t port)
+{
+    const struct grant_list *list = list_of(grants, GRANT_SERVICE);
+    struct ip_address address;
+    bool numeric = ip_parse(host, &address);
+    if (numeric && grants_blocked(grants, &address))
+        return false;
+    for (size_t i = 0; i < list->count; i++)
+        if (has_service_port(&list->items[i], scheme, port) &&
+            (numeric ? covers(grants, &list->items[i], &address) : names(&list->items[i], host)))
+            return true;
+    return false;
+}
+
+bool grants_service_address(const struct grants *grants, enum grant_scheme scheme, struct str host,
+                            const struct ip_endpoint *to)
+{
+    const struct grant_list *list = list_of(grants, GRANT_SERVICE);
+    if (grants_blocked(grants, &to->address))
+        return false;
+    for (size_t i = 0; i < list->count; i++)
+        if (has_service_port(&list->items[i], scheme, to->port) &&
+            covers_named(grants, &list->items[i], host, &to->address))
             return true;
     return false;
 }

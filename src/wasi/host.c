@@ -7,6 +7,7 @@
 #include "component/canon.h"
 #include "io/idna.h"
 #include "runtime/trap.h"
+#include "wasi/wagi.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -233,10 +234,14 @@ enum host_outcome host_end(struct host *h, bool trapped)
     }
     host_standard_end(h);
     host_text_end(h);
+    if (h->config->wagi_argv && h->exchange)
+        wagi_end(h, !trapped);
     if (!h->exchange)
         outcome = HOST_ANSWERED;
     else if (trapped && !response_complete(h))
         outcome = h->response_state >= RESPONSE_STREAMING ? HOST_BROKEN : HOST_UNANSWERED;
+    else if (h->wagi && h->response_state == RESPONSE_NONE)
+        outcome = HOST_UNANSWERED; /* it was said why */
     else
         outcome = response_end(h);
     host_give(h);
@@ -270,29 +275,6 @@ void host_disown(struct host_closer *closer)
 }
 
 /* ---- the network ---- */
-
-static uint64_t hash_of(uint64_t hash, const char *text)
-{
-    for (; *text; text++)
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-void host_denied(struct host *h, const char *what, const char *option)
-{
-    struct host_pool *pool = h->pool;
-    const char *name = h->config->name;
-    uint64_t hash = hash_of(hash_of(hash_of(UINT64_C(0xcbf29ce484222325), name ? name : ""), what), option);
-    for (uint32_t i = 0; i < pool->denied_count; i++)
-        if (pool->denied[i] == hash)
-            return;
-    if (pool->denied_count == HOST_DENIALS_MAX)
-        return;
-    pool->denied[pool->denied_count++] = hash;
-    log_line(LOG_WARN, name, "denied: %s; to permit it: %s", what, option);
-    if (pool->denied_count == HOST_DENIALS_MAX)
-        log_line(LOG_WARN, name, "more that is denied will not be logged");
-}
 
 static struct io_resolver *resolver_of(struct host_pool *pool, const char *name)
 {

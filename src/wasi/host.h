@@ -29,6 +29,7 @@
 struct host;
 struct host_pool;
 struct outbound_face;
+struct storage_grants;
 
 #define HOST_MEMORY_DEFAULT ((size_t)64 << 20)
 #define HOST_BODY_DEFAULT ((size_t)32 << 20)
@@ -52,8 +53,12 @@ enum host_stream { HOST_STDOUT, HOST_STDERR };
 /* What a function was granted: the same for all its activities, which it outlives. */
 struct host_config {
     const char *name; /* for logs */
+    const char *manifest; /* that grants all this, and the line in it where that begins; NULL: options do */
+    unsigned manifest_line;
     const struct host_variable *environment;
     size_t environment_count;
+    const struct host_variable *variables; /* what wasi/variables.c shows */
+    size_t variable_count;
     const struct str *arguments;
     size_t argument_count;
     const struct host_directory *directories;
@@ -62,8 +67,19 @@ struct host_config {
     size_t body_max;   /* of a response body that nobody reads yet; 0: HOST_BODY_DEFAULT */
     uint64_t clock_resolution_ns; /* of guest clocks; 0 and 1: as fine as the machine's */
     const struct grants *grants; /* of the network; NULL: nothing */
+    const struct storage_grants *storage; /* of key-value stores and databases; NULL: nothing */
+    int text_fds[2];   /* HOST_STDOUT, HOST_STDERR: where it goes beside the log; 0: nowhere */
+    bool unlogged;     /* and not to the log */
+    const struct str *wagi_argv; /* a command that answers requests (wasi/wagi.h): its arguments; NULL: it is none */
     bool direct;       /* a command: standard streams are the process's own */
     bool terminal[3];  /* stdin, stdout, stderr: the guest may know that it is a terminal */
+};
+
+/* Hashes of what was denied and logged; zeroed: nothing. */
+#define HOST_DENIAL_PARTS 16u /* a function has one of these */
+#define HOST_DENIALS_MAX 64u  /* different ones in a part that are logged */
+struct host_denials {
+    uint64_t hashes[HOST_DENIAL_PARTS][HOST_DENIALS_MAX];
 };
 
 /* How host functions give up the processor. */
@@ -79,6 +95,10 @@ struct host_services {
     const char *name_servers; /* see io_resolver_new */
     const struct outbound_face *outbound; /* how requests go out (wasi/outbound.h); NULL: they do not */
     void *outbound_client;
+    struct host_denials *denials; /* shared with other processes, or NULL */
+    /* Optional. Something was denied for the first time, and what would permit it. */
+    void (*denied)(void *arg, const struct host_config *config, const char *what, const char *remedy);
+    void *arg;
 };
 
 /* `loop` may be NULL where nothing waits. */

@@ -5,11 +5,6 @@
 
 /* ---- of responses ---- */
 
-static const struct outbound_face *face_of(const struct host *h)
-{
-    return h->pool->services.outbound;
-}
-
 static struct wasi_io_error *call_error(struct host *h, const struct outbound_call *call)
 {
     struct wasi_io_error *error = HOST_NEW(h, struct wasi_io_error, NULL);
@@ -38,7 +33,7 @@ static bool read_call(struct host *h, struct wasi_io_input_stream *s, uint64_t s
     if (!copy)
         return host_no_memory(h);
     *ret_bytes = (struct str){copy, n};
-    face_of(h)->take(call, n);
+    call->face->take(call, n);
     return true;
 }
 
@@ -124,7 +119,7 @@ static bool request_readable(struct host *h, struct wasi_io_input_stream *s)
     return !request_awaited(h);
 }
 
-static const struct input_kind input_request = {read_request, request_readable, NULL};
+const struct input_kind input_request = {read_request, request_readable, NULL};
 
 /* ---- incoming-body ---- */
 
@@ -184,7 +179,7 @@ static bool request_trailers_here(struct host *h)
 static bool call_trailers_here(struct host *h, struct outbound_call *call)
 {
     for (unsigned i = 0; i < TAKES && call->body.len && call->state < OUTBOUND_DONE; i++)
-        face_of(h)->take(call, call->body.len);
+        call->face->take(call, call->body.len);
     h->again |= call->body.len && call->state < OUTBOUND_DONE;
     return call->state >= OUTBOUND_DONE;
 }

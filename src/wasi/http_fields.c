@@ -138,6 +138,11 @@ static bool add(struct host *h, fields_t *fields, struct str name, struct str va
     return true;
 }
 
+bool fields_append(struct host *h, fields_t *fields, struct str name, struct str value)
+{
+    return add(h, fields, name, value);
+}
+
 static void remove_all(struct host *h, fields_t *fields, struct str name)
 {
     uint16_t kept = 0;
@@ -153,7 +158,8 @@ static void remove_all(struct host *h, fields_t *fields, struct str name)
     fields->count = kept;
 }
 
-fields_t *fields_of_message(struct host *h, const struct http_field *from, uint32_t count, struct host_node *parent)
+/* Without fields yet. */
+static fields_t *fields_for(struct host *h, uint32_t count, struct host_node *parent)
 {
     fields_t *fields = fields_new(h, parent);
     struct http_field *items = host_bytes_take(h, count * sizeof *items);
@@ -165,11 +171,37 @@ fields_t *fields_of_message(struct host *h, const struct http_field *from, uint3
     }
     fields->immutable = true;
     fields->items = items;
-    fields->capacity = (uint16_t)count; /* of a message's, a hundred at most */
+    fields->capacity = (uint16_t)count; /* of a message's, a hundred at most, and HTTP_ADDED_MAX */
     link_exchange(h, fields);
-    for (uint32_t i = 0; i < count; i++)
+    return fields;
+}
+
+fields_t *fields_of_message(struct host *h, const struct http_field *from, uint32_t count, struct host_node *parent)
+{
+    fields_t *fields = fields_for(h, count, parent);
+    for (uint32_t i = 0; fields && i < count; i++)
         if (!is_forbidden(from[i].name))
-            items[fields->count++] = from[i];
+            fields->items[fields->count++] = from[i];
+    return fields;
+}
+
+static bool is_added(const struct http_added *added, struct str name)
+{
+    for (uint32_t i = 0; i < added->count; i++)
+        if (str_eq(added->items[i].name, name))
+            return true;
+    return false;
+}
+
+fields_t *fields_of_request(struct host *h, const struct http_added *added, struct host_node *parent)
+{
+    const struct http_request *request = h->request;
+    fields_t *fields = fields_for(h, request->field_count + added->count, parent);
+    for (uint32_t i = 0; fields && i < request->field_count; i++)
+        if (!is_forbidden(request->fields[i].name) && !is_added(added, request->fields[i].name))
+            fields->items[fields->count++] = request->fields[i];
+    for (uint32_t i = 0; fields && i < added->count; i++)
+        fields->items[fields->count++] = added->items[i];
     return fields;
 }
 

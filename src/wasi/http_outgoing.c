@@ -151,7 +151,8 @@ bool wasi_http_types_outgoing_request_authority(struct host *h, request_t *self,
     return true;
 }
 
-/* Host and port of an authority; *ret_port keeps what it is when there is none. */
+/* Host and port of an authority; *ret_port keeps what it is when there is none. The host may be empty before a port:
+ * bindings that must have an authority (Spin's for Rust) say so that there is none. */
 static bool split_authority(struct str authority, struct str *ret_host, uint16_t *ret_port)
 {
     struct ip_address address;
@@ -166,8 +167,8 @@ static bool split_authority(struct str authority, struct str *ret_host, uint16_t
             return false;
         port = port * 10 + (uint32_t)(authority.ptr[i] - '0');
     }
-    bool numeric = ip_parse(host, &address);
-    if (port > 65535 || (!numeric && (close || !io_name_valid(host))) || (numeric && address.v6 && !close))
+    bool numeric = ip_parse(host, &address), none = host.len == 0 && authority.len > 1;
+    if (port > 65535 || (!numeric && !none && (close || !io_name_valid(host))) || (numeric && address.v6 && !close))
         return false;
     *ret_host = close ? str_slice(host, 1, host.len - 1) : host;
     if (colon + 1 < authority.len)
@@ -245,17 +246,12 @@ void wasi_http_request_options_drop(struct host *h, options_t *self)
 
 /* ---- calls ---- */
 
-static const struct outbound_face *face_of(const struct host *h)
-{
-    return h->pool->services.outbound;
-}
-
 static void end_call(struct outgoing_call *outgoing)
 {
     if (!outgoing->call)
         return;
     host_disown(&outgoing->closer);
-    face_of(outgoing->host)->drop(outgoing->call);
+    outgoing->call->face->drop(outgoing->call);
     outgoing->call = NULL;
     outgoing->host->call_count--;
 }
@@ -296,13 +292,14 @@ static void changed(struct outbound_call *call)
 static bool permits(void *owner, const struct ip_endpoint *to)
 {
     struct outgoing_call *outgoing = owner;
-    char text[IP_TEXT_MAX], what[IO_NAME_MAX + 2 * IP_TEXT_MAX], option[2 * IP_TEXT_MAX];
+    char text[IP_TEXT_MAX], value[2 * IP_TEXT_MAX];
     if (grants_origin_address(outgoing->host->config->grants, outgoing->secure, outgoing->name, to))
         return true;
+    bool blocked = grants_blocked(outgoing->host->config->grants, &to->address);
     ip_endpoint_text(to, text);
-    snprintf(what, sizeof what, "%.*s leads to the private address %s", STR_ARG(outgoing->name), text);
-    snprintf(option, sizeof option, "--allow-outbound %s://%s", outgoing->secure ? "https" : "http", text);
-    host_denied(outgoing->host, what, option);
+    snprintf(value, sizeof value, "%s://%s", outgoing->secure ? "https" : "http", text);
+    host_denied(outgoing->host, blocked ? PERMIT_UNBLOCK : PERMIT_OUTBOUND, str_of(value),
+                "%.*s leads to the %s address %s", STR_ARG(outgoing->name), blocked ? "blocked" : "private", text);
     return false;
 }
 
@@ -331,6 +328,17 @@ static const struct str method_words[] = {
 #undef METHOD
 };
 
+/* Hosts that Spin has for what stays inside of an application; for itself also none at all. */
+static void take_inside(struct outbound_request *out)
+{
+    if (out->host.len == 0 || http_is_same(out->host, STR(GRANT_SELF_HOST))) {
+        out->to = OUTBOUND_TO_SELF;
+    } else if (grants_inside(out->host)) {
+        out->to = OUTBOUND_TO_COMPONENT;
+        out->component = str_slice(out->host, 0, out->host.len - (sizeof GRANT_INSIDE_SUFFIX - 1));
+    }
+}
+
 /* Where it goes, or why it cannot. */
 static int take_origin(const request_t *request, struct outbound_request *out)
 {
@@ -338,9 +346,13 @@ static int take_origin(const request_t *request, struct outbound_request *out)
         return CODE(HTTP_REQUEST_URI_INVALID);
     out->secure = !request->scheme.some || request->scheme.value.tag == WASI_HTTP_TYPES_SCHEME_HTTPS;
     out->port = out->secure ? 443 : 80;
-    if (!request->authority.some || !split_authority(request->authority.value, &out->host, &out->port) || !out->port)
+    if (request->authority.some && (!split_authority(request->authority.value, &out->host, &out->port) || !out->port))
         return CODE(HTTP_REQUEST_URI_INVALID);
-    out->authority = request->authority.value;
+    if (out->host.len)
+        out->authority = request->authority.value;
+    else
+        out->port = out->secure ? 443 : 80;
+    take_inside(out);
     return -1;
 }
 
@@ -391,14 +403,17 @@ static int take_body(const request_t *request, struct outbound_request *out)
 /* A request that is not granted fails as others do, with its response: guests are used to that. */
 static void check_grant(struct host *h, struct outbound_request *out)
 {
-    char what[AUTHORITY_MAX + 64], option[AUTHORITY_MAX + 64];
-    const char *scheme = out->secure ? "https" : "http";
-    if (grants_origin(h->config->grants, out->secure, out->host, out->port))
+    char value[AUTHORITY_MAX + 64];
+    struct ip_address address;
+    bool self = out->to == OUTBOUND_TO_SELF;
+    struct str to = self ? STR("self") : out->authority;
+    if (self ? grants_self(h->config->grants) : grants_origin(h->config->grants, out->secure, out->host, out->port))
         return;
-    snprintf(what, sizeof what, "a request to %s://%.*s", scheme, STR_ARG(out->authority));
-    snprintf(option, sizeof option, "--allow-outbound %s://%.*s", scheme, STR_ARG(out->authority));
-    host_denied(h, what, option);
+    bool blocked = !self && ip_parse(out->host, &address) && grants_blocked(h->config->grants, &address);
+    snprintf(value, sizeof value, "%s://%.*s", out->secure ? "https" : "http", STR_ARG(to));
+    host_denied(h, blocked ? PERMIT_UNBLOCK : PERMIT_OUTBOUND, str_of(value), "a request to %s", value);
     out->refused = true;
+    out->refusal = CODE(HTTP_REQUEST_DENIED);
 }
 
 static uint64_t us_of(const struct option_u64 *ns)
@@ -429,13 +444,14 @@ static void join(struct outgoing_call *outgoing, struct wasi_http_outgoing_body 
 }
 
 /* What the guest wrote of the body before, and its end. */
-static void send_body(struct host *h, struct wasi_http_outgoing_body *body, struct outgoing_call *outgoing)
+static void send_body(struct wasi_http_outgoing_body *body, struct outgoing_call *outgoing)
 {
     const struct wasi_http_fields *trailers = body->trailers;
+    struct outbound_call *call = outgoing->call;
     bool finished = body->state == BODY_FINISHED;
-    face_of(h)->write(outgoing->call, (struct str){body->bytes, body->size});
+    call->face->write(call, (struct str){body->bytes, body->size});
     if (finished)
-        face_of(h)->finish(outgoing->call, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
+        call->face->finish(call, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
     join(outgoing, body);
     if (finished)
         outgoing_leave(outgoing, false);
@@ -489,23 +505,27 @@ static bool begin_call(struct host *h, request_t *request, struct outbound_reque
     outgoing->secure = out->secure;
     outgoing->authority = out->authority; /* which was the request's */
     outgoing->name = out->host;
+    if (!out->authority.len)
+        host_text_give(h, request->authority.value);
     request->authority = (struct option_str){0};
     outgoing->closer.close = close_call;
-    out->resolver = out->refused || ip_parse(out->host, &address) ? NULL : host_resolver(h);
+    bool looks_up = !out->refused && out->to == OUTBOUND_TO_PEER && !ip_parse(out->host, &address);
+    out->resolver = looks_up ? host_resolver(h) : NULL;
     out->permits = permits;
     out->tenant = h->config;
+    out->user = host_user(h);
     out->changed = changed;
     out->owner = outgoing;
-    outgoing->call = face_of(h)->begin(h->pool->services.outbound_client, out);
+    outgoing->call = h->pool->services.outbound->begin(h->pool->services.outbound_client, out);
     if (!outgoing->call)
         return host_no_memory(h);
     h->call_count++;
     host_own(h, &outgoing->closer);
     future->call = outgoing;
     if (request->body)
-        send_body(h, request->body, outgoing);
+        send_body(request->body, outgoing);
     else if (out->body == OUTBOUND_LENGTH)
-        face_of(h)->finish(outgoing->call, NULL, 0);
+        outgoing->call->face->finish(outgoing->call, NULL, 0);
     request->body = NULL;
     return true;
 }
@@ -520,7 +540,7 @@ static int prepare(struct host *h, const request_t *request, struct outbound_req
         error = take_body(request, out);
     if (error < 0)
         check_grant(h, out);
-    if (error < 0 && !face_of(h))
+    if (error < 0 && !h->pool->services.outbound)
         error = CODE(CONFIGURATION_ERROR);
     if (error < 0 && h->call_count == CALLS_MAX)
         error = CODE(CONNECTION_LIMIT_REACHED);

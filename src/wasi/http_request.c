@@ -1,7 +1,7 @@
 /* wasi:http/types, the incoming-request. It is whole when the guest begins. */
 #include "wasi/object.h"
 
-static bool request_lost(struct host *h)
+bool request_lost(struct host *h)
 {
     return host_trap(h, "the client is gone, and its request with it");
 }
@@ -69,7 +69,10 @@ bool wasi_http_types_incoming_request_headers(struct host *h, struct wasi_http_i
 {
     if (!h->request)
         return request_lost(h);
-    *ret = fields_of_message(h, h->request->fields, h->request->field_count, &self->node);
+    struct http_added added = {.arena = &h->arena};
+    if (h->face->added && !h->face->added(h->exchange, &added))
+        return host_no_memory(h);
+    *ret = fields_of_request(h, &added, &self->node);
     return *ret != NULL;
 }
 

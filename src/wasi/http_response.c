@@ -93,17 +93,17 @@ static struct wasi_http_types_error_code size_code(const body_t *body, uint64_t 
 }
 
 /* The body of a request on its way has its end, or will never have one. */
-static void end_request_body(struct host *h, body_t *body)
+static void end_request_body(body_t *body)
 {
-    const struct outbound_face *face = h->pool->services.outbound;
     const struct wasi_http_fields *trailers = body->trailers;
     struct outgoing_call *outgoing = body->call;
     if (!outgoing)
         return;
-    if (outgoing->call && body->state == BODY_FINISHED)
-        face->finish(outgoing->call, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
-    else if (outgoing->call)
-        face->corrupt(outgoing->call);
+    struct outbound_call *call = outgoing->call;
+    if (call && body->state == BODY_FINISHED)
+        call->face->finish(call, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
+    else if (call)
+        call->face->corrupt(call);
     body->call = NULL;
     outgoing_leave(outgoing, false);
 }
@@ -123,6 +123,13 @@ bool wasi_http_types_outgoing_body_write(struct host *h, body_t *self, struct re
     return true;
 }
 
+/* As long as it was said to be; the answer to HEAD may have nothing. */
+static bool is_whole(const struct host *h, const body_t *body)
+{
+    bool empty_head = body->written == 0 && !body->of_request && is_head(h);
+    return !body->sized || body->written == body->length || empty_head;
+}
+
 bool wasi_http_types_outgoing_body_finish(struct host *h, body_t *this, const struct option_wasi_http_fields *trailers,
                                           finish_result *ret)
 {
@@ -131,13 +138,12 @@ bool wasi_http_types_outgoing_body_finish(struct host *h, body_t *this, const st
     if (trailers->some && !host_release(h, &trailers->value->node, "fields"))
         return false;
     this->trailers = trailers->some ? trailers->value : NULL;
-    bool empty_head = this->written == 0 && !this->of_request && is_head(h);
-    ret->err = this->sized && this->written != this->length && !empty_head;
+    ret->err = !is_whole(h, this);
     this->state = ret->err ? BODY_CORRUPT : BODY_FINISHED;
     if (ret->err)
         ret->error = size_code(this, this->written);
     if (this->of_request)
-        end_request_body(h, this);
+        end_request_body(this);
     return true;
 }
 
@@ -148,7 +154,7 @@ void wasi_http_outgoing_body_drop(struct host *h, body_t *self)
         return;
     self->state = BODY_CORRUPT;
     if (self->of_request)
-        end_request_body(h, self);
+        end_request_body(self);
 }
 
 static struct wasi_io_error *new_error(struct host *h, struct str message)
@@ -195,10 +201,10 @@ static size_t body_max(const struct host *h)
 
 /* ---- a request on its way takes its body as it comes ---- */
 
-static size_t call_room(struct host *h, const body_t *body)
+static size_t call_room(const body_t *body)
 {
     struct outbound_call *call = body->call->call;
-    size_t room = call ? h->pool->services.outbound->room(call) : SIZE_MAX;
+    size_t room = call ? call->face->room(call) : SIZE_MAX;
     return room < HOST_STREAM_BYTES ? room : HOST_STREAM_BYTES;
 }
 
@@ -212,7 +218,7 @@ static bool write_call(struct host *h, body_t *body, struct str bytes, struct wa
         body->written += bytes.len;
         return true;
     }
-    if (!call || !h->pool->services.outbound->write(call, bytes)) {
+    if (!call || !call->face->write(call, bytes)) {
         if (call && call->state == OUTBOUND_FAILED && (*ret_why = new_error(h, STR("the request failed")))) {
             (*ret_why)->has_code = true;
             (*ret_why)->code = call->error;
@@ -227,7 +233,7 @@ static size_t body_room(struct host *h, struct wasi_io_output_stream *s)
 {
     body_t *body = s->body;
     if (body->call)
-        return call_room(h, body);
+        return call_room(body);
     if (!is_current(h, body) || h->response_state == RESPONSE_SET)
         return HOST_STREAM_BYTES;
     if (h->response_state != RESPONSE_STREAMING || !h->exchange)
@@ -456,10 +462,20 @@ bool response_complete(const struct host *h)
            (!body || body->state == BODY_FINISHED);
 }
 
+/* A body that the guest returned without having finished or dropped ends there. The specification has no word for it;
+ * Spin's SDK for Go leaves all bodies so, and the runtimes that it is used with take them as finished. */
+static void end_body(const struct host *h)
+{
+    body_t *body = h->response ? h->response->body : NULL;
+    if (body && body->state == BODY_OPEN)
+        body->state = is_whole(h, body) ? BODY_FINISHED : BODY_CORRUPT;
+}
+
 enum host_outcome response_end(struct host *h)
 {
     if (h->failure)
         return end_failure(h);
+    end_body(h);
     switch (h->response_state) {
     case RESPONSE_SET: return end_whole(h);
     case RESPONSE_STREAMING: return end_stream(h);

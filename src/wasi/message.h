@@ -7,6 +7,7 @@
 #ifndef MAYFLY_WASI_MESSAGE_H
 #define MAYFLY_WASI_MESSAGE_H
 
+#include "base/arena.h"
 #include "base/str.h"
 
 struct http_field {
@@ -36,6 +37,14 @@ struct http_request {
     enum http_body_fault fault;
 };
 
+/* Fields that whoever has the exchange adds to a request's own. */
+#define HTTP_ADDED_MAX 24u
+struct http_added {
+    struct http_field items[HTTP_ADDED_MAX];
+    uint32_t count;
+    struct arena *arena; /* the reader's, for texts */
+};
+
 /* An exchange, `x`, for who answers it.
  *
  * The response is either `respond`, or `start`, any number of `write`s and `finish`. Statuses are 200..999; names and
@@ -53,6 +62,9 @@ struct http_face {
     /* How many bytes `write` takes now without piling them up in memory. */
     size_t (*room)(void *x);
     bool (*finish)(void *x, const struct http_field *trailers, size_t count);
+    /* Optional. What is added to the request's fields; a field of the client that has the name of one is not shown.
+     * False: no memory. */
+    bool (*added)(void *x, struct http_added *ret);
 };
 
 /* ---- the form of names and values (RFC 9110, 5.1, 5.5 and 5.6.2) ---- */

@@ -77,6 +77,8 @@ struct host {
     void *exchange;
     enum response_state response_state;
     struct wasi_http_outgoing_response *response;
+    struct host_wagi *wagi; /* wagi.c, once it has something to say */
+    struct host_module *module; /* wagi_module.c, once a module of WASI 0.1 has asked for something */
     unsigned failure; /* RESPONSE_SET to an error: the status that stands for it */
     bool gone;        /* the exchange broke under us */
     bool waiting;
@@ -84,6 +86,8 @@ struct host {
     struct host_closer *closers;
     struct host_named *named; /* what this activity may reach because it looked it up: a ring */
     uint32_t named_count, named_next, socket_count, call_count;
+    uint32_t store_count, session_count; /* of key-value stores and databases */
+    struct storage_tables *tables;       /* of those whose handles are numbers (storage_call.h); or NULL */
     struct host_block *blocks; /* to be used again */
     uint8_t *buffer;           /* host_buffer */
     struct host_standard {     /* a standard stream of a command that the guest may wait for */
@@ -98,8 +102,6 @@ struct host {
     } text[2];
 };
 
-#define HOST_DENIALS_MAX 64u /* different ones that are logged */
-
 struct host_pool {
     struct io_loop *loop;
     struct host_runtime runtime;
@@ -107,9 +109,9 @@ struct host_pool {
     uint32_t free_count;
     struct host_services services;
     struct io_resolver *resolver; /* made when the first name is asked for */
+    int64_t last_session; /* number of the last one of a database */
     uint32_t socket_count, socket_max; /* of all activities: half of the descriptors that this process may have */
-    uint64_t denied[HOST_DENIALS_MAX]; /* hashes of what was logged */
-    uint32_t denied_count;
+    struct host_denials denials; /* where there are none that others share */
     uint64_t clock_base_ns; /* monotonic clock of guests starts here */
     size_t random_left;
     uint8_t random[4096]; /* the last `random_left` bytes are unused */
@@ -147,8 +149,20 @@ void host_wake(struct host *h);
 /* From now on the host's end closes it; until host_disown. */
 void host_own(struct host *h, struct host_closer *closer);
 void host_disown(struct host_closer *closer);
-/* Say, once for each text, what was denied and which option would permit it ("--allow-net HOST:PORT"). */
-void host_denied(struct host *h, const char *what, const char *option) __attribute__((cold));
+/* What permits: an option and, where there is a manifest, an entry in one of a component's lists (denied.c). */
+enum host_permit {
+    PERMIT_NET,
+    PERMIT_LISTEN,
+    PERMIT_OUTBOUND,
+    PERMIT_STORE,
+    PERMIT_DATABASE,
+    PERMIT_UNBLOCK,
+    PERMIT_INHERIT,
+    PERMIT_NOTHING
+};
+/* Say, once for each text, what was denied and what would permit it: `permit` with this value. */
+void host_denied(struct host *h, enum host_permit permit, struct str value, const char *format, ...)
+    __attribute__((format(printf, 4, 5), cold));
 /* Who speaks in the log for this activity: the function, and the trace of its request (wasi/trace.h). */
 const char *host_scope(const struct host *h, char room[TRACE_SCOPE_SIZE]);
 /* The resolver of the pool; NULL, after a line in the log, when there can be none. */
@@ -209,6 +223,7 @@ struct wasi_io_input_stream {
 };
 extern const struct input_kind input_nothing;  /* at its end from the beginning */
 extern const struct input_kind input_standard; /* of a command */
+extern const struct input_kind input_request;  /* the request's body */
 
 struct output_kind {
     /* How much may be written now; 0: wait. */
@@ -266,10 +281,14 @@ struct wasi_http_fields {
 /* An immutable view of a message's fields without those that guests may not see or set. */
 struct wasi_http_fields *fields_of_message(struct host *h, const struct http_field *from, uint32_t count,
                                            struct host_node *parent);
+/* Likewise of the request, with what is added to its fields. */
+struct wasi_http_fields *fields_of_request(struct host *h, const struct http_added *added, struct host_node *parent);
 /* The same, copied: fields that outlive what they come from. */
 struct wasi_http_fields *fields_copied(struct host *h, const struct http_field *from, uint32_t count,
                                        struct host_node *parent);
 struct wasi_http_fields *fields_view(struct host *h, struct wasi_http_fields *of, struct host_node *parent);
+/* One more, fit for a field. False: trap. */
+bool fields_append(struct host *h, struct wasi_http_fields *fields, struct str name, struct str value);
 /* Who holds fields that have no handle lets go of them. */
 void fields_leave(struct host *h, struct wasi_http_fields *fields);
 /* The exchange is gone. */
@@ -279,6 +298,9 @@ struct wasi_http_incoming_request {
     struct host_node node;
     bool consumed;
 };
+
+/* Set the trap of who asks for what went with its client; false. */
+bool request_lost(struct host *h);
 
 struct wasi_http_response_outparam {
     struct host_node node;

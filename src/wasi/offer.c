@@ -6,7 +6,11 @@ static const struct wasi_group arguments = {"arguments", NULL}, environment = {"
                                streams = {"streams and open files", NULL}, sockets = {"sockets", NULL},
                                process = {"process", NULL}, network = {"network", "--allow-net"},
                                listening = {"listening", "--allow-listen"},
-                               requests = {"HTTP requests", "--allow-outbound"};
+                               requests = {"HTTP requests", "--allow-outbound"},
+                               stores = {"key-value stores", "--key-value-store"},
+                               databases = {"SQLite databases", "--sqlite-database"},
+                               variables = {"variables", "--variable"}, models = {"models", NULL},
+                               services = {"services of the network", "--allow-outbound"};
 
 /* The first row whose prefixes fit decides. */
 static const struct {
@@ -25,6 +29,19 @@ static const struct {
     {STR("wasi:http/outgoing-handler"), STR(""), &requests},
     {STR("wasi:sockets/tcp"), STR("[method]tcp-socket.start-listen"), &listening},
     {STR("wasi:sockets/"), STR(""), &network},
+    {STR("wasi:config/"), STR(""), &variables},
+    {STR("fermyon:spin/variables"), STR(""), &variables},
+    {STR("fermyon:spin/config"), STR(""), &variables},
+    {STR("wasi:keyvalue/"), STR(""), &stores},
+    {STR("fermyon:spin/key-value"), STR(""), &stores},
+    {STR("fermyon:spin/sqlite"), STR(""), &databases},
+    {STR("spin:sqlite/"), STR(""), &databases},
+    {STR("fermyon:spin/llm"), STR(""), &models},
+    {STR("fermyon:spin/redis"), STR(""), &services},
+    {STR("fermyon:spin/postgres"), STR(""), &services},
+    {STR("spin:postgres/"), STR(""), &services},
+    {STR("fermyon:spin/mysql"), STR(""), &services},
+    {STR("fermyon:spin/mqtt"), STR(""), &services},
     {STR("wasi_"), STR("args_"), &arguments},
     {STR("wasi_"), STR("environ_"), &environment},
     {STR("wasi_"), STR("clock_"), &clocks},

@@ -95,12 +95,17 @@ int preview1_environ_sizes_get(struct preview1 *p, const union cell *v)
 
 typedef int clock_fn(clockid_t id, struct timespec *ret_time);
 
-static int clock_read(const struct preview1 *p, uint32_t id, uint32_t ptr, clock_fn *read_clock)
+static int clock_read(struct preview1 *p, uint32_t id, uint32_t ptr, clock_fn *read_clock)
 {
     static const clockid_t ids[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID};
     struct timespec time;
+    uint64_t ns;
     if (id >= sizeof ids / sizeof *ids)
         return -EINVAL;
+    if (p->face && id > 1) /* what others here take is none of its business */
+        return -ENOTSUP;
+    if (p->face && read_clock == clock_gettime)
+        return p->face->now(p, id, &ns) ? preview1_put_u64(p, ptr, ns) : -EINTR;
     if (read_clock(ids[id], &time) != 0)
         return -errno;
     return preview1_put_u64(p, ptr, (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec);
@@ -176,12 +181,7 @@ uint32_t preview1_errno(int code)
     return WITX_IO;
 }
 
-struct function {
-    const char *name, *params, *results;
-    int (*call)(struct preview1 *p, const union cell *v);
-};
-
-static const struct function functions[] = {
+static const struct preview1_function functions[] = {
 #define FUNCTION(name, params, results) {#name, params, results, preview1_##name},
 #include "wasi/preview1.def"
 #undef FUNCTION
@@ -189,7 +189,7 @@ static const struct function functions[] = {
 
 static bool call(struct store *store, const void *env, union cell *v)
 {
-    const struct function *row = env;
+    const struct preview1_function *row = env;
     struct preview1 *p = store->host;
     p->store = store; /* start functions of linked modules come before preview1_begin */
     if (!p->memory_off && p->find_memory)
@@ -228,7 +228,7 @@ static bool values_match(const wasm_valtype *types, uint32_t count, const char *
     return true;
 }
 
-static const struct function *find_function(struct str name)
+static const struct preview1_function *find_function(struct str name)
 {
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (str_eq(str_of(functions[i].name), name))
@@ -236,7 +236,7 @@ static const struct function *find_function(struct str name)
     return NULL;
 }
 
-static const struct function *find_import(struct str module, struct str name)
+static const struct preview1_function *find_import(struct str module, struct str name)
 {
     return str_eq(module, STR("wasi_snapshot_preview1")) ? find_function(name) : NULL;
 }
@@ -248,7 +248,7 @@ bool preview1_is_module(struct str module)
 
 enum offer preview1_offer(struct str module, struct str name, const struct wasm_functype *type)
 {
-    const struct function *row = find_import(module, name);
+    const struct preview1_function *row = find_import(module, name);
     if (!row)
         return OFFER_MISSING;
     bool same = values_match(type->params, type->param_count, row->params) &&
@@ -256,25 +256,32 @@ enum offer preview1_offer(struct str module, struct str name, const struct wasm_
     return same ? OFFER_HERE : OFFER_OTHER_TYPE;
 }
 
-bool preview1_resolve(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
-                      const void **ret_env, struct err *err)
+const struct preview1_function *preview1_find(const struct image *image, const struct image_import *import,
+                                              struct err *err)
 {
     struct str module = image_str(image, import->interface), name = image_str(image, import->name);
     const uint8_t *types = image_bytes(image) + import->types_first;
-    const struct function *row = find_import(module, name);
-    (void)arg;
+    const struct preview1_function *row = find_import(module, name);
     if (!row) {
         err_set(err, ERR_LINK, "unknown import %.*s.%.*s", STR_ARG(module), STR_ARG(name));
-        return err_remedy(err, "a module that runs imports from wasi_snapshot_preview1 only");
+        err_remedy(err, "a module that runs imports from wasi_snapshot_preview1 only");
+        return NULL;
     }
-    if (!types_match(types, import->param_count, row->params) ||
-        !types_match(types + import->param_count, import->result_count, row->results)) {
-        err_set(err, ERR_LINK, "%.*s.%.*s is imported with another type", STR_ARG(module), STR_ARG(name));
-        return err_remedy(err, "build the module with a current WASI 0.1 library");
-    }
+    if (types_match(types, import->param_count, row->params) &&
+        types_match(types + import->param_count, import->result_count, row->results))
+        return row;
+    err_set(err, ERR_LINK, "%.*s.%.*s is imported with another type", STR_ARG(module), STR_ARG(name));
+    err_remedy(err, "build the module with a current WASI 0.1 library");
+    return NULL;
+}
+
+bool preview1_resolve(void *arg, const struct image *image, const struct image_import *import, host_fn **ret_fn,
+                      const void **ret_env, struct err *err)
+{
+    (void)arg;
     *ret_fn = call;
-    *ret_env = row;
-    return true;
+    *ret_env = preview1_find(image, import, err);
+    return *ret_env != NULL;
 }
 
 void preview1_begin(struct preview1 *p, struct store *store, const struct image *image)

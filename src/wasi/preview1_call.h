@@ -36,6 +36,17 @@ enum {
 enum { FDFLAG_APPEND = 1, FDFLAG_DSYNC = 2, FDFLAG_NONBLOCK = 4, FDFLAG_RSYNC = 8, FDFLAG_SYNC = 16, FDFLAGS = 31 };
 enum { FSTFLAG_ATIM = 1, FSTFLAG_ATIM_NOW = 2, FSTFLAG_MTIM = 4, FSTFLAG_MTIM_NOW = 8, FSTFLAGS = 15 };
 
+/* ---- linking ---- */
+
+struct preview1_function {
+    const char *name, *params, *results;
+    int (*call)(struct preview1 *p, const union cell *v);
+};
+
+/* What is imported; NULL: it is not of WASI 0.1, or has another type. */
+const struct preview1_function *preview1_find(const struct image *image, const struct image_import *import,
+                                              struct err *err);
+
 /* ---- guest memory ---- */
 
 /* The `size` bytes at `ptr` of guest memory, or NULL when not all of them are in it. */

@@ -67,7 +67,7 @@ int preview1_new_fd(struct preview1 *p, uint32_t *ret_number, struct preview1_fd
 
 static void release(struct preview1_fd *fd)
 {
-    if (fd->kind == PREVIEW1_FILE || fd->kind == PREVIEW1_DIRECTORY)
+    if ((fd->kind == PREVIEW1_FILE || fd->kind == PREVIEW1_DIRECTORY) && !fd->lent)
         close(fd->host);
     if (fd->kind == PREVIEW1_DIRECTORY && fd->listing >= 0)
         close(fd->listing);
@@ -83,29 +83,42 @@ static bool add_stream(struct preview1 *p, uint32_t host, uint64_t rights, struc
     int flags = fcntl((int)host, F_GETFL);
     if (flags < 0 || flags & O_PATH)
         return true; /* this process was started without it */
-    *fd = (struct preview1_fd){.kind = PREVIEW1_STREAM, .host = (int)host, .listing = -1};
+    *fd = (struct preview1_fd){.kind = PREVIEW1_STREAM, .stream = (uint8_t)host, .host = (int)host, .listing = -1};
     fd->rights = rights | STREAM_RIGHTS | (isatty((int)host) ? 0 : SEEK_RIGHTS);
     return true;
 }
 
+static const uint64_t stream_rights[STREAMS] = {RIGHT_OF(FD_READ), RIGHT_OF(FD_WRITE), RIGHT_OF(FD_WRITE)};
+
 bool preview1_init(struct preview1 *p, struct err *err)
 {
-    static const uint64_t rights[STREAMS] = {RIGHT_OF(FD_READ), RIGHT_OF(FD_WRITE), RIGHT_OF(FD_WRITE)};
     bool done = true;
     for (uint32_t i = 0; done && i < STREAMS; i++)
-        done = add_stream(p, i, rights[i], err);
+        done = add_stream(p, i, stream_rights[i], err);
     return done;
 }
 
-bool preview1_grant(struct preview1 *p, struct files_dir dir, const char *name, struct err *err)
+bool preview1_init_function(struct preview1 *p, const struct preview1_face *face, struct err *err)
+{
+    p->face = face;
+    for (uint8_t i = 0; i < STREAMS; i++) {
+        struct preview1_fd *fd = VEC_PUSH(&p->fds, PREVIEW1_FDS_MAX);
+        if (!fd)
+            return err_memory(err);
+        *fd = (struct preview1_fd){.kind = PREVIEW1_STREAM, .stream = i, .host = -1, .listing = -1};
+        fd->rights = stream_rights[i] | STREAM_RIGHTS;
+    }
+    return true;
+}
+
+bool preview1_lend(struct preview1 *p, struct files_dir dir, const char *name, struct err *err)
 {
     struct preview1_fd *fd = VEC_PUSH(&p->fds, PREVIEW1_FDS_MAX);
-    if (!fd) {
-        close(dir.fd);
+    if (!fd)
         return err_memory(err);
-    }
     *fd = (struct preview1_fd){.kind = PREVIEW1_DIRECTORY,
                                .host = dir.fd,
+                               .lent = true,
                                .listing = -1,
                                .writable = dir.writable,
                                .grant = dir.grant,
@@ -114,6 +127,16 @@ bool preview1_grant(struct preview1 *p, struct files_dir dir, const char *name, 
                                .inheriting = preview1_directory_rights | preview1_file_rights,
                                .preopen = name};
     return true;
+}
+
+bool preview1_grant(struct preview1 *p, struct files_dir dir, const char *name, struct err *err)
+{
+    bool done = preview1_lend(p, dir, name, err);
+    if (done)
+        p->fds.items[p->fds.count - 1].lent = false;
+    else
+        close(dir.fd);
+    return done;
 }
 
 void preview1_free(struct preview1 *p)
@@ -229,7 +252,9 @@ int preview1_fd_filestat_get(struct preview1 *p, const union cell *v)
     int code = take_fd(p, v[0].u32, RIGHT_OF(FD_FILESTAT_GET), &fd);
     if (code)
         return code;
-    if (fstat(fd->host, &status) != 0)
+    if (fd->host < 0)
+        memset(&status, 0, sizeof status);
+    else if (fstat(fd->host, &status) != 0)
         return -errno;
     if (fd->kind == PREVIEW1_STREAM)
         status.st_dev = status.st_ino = 0;

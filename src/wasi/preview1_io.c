@@ -40,10 +40,17 @@ static int take_io(struct preview1 *p, const union cell *v, uint64_t rights, uin
 }
 
 /* Only a stream can block; its flags are others' too, so one that must not is asked first. */
-static bool would_block(const struct preview1_fd *fd, short events)
+static bool would_block(struct preview1 *p, const struct preview1_fd *fd, short events)
 {
     struct pollfd row = {.fd = fd->host, .events = events};
-    return fd->kind == PREVIEW1_STREAM && (fd->flags & FDFLAG_NONBLOCK) && poll(&row, 1, 0) == 0;
+    if (fd->kind != PREVIEW1_STREAM || !(fd->flags & FDFLAG_NONBLOCK))
+        return false;
+    return p->face ? !p->face->ready(p, fd->stream) : poll(&row, 1, 0) == 0;
+}
+
+static bool is_of_face(const struct preview1 *p, const struct preview1_fd *fd)
+{
+    return p->face && fd->kind == PREVIEW1_STREAM;
 }
 
 static int put_size(const struct preview1 *p, uint32_t ptr, ssize_t size)
@@ -65,6 +72,22 @@ static int write_flags(const struct preview1_fd *fd, bool at_place)
     return fd->kind == PREVIEW1_STREAM ? 0 : flags;
 }
 
+/* As much of the buffers as it takes. */
+static int write_stream(struct preview1 *p, unsigned stream, int count, uint32_t result)
+{
+    int64_t done = 0;
+    for (int i = 0; i < count; i++) {
+        const struct iovec *part = &p->iovecs[i];
+        int64_t n = part->iov_len ? p->face->write(p, stream, (struct str){part->iov_base, part->iov_len}) : 0;
+        if (n < 0 && !done)
+            return (int)n;
+        done += n > 0 ? n : 0;
+        if (n < (int64_t)part->iov_len)
+            break;
+    }
+    return put_size(p, result, done);
+}
+
 /* Cut the buffers to FILE_WRITE_MAX bytes; returns how many are left. */
 static int cut_iovecs(struct preview1 *p, uint32_t count)
 {
@@ -84,8 +107,10 @@ static int write_at(struct preview1 *p, const union cell *v, off_t offset, const
 {
     ssize_t n;
     int count = cut_iovecs(p, v[2].u32);
-    if (would_block(fd, POLLOUT))
+    if (would_block(p, fd, POLLOUT))
         return -EAGAIN;
+    if (is_of_face(p, fd))
+        return write_stream(p, fd->stream, count, result);
     do
         n = pwritev2(fd->host, p->iovecs, count, offset, write_flags(fd, offset >= 0));
     while (n < 0 && errno == EINTR && guest_goes_on(p->store));
@@ -118,9 +143,8 @@ static size_t iovecs_total(const struct preview1 *p, uint32_t count)
     return total < PREVIEW1_BOUNCE ? total : PREVIEW1_BOUNCE;
 }
 
-static void scatter(const struct preview1 *p, size_t size)
+static void scatter(const struct preview1 *p, const uint8_t *from, size_t size)
 {
-    const uint8_t *from = p->bounce;
     for (uint32_t i = 0; size; i++) {
         size_t part = p->iovecs[i].iov_len < size ? p->iovecs[i].iov_len : size;
         memcpy(p->iovecs[i].iov_base, from, part);
@@ -129,19 +153,31 @@ static void scatter(const struct preview1 *p, size_t size)
     }
 }
 
+static int read_stream(struct preview1 *p, size_t size, uint32_t result)
+{
+    struct str bytes = {NULL, 0};
+    int code = size ? p->face->read(p, size, &bytes) : 0;
+    if (code)
+        return code;
+    scatter(p, (const uint8_t *)bytes.ptr, bytes.len);
+    return put_size(p, result, (ssize_t)bytes.len);
+}
+
 /* `offset` -1: at the descriptor's position. */
 static int read_at(struct preview1 *p, const union cell *v, off_t offset, const struct preview1_fd *fd, uint32_t result)
 {
     ssize_t n;
-    if (would_block(fd, POLLIN))
-        return -EAGAIN;
     struct iovec bounce = {p->bounce, iovecs_total(p, v[2].u32)};
+    if (would_block(p, fd, POLLIN))
+        return -EAGAIN;
+    if (is_of_face(p, fd))
+        return read_stream(p, bounce.iov_len, result);
     do
         n = preadv2(fd->host, &bounce, 1, offset, 0);
     while (n < 0 && errno == EINTR && guest_goes_on(p->store));
     if (n < 0)
         return -errno;
-    scatter(p, (size_t)n);
+    scatter(p, p->bounce, (size_t)n);
     return put_size(p, result, n);
 }
 

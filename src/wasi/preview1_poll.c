@@ -1,4 +1,5 @@
-/* poll_oneoff of WASI 0.1: clocks become one timeout of poll(2), descriptors its rows. */
+/* poll_oneoff of WASI 0.1: clocks become one timeout of poll(2), descriptors its rows; of a function, one timeout of
+ * its loop, and questions to its streams. */
 #include "runtime/trap.h"
 #include "wasi/preview1_call.h"
 
@@ -42,6 +43,8 @@ struct waiting {
     struct subscription in;
     uint64_t deadline; /* of a clock, on its own time; NO_DEADLINE for the others */
     int error;         /* why it is an event at once, or 0 */
+    bool asked;        /* of a function: a stream, the one ... */
+    unsigned stream;
     bool happened;
 };
 
@@ -52,20 +55,23 @@ struct polling {
     bool at_once; /* something is an event already */
 };
 
-static uint64_t now(uint32_t clock)
+static uint64_t now(struct preview1 *p, uint32_t clock)
 {
     struct timespec time;
+    uint64_t ns;
+    if (p->face)
+        return p->face->now(p, clock, &ns) ? ns : 0;
     clock_gettime(clock ? CLOCK_MONOTONIC : CLOCK_REALTIME, &time);
     return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
 }
 
-static void prepare_clock(struct waiting *row)
+static void prepare_clock(struct preview1 *p, struct waiting *row)
 {
     if (row->in.id > 1) {
         row->error = EINVAL;
         return;
     }
-    uint64_t base = row->in.flags & CLOCK_ABSTIME ? 0 : now(row->in.id);
+    uint64_t base = row->in.flags & CLOCK_ABSTIME ? 0 : now(p, row->in.id);
     if (__builtin_add_overflow(base, row->in.timeout, &row->deadline))
         row->deadline = NO_DEADLINE - 1;
 }
@@ -75,6 +81,10 @@ static void prepare_fd(struct preview1 *p, struct waiting *row, struct pollfd *p
     struct preview1_fd *fd;
     row->error = -preview1_take_file(p, row->in.id, RIGHT_OF(POLL_FD_READWRITE), &fd);
     if (row->error)
+        return;
+    row->asked = p->face && fd->kind == PREVIEW1_STREAM;
+    row->stream = fd->stream;
+    if (row->asked)
         return;
     poll_row->fd = fd->host;
     poll_row->events = row->in.type == EVENT_FD_READ ? POLLIN : POLLOUT;
@@ -87,52 +97,71 @@ static void prepare(struct preview1 *p, struct polling *polling, uint32_t i)
     row->deadline = NO_DEADLINE;
     row->error = 0;
     if (row->in.type == EVENT_CLOCK)
-        prepare_clock(row);
+        prepare_clock(p, row);
     else
         prepare_fd(p, row, &polling->fds[i]);
     polling->at_once |= row->error != 0;
 }
 
-static uint64_t time_left(const struct waiting *row)
+static uint64_t time_left(struct preview1 *p, const struct waiting *row)
 {
-    uint64_t time = now(row->in.id);
+    uint64_t time = now(p, row->in.id);
     return row->deadline > time ? row->deadline - time : 0;
 }
 
 /* Until the next deadline; NO_DEADLINE: no clock was asked for. */
-static uint64_t shortest(const struct polling *polling)
+static uint64_t shortest(struct preview1 *p, const struct polling *polling)
 {
     uint64_t least = polling->at_once ? 0 : NO_DEADLINE;
     for (uint32_t i = 0; i < polling->count && least; i++)
         if (polling->rows[i].deadline != NO_DEADLINE) {
-            uint64_t left = time_left(&polling->rows[i]);
+            uint64_t left = time_left(p, &polling->rows[i]);
             least = left < least ? left : least;
         }
     return least;
 }
 
 /* Notes what happened; false: nothing did. */
-static bool note_events(struct polling *polling)
+static bool note_events(struct preview1 *p, struct polling *polling)
 {
     bool any = false;
     for (uint32_t i = 0; i < polling->count; i++) {
         struct waiting *row = &polling->rows[i];
-        bool over = row->deadline != NO_DEADLINE && time_left(row) == 0;
-        row->happened = row->error || polling->fds[i].revents || over;
+        bool over = row->deadline != NO_DEADLINE && time_left(p, row) == 0;
+        bool ready = row->asked && !row->error && p->face->ready(p, row->stream);
+        row->happened = row->error || polling->fds[i].revents || over || ready;
         any |= row->happened;
     }
     return any;
 }
 
+/* Of a function: files are ready at once, and its loop waits for the rest. */
+static int wait_of_face(struct preview1 *p, struct polling *polling)
+{
+    struct timespec none = {0};
+    if (ppoll(polling->fds, polling->count, &none, NULL) < 0 && errno != EINTR)
+        return -errno;
+    while (!note_events(p, polling)) {
+        uint64_t left = shortest(p, polling), until;
+        if (left == NO_DEADLINE || __builtin_add_overflow(clock_now_ns(), left, &until))
+            until = NO_DEADLINE;
+        if (!p->face->wait(p, until))
+            return -EINTR;
+    }
+    return 0;
+}
+
 /* An interruption waits for what is left, not from the start. */
 static int wait_any(struct preview1 *p, struct polling *polling)
 {
+    if (p->face)
+        return wait_of_face(p, polling);
     do {
-        uint64_t left = shortest(polling);
+        uint64_t left = shortest(p, polling);
         struct timespec time = {(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
         if (ppoll(polling->fds, polling->count, left == NO_DEADLINE ? NULL : &time, NULL) < 0 && errno != EINTR)
             return -errno;
-    } while (!note_events(polling) && guest_goes_on(p->store));
+    } while (!note_events(p, polling) && guest_goes_on(p->store));
     return 0;
 }
 
@@ -151,7 +180,7 @@ static struct event event_of(const struct polling *polling, uint32_t i)
 {
     const struct waiting *row = &polling->rows[i];
     short ready = polling->fds[i].revents;
-    uint64_t bytes = 0;
+    uint64_t bytes = row->asked && !row->error;
     if (row->in.type == EVENT_FD_READ && ready & POLLIN)
         bytes = readable_bytes(polling->fds[i].fd);
     else if (row->in.type != EVENT_FD_READ && ready & POLLOUT)
@@ -195,11 +224,12 @@ int preview1_poll_oneoff(struct preview1 *p, const union cell *v)
     uint32_t count = v[2].u32;
     if (count == 0 || count > SUBSCRIPTIONS_MAX)
         return -EINVAL;
-    struct polling *polling = mem_alloc(1, sizeof *polling);
+    struct polling *polling = p->face ? p->face->room(p, sizeof *polling) : mem_alloc(1, sizeof *polling);
     if (!polling)
         return -ENOMEM;
     polling->count = count;
     int code = poll_all(p, polling, v);
-    mem_free(polling);
+    if (!p->face)
+        mem_free(polling);
     return code;
 }

@@ -246,20 +246,19 @@ bool socket_reaches(const struct host *h, const struct ip_endpoint *to)
     return false;
 }
 
-void socket_deny(struct host *h, const struct ip_endpoint *endpoint, const char *verb, const char *option)
+void socket_deny(struct host *h, const struct ip_endpoint *endpoint, const char *verb, enum host_permit permit)
 {
-    char text[IP_TEXT_MAX], what[2 * IP_TEXT_MAX], remedy[2 * IP_TEXT_MAX];
+    char text[IP_TEXT_MAX];
     ip_endpoint_text(endpoint, text);
-    snprintf(what, sizeof what, "%s %s", verb, text);
-    snprintf(remedy, sizeof remedy, "%s %s", option, text);
-    host_denied(h, what, remedy);
+    bool blocked = permit == PERMIT_NET && grants_blocked(h->config->grants, &endpoint->address);
+    host_denied(h, blocked ? PERMIT_UNBLOCK : permit, str_of(text), "%s %s", verb, text);
 }
 
 bool socket_may_reach(struct host *h, const struct ip_endpoint *to, const char *verb)
 {
     if (socket_reaches(h, to))
         return true;
-    socket_deny(h, to, verb, "--allow-net");
+    socket_deny(h, to, verb, PERMIT_NET);
     return false;
 }
 
@@ -268,7 +267,7 @@ bool socket_may_bind(struct host *h, const struct ip_endpoint *at, bool *ret_lis
     *ret_listens = grants_listen(h->config->grants, at);
     if (*ret_listens || (at->port == 0 && grants_any(h->config->grants, GRANT_NET)))
         return true;
-    socket_deny(h, at, "binding to", "--allow-listen");
+    socket_deny(h, at, "binding to", PERMIT_LISTEN);
     return false;
 }
 

@@ -67,7 +67,7 @@ socket_error socket_bind(struct socket *s, const struct ip_endpoint *at, bool re
 
 /* ---- what is granted; each logs what it denies ---- */
 
-void socket_deny(struct host *h, const struct ip_endpoint *endpoint, const char *verb, const char *option);
+void socket_deny(struct host *h, const struct ip_endpoint *endpoint, const char *verb, enum host_permit permit);
 /* `verb` for the log: "connecting to", "sending to". */
 bool socket_may_reach(struct host *h, const struct ip_endpoint *to, const char *verb);
 /* The same without a word. */
@@ -120,5 +120,35 @@ struct wasi_sockets_tcp_socket {
     bool chosen_port; /* bound to a port that the kernel chose */
     struct tcp_flow *flow; /* when connected; memory of its own */
 };
+
+/* ---- UDP (sockets_udp.c) ---- */
+
+enum udp_state { UDP_UNBOUND, UDP_BINDING, UDP_BOUND };
+
+struct wasi_sockets_udp_socket {
+    struct host_node node;
+    struct socket socket;
+    enum udp_state state;
+    bool listens; /* bound by a grant: hears from everybody */
+    bool connected; /* to `peer` */
+    bool direct; /* used without streams, as the draft of 2023-10-18 has it */
+    bool connecting, full; /* of those: a connection is to be finished; the last send found no room */
+    uint32_t streams; /* alive */
+    int failed; /* errno that a look at the queue took away; the next receive tells it */
+    struct ip_endpoint peer;
+};
+
+#define UDP_SEND_MAX 64u /* datagrams of one call */
+
+/* From now on it sends to this peer and hears from it only; none: to and from all. It is bound. */
+socket_error udp_set_peer(struct host *h, struct wasi_sockets_udp_socket *udp,
+                          const struct option_wasi_sockets_network_ip_socket_address *to);
+/* What is there, without waiting. False: trap. */
+bool udp_receive(struct host *h, struct wasi_sockets_udp_socket *udp, uint64_t max_results,
+                 struct result_list_wasi_sockets_udp_incoming_datagram_wasi_sockets_network_error_code *ret);
+socket_error udp_send(struct host *h, struct wasi_sockets_udp_socket *udp,
+                      const struct wasi_sockets_udp_outgoing_datagram *datagram);
+/* There is something that may be heard; or there was a flood of other datagrams, after which the guest asks again. */
+bool udp_readable(struct host *h, struct wasi_sockets_udp_socket *udp);
 
 #endif

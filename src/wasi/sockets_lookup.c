@@ -2,6 +2,7 @@
  * per address (grants.h), so its handle says nothing.
  *
  * A lookup gives only addresses that may be reached: what a name leads to inside a private network is not told. */
+#include "wasi/gen/wasi_sockets_0_2_0_rc_2023_10_18.h"
 #include "wasi/socket.h"
 
 #include "base/alloc.h"
@@ -41,6 +42,7 @@ struct wasi_sockets_resolve_address_stream {
     struct under_way *under_way; /* NULL: a numeric address */
     struct str name;
     struct ip_address only;
+    struct option_wasi_sockets_network_ip_address_family family; /* of the addresses that are wanted; none: all */
     uint32_t at, count; /* addresses given, and those there are */
     socket_error error; /* SOCKET_OK, WOULD_BLOCK until it is known */
 };
@@ -84,11 +86,12 @@ static bool remember(struct host *h, struct str name, const struct ip_address *a
 
 static void deny_private(const lookup_stream *stream, const struct ip_address *address)
 {
-    char text[IP_TEXT_MAX], what[IO_NAME_MAX + 2 * IP_TEXT_MAX], option[2 * IP_TEXT_MAX];
+    char text[IP_TEXT_MAX], value[2 * IP_TEXT_MAX];
     ip_text(address, text);
-    snprintf(what, sizeof what, "%.*s leads to the private address %s", STR_ARG(stream->name), text);
-    snprintf(option, sizeof option, address->v6 ? "--allow-net '[%s]:*'" : "--allow-net '%s:*'", text);
-    host_denied(stream->host, what, option);
+    bool blocked = grants_blocked(stream->host->config->grants, address);
+    snprintf(value, sizeof value, address->v6 ? "[%s]:*" : "%s:*", text);
+    host_denied(stream->host, blocked ? PERMIT_UNBLOCK : PERMIT_NET, str_of(value), "%.*s leads to the %s address %s",
+                STR_ARG(stream->name), blocked ? "blocked" : "private", text);
 }
 
 static const socket_error result_codes[] = {
@@ -118,13 +121,12 @@ static void looked_up(struct io_lookup *lookup)
 static socket_error start(struct host *h, lookup_stream *stream, struct str name)
 {
     struct io_resolver *resolver;
-    char what[IO_NAME_MAX + 32], option[IO_NAME_MAX + 32];
+    char value[IO_NAME_MAX + 32];
     if (!io_name_valid(name))
         return SOCKET_ERROR(INVALID_ARGUMENT);
     if (!grants_lookup(h->config->grants, name)) {
-        snprintf(what, sizeof what, "looking up %.*s", STR_ARG(name));
-        snprintf(option, sizeof option, "--allow-net %.*s:PORT", STR_ARG(name));
-        host_denied(h, what, option);
+        snprintf(value, sizeof value, "%.*s:PORT", STR_ARG(name));
+        host_denied(h, PERMIT_NET, str_of(value), "looking up %.*s", STR_ARG(name));
         return SOCKET_ERROR(ACCESS_DENIED);
     }
     resolver = host_resolver(h);
@@ -177,6 +179,30 @@ bool wasi_sockets_ip_name_lookup_resolve_addresses(
     SOCKET_RETURN(ret, error);
 }
 
+/* What is not available is among the addresses, whatever the guest says: nobody has asked for it yet. */
+bool wasi_sockets_0_2_0_rc_2023_10_18_ip_name_lookup_resolve_addresses(
+    struct host *h, struct wasi_sockets_network *network, struct str name,
+    const struct option_wasi_sockets_network_ip_address_family *address_family, bool include_unavailable,
+    struct result_wasi_sockets_resolve_address_stream_wasi_sockets_network_error_code *ret)
+{
+    if (!wasi_sockets_ip_name_lookup_resolve_addresses(h, network, name, ret))
+        return false;
+    if (!ret->err)
+        ret->ok->family = *address_family;
+    return true;
+}
+
+static const struct ip_address *address_at(const lookup_stream *stream, uint32_t i)
+{
+    return stream->under_way ? &stream->under_way->lookup.addresses[i] : &stream->only;
+}
+
+static bool is_wanted(const lookup_stream *stream, const struct ip_address *address)
+{
+    bool v6 = stream->family.value == WASI_SOCKETS_NETWORK_IP_ADDRESS_FAMILY_IPV6;
+    return !stream->family.some || v6 == address->v6;
+}
+
 bool wasi_sockets_ip_name_lookup_resolve_address_stream_resolve_next_address(
     struct host *h, lookup_stream *self,
     struct result_option_wasi_sockets_network_ip_address_wasi_sockets_network_error_code *ret)
@@ -184,12 +210,11 @@ bool wasi_sockets_ip_name_lookup_resolve_address_stream_resolve_next_address(
     if (self->error != SOCKET_OK)
         SOCKET_RETURN(ret, self->error);
     ret->err = false;
-    ret->ok.some = self->at < self->count;
-    if (ret->ok.some) {
-        const struct ip_address *next = self->under_way ? &self->under_way->lookup.addresses[self->at] : &self->only;
-        ret->ok.value = socket_wasi_address(next);
+    while (self->at < self->count && !is_wanted(self, address_at(self, self->at)))
         self->at++;
-    }
+    ret->ok.some = self->at < self->count;
+    if (ret->ok.some)
+        ret->ok.value = socket_wasi_address(address_at(self, self->at++));
     return true;
 }
 

@@ -197,7 +197,7 @@ static bool may_listen(struct host *h, tcp_socket *tcp)
     asked.port = tcp->chosen_port ? 0 : at.port;
     if (grants_listen(h->config->grants, &at) || grants_listen(h->config->grants, &asked))
         return true;
-    socket_deny(h, &asked, "accepting connections at", "--allow-listen");
+    socket_deny(h, &asked, "accepting connections at", PERMIT_LISTEN);
     return false;
 }
 

@@ -11,20 +11,6 @@
 #define RECEIVE_MAX 64u /* datagrams of one call */
 #define RECEIVE_BYTES ((size_t)1 << 20)
 #define REFUSED_MAX 4096u /* dropped in one call: more than a queue holds, unless it is filled meanwhile */
-#define SEND_MAX 64u
-
-enum udp_state { UDP_UNBOUND, UDP_BINDING, UDP_BOUND };
-
-struct wasi_sockets_udp_socket {
-    struct host_node node;
-    struct socket socket;
-    enum udp_state state;
-    bool listens; /* bound by a grant: hears from everybody */
-    bool connected; /* to `peer` */
-    uint32_t streams; /* alive */
-    int failed; /* errno that a look at the queue took away; the next receive tells it */
-    struct ip_endpoint peer;
-};
 
 struct wasi_sockets_incoming_datagram_stream {
     struct host_node node;
@@ -131,8 +117,8 @@ static socket_error disconnect(udp_socket *udp)
     return kept ? SOCKET_OK : socket_bind(&udp->socket, &after, false);
 }
 
-static socket_error set_peer(struct host *h, udp_socket *udp,
-                             const struct option_wasi_sockets_network_ip_socket_address *to)
+socket_error udp_set_peer(struct host *h, udp_socket *udp,
+                          const struct option_wasi_sockets_network_ip_socket_address *to)
 {
     union ip_sockaddr address;
     struct ip_endpoint peer = to->some ? socket_endpoint(&to->value) : (struct ip_endpoint){0};
@@ -158,7 +144,7 @@ bool wasi_sockets_udp_udp_socket_stream(struct host *h, udp_socket *self,
 {
     if (self->streams)
         return host_trap(h, "udp-socket.stream before the streams of the last call were dropped");
-    socket_error error = set_peer(h, self, remote_address);
+    socket_error error = udp_set_peer(h, self, remote_address);
     if (error != SOCKET_OK)
         SOCKET_RETURN(ret, error);
     incoming *in = HOST_NEW(h, incoming, &self->node);
@@ -241,9 +227,8 @@ static bool receive(struct host *h, udp_socket *udp, struct wasi_sockets_udp_inc
     return true;
 }
 
-bool wasi_sockets_udp_incoming_datagram_stream_receive(
-    struct host *h, incoming *self, uint64_t max_results,
-    struct result_list_wasi_sockets_udp_incoming_datagram_wasi_sockets_network_error_code *ret)
+bool udp_receive(struct host *h, udp_socket *udp, uint64_t max_results,
+                 struct result_list_wasi_sockets_udp_incoming_datagram_wasi_sockets_network_error_code *ret)
 {
     size_t max = max_results < RECEIVE_MAX ? (size_t)max_results : RECEIVE_MAX, count = 0;
     socket_error error = SOCKET_OK;
@@ -251,22 +236,27 @@ bool wasi_sockets_udp_incoming_datagram_stream_receive(
         ARENA_ARRAY(&h->scratch, struct wasi_sockets_udp_incoming_datagram, max);
     if (!items)
         return host_no_memory(h);
-    if (max && self->udp->failed) {
-        error = socket_error_of(self->udp->failed);
-        self->udp->failed = 0;
+    if (max && udp->failed) {
+        error = socket_error_of(udp->failed);
+        udp->failed = 0;
         SOCKET_RETURN(ret, error);
     }
-    if (max && !receive(h, self->udp, items, max, &count, &error))
+    if (max && !receive(h, udp, items, max, &count, &error))
         return false;
     if (error == SOCKET_OK)
         ret->ok = (struct list_wasi_sockets_udp_incoming_datagram){items, count};
     SOCKET_RETURN(ret, error);
 }
 
-/* Only what may be heard makes the stream ready; or a flood of other datagrams, after which the guest asks again. */
-static bool incoming_ready(struct host *h, const struct wasi_io_pollable *p)
+bool wasi_sockets_udp_incoming_datagram_stream_receive(
+    struct host *h, incoming *self, uint64_t max_results,
+    struct result_list_wasi_sockets_udp_incoming_datagram_wasi_sockets_network_error_code *ret)
 {
-    udp_socket *udp = ((incoming *)p->object)->udp;
+    return udp_receive(h, self->udp, max_results, ret);
+}
+
+bool udp_readable(struct host *h, udp_socket *udp)
+{
     if (udp->failed)
         return true;
     unsigned refused = 0;
@@ -289,6 +279,11 @@ static bool incoming_ready(struct host *h, const struct wasi_io_pollable *p)
     return refused == REFUSED_MAX;
 }
 
+static bool incoming_ready(struct host *h, const struct wasi_io_pollable *p)
+{
+    return udp_readable(h, ((incoming *)p->object)->udp);
+}
+
 bool wasi_sockets_udp_incoming_datagram_stream_subscribe(struct host *h, incoming *self, struct wasi_io_pollable **ret)
 {
     *ret = pollable_new(h, &self->node, incoming_ready, self, HOST_FOREVER);
@@ -299,13 +294,13 @@ bool wasi_sockets_udp_incoming_datagram_stream_subscribe(struct host *h, incomin
 
 bool wasi_sockets_udp_outgoing_datagram_stream_check_send(struct host *h, outgoing *self, u64_result *ret)
 {
-    self->permit = socket_ready(&self->udp->socket, POLLOUT) ? SEND_MAX : 0;
+    self->permit = socket_ready(&self->udp->socket, POLLOUT) ? UDP_SEND_MAX : 0;
     ret->ok = self->permit;
     ret->err = false;
     return true;
 }
 
-static socket_error send_one(struct host *h, udp_socket *udp, const struct wasi_sockets_udp_outgoing_datagram *datagram)
+socket_error udp_send(struct host *h, udp_socket *udp, const struct wasi_sockets_udp_outgoing_datagram *datagram)
 {
     const struct option_wasi_sockets_network_ip_socket_address *remote = &datagram->remote_address;
     struct ip_endpoint to = remote->some ? socket_endpoint(&remote->value) : udp->peer;
@@ -341,7 +336,7 @@ bool wasi_sockets_udp_outgoing_datagram_stream_send(struct host *h, outgoing *se
         return host_trap(h, "send of %zu datagrams where check-send allowed %llu", datagrams.len,
                          (unsigned long long)self->permit);
     while (sent < datagrams.len && error == SOCKET_OK) {
-        error = send_one(h, self->udp, &datagrams.ptr[sent]);
+        error = udp_send(h, self->udp, &datagrams.ptr[sent]);
         sent += error == SOCKET_OK;
     }
     self->permit -= sent;
@@ -425,8 +420,15 @@ bool wasi_sockets_udp_udp_socket_set_send_buffer_size(struct host *h, udp_socket
     SOCKET_RETURN(ret, socket_set_buffer_size(&self->socket, SO_SNDBUF, value));
 }
 
+/* What starts is done at once, so there is nothing to wait for but on a socket that has no streams. */
+static bool socket_is_ready(struct host *h, const struct wasi_io_pollable *p)
+{
+    udp_socket *udp = p->object;
+    return !udp->direct || (udp->full && socket_ready(&udp->socket, POLLOUT)) || udp_readable(h, udp);
+}
+
 bool wasi_sockets_udp_udp_socket_subscribe(struct host *h, udp_socket *self, struct wasi_io_pollable **ret)
 {
-    *ret = pollable_new(h, &self->node, pollable_always, self, HOST_FOREVER);
+    *ret = pollable_new(h, &self->node, socket_is_ready, self, HOST_FOREVER);
     return *ret != NULL;
 }

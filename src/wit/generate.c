@@ -6,6 +6,13 @@
 
 /* --- packages in dependency order --- */
 
+static int compare_str(struct str a, struct str b)
+{
+    size_t common = a.len < b.len ? a.len : b.len;
+    int order = common ? memcmp(a.ptr, b.ptr, common) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 /* Whether `package` uses a type that `other` defines. */
 static bool depends_on(const struct wit_package *package, const struct wit_package *other)
 {
@@ -34,17 +41,49 @@ static bool ready(const struct generator *g, const struct wit_package *package)
 {
     for (uint32_t i = 0; i < g->wit->package_count; i++) {
         const struct wit_package *other = g->wit->packages[i];
-        if (other != package && !placed(g, other) && depends_on(package, other))
+        if (other != package && !placed(g, other) && (depends_on(package, other) || gen_is_draft_of(package, other)))
             return false;
     }
     return true;
 }
 
+static uint32_t final_of(const struct generator *g, const struct wit_package *package)
+{
+    for (uint32_t i = 0; i < g->package_count; i++)
+        if (gen_is_draft_of(package, g->packages[i].package))
+            return i;
+    return GEN_NO_PACKAGE;
+}
+
+static bool is_draft(const struct generator *g, const struct wit_package *package)
+{
+    for (uint32_t i = 0; i < g->wit->package_count; i++)
+        if (gen_is_draft_of(package, g->wit->packages[i]))
+            return true;
+    return false;
+}
+
+/* Of packages with one name the lowest version that is no draft of another has it in C as it is, the others with their
+ * version. */
+static const char *package_name(struct generator *g, const struct wit_package *package)
+{
+    const char *name = gen_snake(g, package->id);
+    bool versioned = is_draft(g, package);
+    for (uint32_t i = 0; i < g->wit->package_count; i++) {
+        const struct wit_package *other = g->wit->packages[i];
+        versioned |=
+            str_eq(other->id, package->id) && !is_draft(g, other) && compare_str(other->version, package->version) < 0;
+    }
+    return versioned ? gen_text(g, "%s_%s", name, gen_snake(g, version_track(package->version))) : name;
+}
+
 static void place_package(struct generator *g, const struct wit_package *package)
 {
-    struct gen_package *p = &g->packages[g->package_count++];
+    struct gen_package *p = &g->packages[g->package_count];
     p->package = package;
-    p->name = gen_snake(g, package->id);
+    p->final = final_of(g, package);
+    g->package_count++;
+    p->name = package_name(g, package);
     buf_init(&p->types, GENERATE_MAX_TEXT);
     buf_init(&p->protos, GENERATE_MAX_TEXT);
     buf_init(&p->helpers, GENERATE_MAX_TEXT);
@@ -69,19 +108,37 @@ static bool place_packages(struct generator *g)
 
 /* --- names --- */
 
-static void add_resource(struct generator *g, uint32_t package, struct resource *resource)
+/* The first resource of a name in a package has it in C; others have that of their interface before it. */
+static const char *name_resource(struct generator *g, uint32_t package, const struct wit_interface *interface,
+                                 const struct resource *resource)
 {
-    struct gen_resource *row = VEC_PUSH(&g->resources, WASM_HEAP_ABSTRACT);
-    if (!row) {
-        g->failed = true;
-        return;
-    }
     const char *name = gen_snake(g, resource->name);
-    row->resource = resource;
-    row->package = package;
-    row->name = gen_text(g, "%s_%s", g->packages[package].name, name);
-    row->id = gen_text(g, "RESOURCE_%s", gen_upper(g, str_of(row->name)));
-    resource->id = (uint32_t)g->resources.count;
+    for (size_t i = 0; i < g->resources.count; i++)
+        if (g->resources.items[i].package == package && str_eq(g->resources.items[i].resource->name, resource->name))
+            return gen_text(g, "%s_%s", gen_interface(g, interface), name);
+    return gen_text(g, "%s_%s", g->packages[package].name, name);
+}
+
+static void add_resource(struct generator *g, uint32_t package, const struct wit_interface *interface,
+                         struct resource *resource)
+{
+    const struct gen_resource *final = gen_final_resource(g, package, resource);
+    struct gen_resource made = {.resource = resource, .package = package, .from = package};
+    if (final) {
+        made = *final;
+        made.resource = resource;
+        made.from = package;
+        resource->id = final->resource->id;
+    } else {
+        made.name = name_resource(g, package, interface, resource);
+        made.id = gen_text(g, "RESOURCE_%s", gen_upper(g, str_of(made.name)));
+        resource->id = ++g->resource_count;
+    }
+    struct gen_resource *row = VEC_PUSH(&g->resources, WASM_HEAP_ABSTRACT);
+    if (row)
+        *row = made;
+    else
+        g->failed = true;
 }
 
 static bool is_named(const struct wit_def *def)
@@ -99,23 +156,30 @@ static void add_named(struct generator *g, uint32_t package, const struct wit_in
     struct gen_named *row = gen_find_named(g, def->type) ? NULL : VEC_PUSH(&g->named, WASM_HEAP_ABSTRACT);
     if (!row)
         return;
+    const struct type *final = gen_final_type(g, package, interface, def);
+    const struct gen_named *named = final ? gen_find_named(g, final) : NULL;
     *row = (struct gen_named){def->type, NULL, package};
     row->name = gen_text(g, "%s_%s", gen_interface(g, interface), gen_snake(g, def->name));
+    if (named) {
+        row->name = named->name;
+        row->package = named->package;
+    }
 }
 
-static void collect_names(struct generator *g)
+/* Resources first: types of drafts are compared with them. */
+static void collect_names(struct generator *g, uint32_t package)
 {
-    for (uint32_t p = 0; p < g->package_count; p++)
-        for (uint32_t i = 0; i < g->packages[p].package->interface_count; i++) {
-            const struct wit_interface *interface = g->packages[p].package->interfaces[i];
-            for (uint32_t d = 0; d < interface->def_count; d++) {
-                const struct wit_def *def = &interface->defs[d];
-                if (def->resource && !def->foreign && !def->alias)
-                    add_resource(g, p, def->resource);
-                else if (is_named(def))
-                    add_named(g, p, interface, def);
-            }
+    const struct wit_package *from = g->packages[package].package;
+    for (uint32_t i = 0; i < from->interface_count; i++)
+        for (uint32_t d = 0; d < from->interfaces[i]->def_count; d++) {
+            const struct wit_def *def = &from->interfaces[i]->defs[d];
+            if (def->resource && !def->foreign && !def->alias)
+                add_resource(g, package, from->interfaces[i], def->resource);
         }
+    for (uint32_t i = 0; i < from->interface_count; i++)
+        for (uint32_t d = 0; d < from->interfaces[i]->def_count; d++)
+            if (is_named(&from->interfaces[i]->defs[d]))
+                add_named(g, package, from->interfaces[i], &from->interfaces[i]->defs[d]);
 }
 
 /* --- what is implemented --- */
@@ -132,7 +196,15 @@ static struct str take_word(struct str *line)
     return word;
 }
 
-static bool is_implemented(const struct generator *g, struct str interface, struct str name)
+/* "wasi:io/streams" means every version of it, "wasi:io/streams@0.2.12" that one. */
+static bool names_interface(struct str word, struct str interface, struct str version)
+{
+    size_t at = str_find(word, '@');
+    bool any = at == word.len;
+    return str_eq(str_slice(word, 0, at), interface) && (any || str_eq(str_slice(word, at + 1, word.len), version));
+}
+
+static bool is_implemented(const struct generator *g, struct str interface, struct str version, struct str name)
 {
     for (struct str rest = g->implemented; rest.len > 0;) {
         size_t end = str_find(rest, '\n');
@@ -140,7 +212,7 @@ static bool is_implemented(const struct generator *g, struct str interface, stru
         rest = str_slice(rest, end < rest.len ? end + 1 : end, rest.len);
         line.len = str_find(line, '#');
         struct str first = take_word(&line), second = take_word(&line);
-        if (str_eq(first, interface) && (str_eq(second, STR("*")) || str_eq(second, name)))
+        if (names_interface(first, interface, version) && (str_eq(second, STR("*")) || str_eq(second, name)))
             return true;
     }
     return false;
@@ -179,37 +251,56 @@ static void write_func_types(struct generator *g, struct gen_package *p, const s
 
 static bool write_interface(struct generator *g, struct gen_package *p, const struct wit_interface *interface)
 {
+    uint32_t package = (uint32_t)(p - g->packages);
+    const struct wit_interface *final;
     for (uint32_t d = 0; d < interface->def_count; d++)
         if (interface->defs[d].type && !interface->defs[d].foreign)
             gen_type(g, interface->defs[d].type);
+    bool any = p->final == GEN_NO_PACKAGE;
+    size_t before = p->protos.size;
     buf_printf(&p->protos, "/* %.*s */\n", STR_ARG(interface->id));
     for (uint32_t f = 0; f < interface->func_count; f++) {
         const struct wit_func *func = &interface->funcs[f];
         if (!check_func(g, interface, func))
             return false;
+        if (gen_final_func(g, package, interface, func, &final))
+            continue;
+        any = true;
         write_func_types(g, p, func);
         gen_prototype(g, p, interface, func);
-        if (is_implemented(g, interface->id, func->name))
+        if (is_implemented(g, interface->id, interface->package->version, func->name))
             gen_glue(g, p, interface, func);
     }
-    buf_printf(&p->protos, "\n");
+    if (any)
+        buf_printf(&p->protos, "\n");
+    else
+        p->protos.size = before;
     return true;
+}
+
+/* Not that of another version. */
+static bool is_own(const struct gen_resource *row)
+{
+    return row->from == row->package;
 }
 
 /* Resources of a package: declarations, and a typeless drop for each that is implemented. */
 static void write_resources(struct generator *g, uint32_t package)
 {
     struct gen_package *p = &g->packages[package];
+    bool any = p->final == GEN_NO_PACKAGE;
     for (size_t i = 0; i < g->resources.count; i++) {
         const struct gen_resource *row = &g->resources.items[i];
-        if (row->package != package)
+        if (row->from != package || !is_own(row))
             continue;
+        any = true;
         buf_printf(&p->protos, "void %s_drop(struct host *h, struct %s *self);\n", row->name, row->name);
-        if (is_implemented(g, row->resource->interface, str_of(drop_name(g, row))))
+        if (is_implemented(g, row->resource->interface, p->package->version, str_of(drop_name(g, row))))
             buf_printf(&p->glue, "void drop_%s(struct host *host, void *rep)\n{\n    %s_drop(host, rep);\n}\n\n",
                        row->name, row->name);
     }
-    buf_printf(&p->protos, "\n");
+    if (any)
+        buf_printf(&p->protos, "\n");
 }
 
 static bool write_parts(struct generator *g)
@@ -259,10 +350,12 @@ static void write_common(struct generator *g, struct bindings *bindings)
     buf_printf(out, "#include \"component/canon.h\"\n\n/* Type ids of the host's resources. */\n"
                     "enum host_resource_id {\n    RESOURCE_NONE = 0,\n");
     for (size_t i = 0; i < g->resources.count; i++)
-        buf_printf(out, "    %s = %u,\n", g->resources.items[i].id, g->resources.items[i].resource->id);
+        if (is_own(&g->resources.items[i]))
+            buf_printf(out, "    %s = %u,\n", g->resources.items[i].id, g->resources.items[i].resource->id);
     buf_printf(out, "};\n\n");
     for (size_t i = 0; i < g->resources.count; i++)
-        buf_printf(out, "struct %s;\n", g->resources.items[i].name);
+        if (is_own(&g->resources.items[i]))
+            buf_printf(out, "struct %s;\n", g->resources.items[i].name);
     buf_printf(out, "\n");
     append(out, &g->common);
     buf_printf(out, "#endif\n");
@@ -300,25 +393,26 @@ static void write_source(struct generator *g, struct bindings *bindings, const s
 /* --- tables --- */
 
 struct row {
-    struct str interface;
+    struct str interface, version;
     const char *name;
-    const struct wit_interface *from;
-    const struct wit_func *func;
+    const struct wit_interface *from; /* whose glue it has: its own, or the final version's */
+    const struct wit_func *func, *glue;
     const struct gen_resource *resource;
 };
 
-static int compare_str(struct str a, struct str b)
+static bool has_own_glue(const struct row *row)
 {
-    size_t common = a.len < b.len ? a.len : b.len;
-    int order = common ? memcmp(a.ptr, b.ptr, common) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
+    return row->glue == row->func;
 }
 
 static int compare_rows(const void *a, const void *b)
 {
     const struct row *x = a, *y = b;
     int order = compare_str(x->interface, y->interface);
-    return order ? order : compare_str(str_of(x->name), str_of(y->name));
+    bool x_draft = str_find(x->version, '-') < x->version.len, y_draft = str_find(y->version, '-') < y->version.len;
+    order = order ? order : compare_str(str_of(x->name), str_of(y->name));
+    order = order ? order : x_draft - y_draft; /* who says no version gets no draft */
+    return order ? order : compare_str(x->version, y->version);
 }
 
 typedef VEC(struct row) row_list;
@@ -332,21 +426,33 @@ static void add_row(struct generator *g, row_list *rows, struct row row)
         g->failed = true;
 }
 
+static void collect_funcs(struct generator *g, row_list *funcs, uint32_t package, const struct wit_interface *interface)
+{
+    for (uint32_t f = 0; f < interface->func_count; f++) {
+        const struct wit_func *func = &interface->funcs[f];
+        struct row row = {.interface = interface->id,
+                          .version = interface->package->version,
+                          .name = gen_text(g, "%.*s", STR_ARG(func->name)),
+                          .from = interface,
+                          .func = func};
+        const struct wit_func *final = gen_final_func(g, package, interface, func, &row.from);
+        row.glue = final ? final : func;
+        add_row(g, funcs, row);
+    }
+}
+
 static void collect_rows(struct generator *g, row_list *funcs, row_list *resources)
 {
     for (uint32_t p = 0; p < g->package_count; p++)
-        for (uint32_t i = 0; i < g->packages[p].package->interface_count; i++) {
-            const struct wit_interface *from = g->packages[p].package->interfaces[i];
-            for (uint32_t f = 0; f < from->func_count; f++)
-                add_row(g, funcs,
-                        (struct row){from->id, gen_text(g, "%.*s", STR_ARG(from->funcs[f].name)), from, &from->funcs[f],
-                                     NULL});
-        }
+        for (uint32_t i = 0; i < g->packages[p].package->interface_count; i++)
+            collect_funcs(g, funcs, p, g->packages[p].package->interfaces[i]);
     for (size_t i = 0; i < g->resources.count; i++) {
         const struct gen_resource *resource = &g->resources.items[i];
         add_row(g, resources,
-                (struct row){resource->resource->interface, gen_text(g, "%.*s", STR_ARG(resource->resource->name)),
-                             NULL, NULL, resource});
+                (struct row){.interface = resource->resource->interface,
+                             .version = g->packages[resource->from].package->version,
+                             .name = gen_text(g, "%.*s", STR_ARG(resource->resource->name)),
+                             .resource = resource});
     }
     if (funcs->count)
         qsort(funcs->items, funcs->count, sizeof *funcs->items, compare_rows);
@@ -357,25 +463,25 @@ static void collect_rows(struct generator *g, row_list *funcs, row_list *resourc
 static bool row_implemented(struct generator *g, const struct row *row)
 {
     if (row->func)
-        return is_implemented(g, row->interface, row->func->name);
-    return is_implemented(g, row->interface, str_of(drop_name(g, row->resource)));
+        return is_implemented(g, row->interface, row->version, row->func->name);
+    return is_implemented(g, row->interface, row->version, str_of(drop_name(g, row->resource)));
 }
 
 static void write_func_row(struct generator *g, struct buf *out, const struct row *row)
 {
-    struct str version = row->from->package->version;
-    buf_printf(out, "    {\"%.*s\", \"%.*s\", \"%s\",\n     \"", STR_ARG(row->interface), STR_ARG(version), row->name);
+    buf_printf(out, "    {\"%.*s\", \"%.*s\", \"%s\",\n     \"", STR_ARG(row->interface), STR_ARG(row->version),
+               row->name);
     if (!type_func_text(&row->func->type, out))
         g->failed = true;
     bool glue = row_implemented(g, row);
-    buf_printf(out, "\",\n     %s%s},\n", glue ? "glue_" : "NULL", glue ? gen_function(g, row->from, row->func) : "");
+    buf_printf(out, "\",\n     %s%s},\n", glue ? "glue_" : "NULL", glue ? gen_function(g, row->from, row->glue) : "");
 }
 
 static void write_resource_row(struct generator *g, struct buf *out, const struct row *row)
 {
     bool drop = row_implemented(g, row);
-    buf_printf(out, "    {\"%.*s\", \"%s\", %s, %s%s},\n", STR_ARG(row->interface), row->name, row->resource->id,
-               drop ? "drop_" : "NULL", drop ? row->resource->name : "");
+    buf_printf(out, "    {\"%.*s\", \"%.*s\", \"%s\", %s, %s%s},\n", STR_ARG(row->interface), STR_ARG(row->version),
+               row->name, row->resource->id, drop ? "drop_" : "NULL", drop ? row->resource->name : "");
 }
 
 static void write_tables_header(struct generator *g, struct bindings *bindings, const row_list *funcs,
@@ -393,10 +499,10 @@ static void write_tables_header(struct generator *g, struct bindings *bindings, 
                "extern const struct host_resource host_resources[HOST_RESOURCE_COUNT + 1];\n\n",
                funcs->count, resources->count);
     for (size_t i = 0; i < resources->count; i++)
-        if (row_implemented(g, &resources->items[i]))
+        if (is_own(resources->items[i].resource) && row_implemented(g, &resources->items[i]))
             buf_printf(out, "host_drop drop_%s;\n", resources->items[i].resource->name);
     for (size_t i = 0; i < funcs->count; i++)
-        if (row_implemented(g, &funcs->items[i]))
+        if (has_own_glue(&funcs->items[i]) && row_implemented(g, &funcs->items[i]))
             buf_printf(out, "host_fn glue_%s;\n", gen_function(g, funcs->items[i].from, funcs->items[i].func));
     buf_printf(out, "\n#endif\n");
 }
@@ -423,6 +529,8 @@ static void write_files(struct generator *g, struct bindings *bindings)
     row_list funcs = {0}, resources = {0};
     write_common(g, bindings);
     for (uint32_t p = 0; p < g->package_count; p++) {
+        if (g->packages[p].final != GEN_NO_PACKAGE && !g->packages[p].types.size && !g->packages[p].protos.size)
+            continue; /* a draft that has nothing of its own */
         write_header(g, bindings, &g->packages[p]);
         write_source(g, bindings, &g->packages[p]);
     }
@@ -457,7 +565,8 @@ static bool generate(struct generator *g, struct bindings *bindings)
 {
     if (!place_packages(g))
         return false;
-    collect_names(g);
+    for (uint32_t p = 0; p < g->package_count; p++)
+        collect_names(g, p);
     if (!write_parts(g))
         return false;
     write_files(g, bindings);

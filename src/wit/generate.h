@@ -19,12 +19,14 @@ struct gen_resource {
     const struct resource *resource;
     const char *name; /* wasi_io_output_stream */
     const char *id;   /* RESOURCE_WASI_IO_OUTPUT_STREAM */
-    uint32_t package;
+    uint32_t package; /* that has it in C */
+    uint32_t from;    /* that defines it: a draft, or the same one */
 };
 
 struct gen_package {
     const struct wit_package *package;
-    const char *name;    /* wasi_io */
+    const char *name;    /* wasi_io; wasi_io_0_3 where there is another version of it */
+    uint32_t final;      /* the package that this one is a draft of; or GEN_NO_PACKAGE */
     struct buf types;    /* of the header */
     struct buf protos;
     struct buf helpers;  /* of the source: functions that the glue calls */
@@ -41,6 +43,7 @@ struct generator {
     uint32_t package_count;
     VEC(struct gen_named) named;
     VEC(struct gen_resource) resources;
+    uint32_t resource_count; /* without those that are another version's */
     struct buf common; /* types that belong to no package */
     struct map types;  /* names of the C types that are written */
     struct str include;
@@ -57,7 +60,7 @@ const char *gen_snake(struct generator *g, struct str name);
 const char *gen_upper(struct generator *g, struct str name);
 /* The same for a member or parameter: words that C or the glue uses get a '_'. */
 const char *gen_member(struct generator *g, struct str name);
-/* "wasi:io/streams" as wasi_io_streams. */
+/* "wasi:io/streams" as wasi_io_streams; behind the name of the package its version, if gen_package.name has it. */
 const char *gen_interface(struct generator *g, const struct wit_interface *interface);
 const char *gen_function(struct generator *g, const struct wit_interface *interface, const struct wit_func *func);
 const struct gen_named *gen_find_named(const struct generator *g, const struct type *type);
@@ -72,6 +75,19 @@ const char *gen_element_pointer(struct generator *g, const struct type *type);
 bool gen_by_pointer(const struct type *type);
 /* Whether a list of it can be handed over as it lies in memory. */
 bool gen_is_view(const struct type *element);
+
+/* --- generate_draft.c: what a draft has in common with the version that it became --- */
+bool gen_is_draft_of(const struct wit_package *package, const struct wit_package *final);
+/* The resource of that version which stands for one of the draft, by its name; NULL: none. */
+const struct gen_resource *gen_final_resource(const struct generator *g, uint32_t package,
+                                              const struct resource *resource);
+/* The type there of the same name and shape. */
+const struct type *gen_final_type(const struct generator *g, uint32_t package, const struct wit_interface *interface,
+                                  const struct wit_def *def);
+/* The function there of the same name and shape, and its interface. */
+const struct wit_func *gen_final_func(const struct generator *g, uint32_t package,
+                                      const struct wit_interface *interface, const struct wit_func *func,
+                                      const struct wit_interface **ret_interface);
 
 /* --- generate_type.c --- */
 /* Write the C type if it has one of its own and is not there yet, after those it is made of. */

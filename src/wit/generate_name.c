@@ -60,6 +60,9 @@ const char *gen_member(struct generator *g, struct str name)
 
 const char *gen_interface(struct generator *g, const struct wit_interface *interface)
 {
+    for (uint32_t i = 0; i < g->package_count; i++)
+        if (g->packages[i].package == interface->package)
+            return gen_text(g, "%s_%s", g->packages[i].name, gen_snake(g, interface->name));
     return gen_snake(g, interface->id);
 }
 

@@ -338,3 +338,23 @@ bool type_func_text(const struct func_type *func, struct buf *out)
         ok = put(out, " -> ") && type_text(func->result, out);
     return ok;
 }
+
+/* --- versions --- */
+
+struct str version_track(struct str version)
+{
+    size_t dot = str_find(version, '.');
+    if (str_find(version, '-') < version.len)
+        return version;
+    bool first = str_eq(str_slice(version, 0, dot), STR("0"));
+    if (first && dot < version.len)
+        dot += 1 + str_find(str_slice(version, dot + 1, version.len), '.');
+    return str_slice(version, 0, dot);
+}
+
+bool version_fits(struct str offered, struct str wanted)
+{
+    if (wanted.len == 0 || offered.len == 0)
+        return wanted.len == 0;
+    return str_eq(version_track(offered), version_track(wanted));
+}

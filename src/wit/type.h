@@ -121,4 +121,11 @@ bool type_parse(struct str text, struct arena *arena, type_resource_fn *find, vo
 bool type_func_parse(struct str text, struct arena *arena, type_resource_fn *find, void *arg,
                      struct func_type *ret_func, struct err *err);
 
+/* What compatible versions have in common (Semantic Versioning): "0.2" of "0.2.12", "3" of "3.1.0"; a pre-release has
+ * nothing in common with others. */
+struct str version_track(struct str version);
+/* Whether what was made for version `wanted` finds itself in `offered`: a pre-release only in itself, whatever became
+ * of it. No version at all finds itself in any, no other one in an offer without. */
+bool version_fits(struct str offered, struct str wanted);
+
 #endif

@@ -83,6 +83,25 @@ static void test_bounds(void **state)
     assert_int_equal(strlen(seen), JSON_READ_TEXT + 2);
 }
 
+static void measure(void *arg, const struct json_read_value *value)
+{
+    if (value->kind == JSON_READ_STRING)
+        *(size_t *)arg = value->text.len;
+}
+
+/* With room of the caller's nothing of a text is left out. */
+static void test_whole(void **state)
+{
+    char text[4 * JSON_READ_TEXT], room[sizeof text];
+    size_t size = 0;
+    (void)state;
+    snprintf(text, sizeof text, "{\"a\": \"%0*d\"}", 3 * JSON_READ_TEXT, 0);
+    assert_true(json_read_whole(str_of(text), room, sizeof room, measure, &size));
+    assert_int_equal(size, 3 * JSON_READ_TEXT);
+    assert_true(json_read_whole(str_of(text), room, 7, measure, &size));
+    assert_int_equal(size, 7);
+}
+
 /* Changed in one or two bytes, a text is JSON for both readers or for neither. Texts that only one of them takes for a
  * reason of its own are left out: bytes beyond ASCII, which this one does not check, and NUL and large numbers, which
  * the other refuses. */
@@ -119,10 +138,8 @@ static void test_changed(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_refused), cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_whole),  cmocka_unit_test(test_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

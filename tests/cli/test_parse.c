@@ -95,10 +95,11 @@ static void wrong_lines_are_refused(void **state)
 {
     (void)state;
     static const char *const wrong[][2] = {
-        {"up", ""},          {"up", "a b"},       {"up", "a --nonsense"}, {"up", "a -O"},          {"up", "a -O4"},
-        {"up", "a --opt="},  {"up", "a --opt=x"}, {"up", "a --quiet=1"},  {"up", "a -qx"},         {"up", "a -x"},
-        {"compile", "-o"},   {"version", "a"},    {"completion", "csh"},  {"completion", ""},      {"man", "page"},
-        {"run", "--listen"}, {"run", ""},         {"run", "--"},          {"up", "-- --listen x"},
+        {"run", ""},         {"up", "a b"},           {"up", "a --nonsense"}, {"up", "a -O"},         {"up", "a -O4"},
+        {"up", "a --opt="},  {"up", "a --opt=x"},     {"up", "a --quiet=1"},  {"up", "a -qx"},        {"up", "a -x"},
+        {"compile", "-o"},   {"version", "a"},        {"completion", "csh"},  {"completion", ""},     {"man", "page"},
+        {"run", "--listen"}, {"inspect", ""},         {"run", "--"},          {"compile", "-- -O x"}, {"up", "a -f b"},
+        {"up", "-f a b"},    {"up", "-f a --from b"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         if (parse(wrong[i][0], wrong[i][1]) != CLI_PARSE_WRONG)
@@ -122,6 +123,24 @@ static void what_follows_the_file_is_the_guests(void **state)
     assert_string_equal(options.args[0], "-x");
 }
 
+static void what_follows_two_dashes_is_a_commands(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("up", "-q a -O1 -- b --listen -- x"), CLI_PARSE_DONE);
+    assert_string_equal(options.file, "a");
+    assert_string_equal(options.opt, "1");
+    assert_null(options.listen);
+    static const char *const args[] = {"b", "--listen", "--", "x"};
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(options.args[i], args[i]);
+    assert_null(options.args[4]);
+    assert_int_equal(parse("up", "-- b"), CLI_PARSE_DONE);
+    assert_null(options.file);
+    assert_string_equal(options.args[0], "b");
+    assert_int_equal(parse("up", "a"), CLI_PARSE_DONE);
+    assert_null(options.args);
+}
+
 static void options_may_follow_the_file_of_others(void **state)
 {
     (void)state;
@@ -131,6 +150,27 @@ static void options_may_follow_the_file_of_others(void **state)
     assert_int_equal(parse("compile", "a.wasm --help"), CLI_PARSE_HELP);
     assert_int_equal(parse("compile", "- -O0"), CLI_PARSE_DONE);
     assert_string_equal(options.file, "-");
+}
+
+static void what_is_no_option_is_passed_on(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("build", "-f a -c b --up --listen x -c d"), CLI_PARSE_DONE);
+    assert_string_equal(options.file, "a");
+    assert_int_equal(options.component_id.count, 1);
+    assert_non_null(options.up);
+    assert_string_equal(options.args[0], "--listen");
+    assert_string_equal(options.args[2], "-c");
+    assert_int_equal(parse("watch", "-d 5 -- -d 6"), CLI_PARSE_DONE);
+    assert_string_equal(options.debounce, "5");
+    assert_string_equal(options.args[0], "-d");
+    assert_int_equal(parse("watch", "-c --help"), CLI_PARSE_HELP);
+    assert_int_equal(parse("new", "-a one two --list"), CLI_PARSE_DONE);
+    assert_string_equal(options.file, "one");
+    assert_string_equal(options.second, "two");
+    assert_int_equal(parse("new", "one two three"), CLI_PARSE_WRONG);
+    assert_ptr_equal(cli_find_command("b"), cli_find_command("build"));
+    assert_string_equal(cli_alias_of(cli_find_command("watch")), "w");
 }
 
 static void lists_have_an_end(void **state)
@@ -236,7 +276,9 @@ int main(void)
         cmocka_unit_test(no_name_twice),
         cmocka_unit_test_setup(wrong_lines_are_refused, be_quiet),
         cmocka_unit_test(what_follows_the_file_is_the_guests),
+        cmocka_unit_test(what_follows_two_dashes_is_a_commands),
         cmocka_unit_test(options_may_follow_the_file_of_others),
+        cmocka_unit_test_setup(what_is_no_option_is_passed_on, be_quiet),
         cmocka_unit_test_setup(lists_have_an_end, be_quiet),
         cmocka_unit_test(sizes_and_durations),
         cmocka_unit_test(foreign_text_is_escaped),

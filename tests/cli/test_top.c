@@ -23,6 +23,7 @@ static void serve(struct metrics *metrics)
 
 static void work(const struct metrics *metrics, uint32_t worker, uint64_t count)
 {
+    metrics_used(metrics_block(metrics, worker), 2)[1] = 1;
     struct metrics_function *function = &metrics_block(metrics, worker)->functions[1];
     function->answers[2] += count;
     function->answers[5] += 1;

@@ -4,6 +4,7 @@
 #include "compile/build.h"
 #include "image/format.h"
 #include "runtime/link.h"
+#include "runtime/snapshot.h"
 #include "runtime/task.h"
 #include "support/load.h"
 #include "support/mutate.h"

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "codegen/link.h"
 #include "codegen/object.h"
+#include "codegen/targets.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -73,9 +74,24 @@ static struct made make(const char *callee, uint32_t kind)
 
 static const struct wasm_type type = {.hash = 0x1122334455667788};
 static struct wasm_func func;
-static const struct wasm_module module = {
-    .types = (struct wasm_type *)&type, .type_count = 1, .funcs = &func, .func_count = 1};
-static const struct unit unit = {.module = &module};
+/* A table of four entries, of which the second is the function. */
+static const uint8_t offset[] = {0x41, 1, 0x0b};
+static const uint32_t entries[] = {0};
+static struct wasm_elem elem = {.mode = WASM_ACTIVE, .offset = {0, sizeof offset}, .count = 1, .funcs = entries};
+static struct wasm_table table = {.import = WASM_NO_INDEX, .limits = {.min = 4}};
+static const struct wasm_module module = {.bytes = offset,
+                                          .size = 6, /* no more words of targets */
+                                          .types = (struct wasm_type *)&type,
+                                          .type_count = 1,
+                                          .funcs = &func,
+                                          .func_count = 1,
+                                          .tables = &table,
+                                          .table_count = 1,
+                                          .elems = &elem,
+                                          .elem_count = 1};
+static struct func_place place = {.link = FUNC_DEFINED};
+static bool late;
+static const struct unit unit = {.module = &module, .funcs = &place, .late = {.elems = &late}};
 static struct err err;
 
 static size_t no_decoder(void *arg, const uint8_t *at, size_t left)
@@ -180,6 +196,67 @@ static void library_routines_come_along(void **state)
     }
 }
 
+/* Where a word of the targets leads to. */
+static uint32_t target(const struct code *code, uint64_t targets, uint32_t index)
+{
+    return (uint32_t)((int64_t)targets + word_at(code, targets + index * sizeof(int32_t)));
+}
+
+/* The number in the trap that the code there ends with. */
+static uint8_t trap_at(const struct code *code, uint32_t off)
+{
+    for (size_t i = 0; i < code->funcs.count; i++)
+        if (code->funcs.items[i].code_off == off && code->funcs.items[i].kind == CODE_ROUTINE)
+            return code->text.data[off + code->funcs.items[i].code_size - 1];
+    fail_msg("no routine at %u", off);
+    return 0;
+}
+
+static void targets_of_a_table(void **state)
+{
+    (void)state;
+    struct code code;
+    struct made made = make("c0_0", R_X86_64_PC32);
+    assert_true(link_made(&made, sizeof made, &code));
+    uint32_t start = code.funcs.items[0].code_off;
+    uint64_t targets = (uint64_t)(start + CALL_AT + 4 + word_at(&code, start + CALL_AT));
+    assert_true(targets >= code.exec_size && targets + 5 * sizeof(int32_t) <= code.text.size);
+    assert_int_equal(target(&code, targets, 1), start);
+    assert_int_equal(trap_at(&code, target(&code, targets, 0)), TRAP_UNINITIALIZED_ELEMENT);
+    assert_int_equal(trap_at(&code, target(&code, targets, 2)), TRAP_UNINITIALIZED_ELEMENT);
+    assert_int_equal(trap_at(&code, target(&code, targets, 3)), TRAP_UNINITIALIZED_ELEMENT);
+    assert_int_equal(trap_at(&code, target(&code, targets, 4)), TRAP_UNDEFINED_ELEMENT);
+    code_free(&code);
+}
+
+/* Other units, types and tables than there are, and a table whose entries are not known. */
+static void targets_of_nothing(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"c1_0", "c0_1", "c0_1048576", "c0_4294967295"};
+    for (size_t i = 0; i < 4; i++) {
+        struct made made = make(names[i], R_X86_64_PC32);
+        refused(&made, "targets that are unknown");
+    }
+    struct made made = make("c0_0", R_X86_64_PC32);
+    late = true;
+    refused(&made, "targets that are unknown");
+    late = false;
+    elem.count = 4; /* one more than there is room for */
+    refused(&made, "targets that are unknown");
+    elem.count = 1;
+    table.limits.min = 9; /* too few of them are set */
+    refused(&made, "targets that are unknown");
+    table.limits.min = 4;
+    table.has_init = true;
+    refused(&made, "targets that are unknown");
+    table.has_init = false;
+    table.limits.min = 5; /* more words than the module has bytes for */
+    refused(&made, "targets that are unknown");
+    table.limits.min = 4;
+    assert_true(targets_known(&unit, 0));
+}
+
 static void nothing_else_does(void **state)
 {
     (void)state;
@@ -268,6 +345,8 @@ int main(void)
         cmocka_unit_test(code_keeps_its_alignment),
         cmocka_unit_test(constants_follow_on_a_page),
         cmocka_unit_test(library_routines_come_along),
+        cmocka_unit_test(targets_of_a_table),
+        cmocka_unit_test(targets_of_nothing),
         cmocka_unit_test(nothing_else_does),
         cmocka_unit_test(malformed_objects),
         cmocka_unit_test(damaged_objects),

@@ -804,10 +804,20 @@ static void look_up(void **state)
 {
     const struct host_function *row;
     for (size_t i = 0; i < HOST_FUNCTION_COUNT; i++) {
-        row = canon_find_function(host_functions, HOST_FUNCTION_COUNT, str_of(host_functions[i].interface),
-                                  str_of(host_functions[i].name));
+        char interface[100];
+        snprintf(interface, sizeof interface, "%s@%s", host_functions[i].interface, host_functions[i].version);
+        row =
+            canon_find_function(host_functions, HOST_FUNCTION_COUNT, str_of(interface), str_of(host_functions[i].name));
         assert_ptr_equal(row, &host_functions[i]);
     }
+    row = canon_find_function(host_functions, HOST_FUNCTION_COUNT, STR("test:demo/calls"), STR("text"));
+    assert_ptr_equal(row->glue, glue_test_demo_calls_text);
+    row = canon_find_function(host_functions, HOST_FUNCTION_COUNT, STR("test:demo/calls@2.7.0"), STR("text"));
+    assert_string_equal(row->signature, "func(string) -> u32");
+    assert_null(canon_find_function(host_functions, HOST_FUNCTION_COUNT, STR("test:demo/calls@3.0.0"), STR("text")));
+    assert_int_equal(
+        canon_find_resource(host_resources, HOST_RESOURCE_COUNT, STR("test:demo/calls@2.0.0"), STR("thing"))->id,
+        RESOURCE_TEST_DEMO_2_THING);
     row = canon_find_function(host_functions, HOST_FUNCTION_COUNT, STR("test:demo/calls@1.2.9"), STR("text"));
     assert_ptr_equal(row->glue, glue_test_demo_calls_text);
     assert_string_equal(row->signature, "func(string) -> string");

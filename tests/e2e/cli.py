@@ -287,14 +287,28 @@ def case_cli_completion():
         bash = os.path.join(folder, "bash")
         check(set(commands()) <= set(completions(bash, "mayfly", "")), "the commands")
         check(completions(bash, "mayfly", "comp") == ["compile", "completion"], "the commands that begin so")
-        for command, option, *_ in table("options.def", "(?:OPTION|LIST)"):
-            check(completions(bash, "mayfly", command, option) == [option], f"{option} of {command}")
+        rows = [row[:2] for row in table("options.def", "(?:OPTION|LIST)")]
+        for command, option in rows:
+            wanted = sorted(other for of, other in rows if of == command and other.startswith(option))
+            check(sorted(completions(bash, "mayfly", command, option)) == wanted, f"{option} of {command}")
         check(completions(bash, "mayfly", "compile", "--dump", "") == ["ir", "opt", "asm"], "a list of choices")
         check(completions(bash, "mayfly", "compile", "--dump", "=", "a") == ["asm"], "a choice behind =")
         check(completions(bash, "mayfly", "compile", "--dump", "=") == ["ir", "opt", "asm"], "all behind =")
         check(completions(bash, "mayfly", "up", "") == ["files", "-o", "default"], "files")
         check(completions(bash, "mayfly", "completion", "z") == ["zsh"], "an argument")
         check(completions(bash, "mayfly", "up", "--listen", "") == [], "nothing where nobody knows")
+
+
+def case_cli_spin():
+    """Options of Spin's that are not there are told with what there is instead, and stand in the documentation."""
+    with open(os.path.join(ROOT, "docs", "spin.md")) as file:
+        documented = file.read()
+    for command, option, instead in table("spin.def", "SPIN"):
+        error = mayfly(command, f"{option}=x" if option.startswith("--") else option, code=2)[1]
+        check(f"'{command}' of mayfly has no '{option}', which Spin's has: {instead}" in error, f"{option} of {command}: {error}")
+        check(f"`{option}`" in documented, f"{option} of {command} in docs/spin.md")
+    known = {(row[0], row[1]) for row in table("options.def", "(?:OPTION|LIST)")}
+    check(not known & {(row[0], row[1]) for row in table("spin.def", "SPIN")}, "none is both")
 
 
 def case_cli_man():
@@ -381,7 +395,14 @@ def case_cli_inspect():
     for line in ("  wasi:http/types@0.2.12", "    [method]outgoing-response.body: func(self: borrow<outgoing-response>)"
                  " -> result<outgoing-body>", "    incoming-request: wasi:http/types@0.2.12.{incoming-request}"):
         check(line in text.splitlines(), f"{line!r} in {text}")
+    check(said["triggers"] == "http", said)
+    for name, triggers in (("cgi", "http with the executor wagi, command"), ("inbound", "redis"), ("cron", "http, cron"),
+                           ("cgi_module", "http with the executor wagi"), ("whole", "http")):
+        said = facts(mayfly("inspect", run.guest(name))[0])
+        check(said["triggers"] == triggers and not said["runs"].startswith("no: "), f"{name}: {said}")
+    check("in an application with a trigger for it" in facts(mayfly("inspect", run.guest("inbound"))[0])["runs"], "no command of its own")
     said = facts(mayfly("inspect", run.guest("preload_command"))[0])
+    check("triggers" not in said, said)
     check("--preload NAME=FILE" in said["runs"] and said["preload"] == '"lib"', said)
     said = facts(mayfly("inspect", run.guest("preload_lib"))[0])
     check(said["runs"].startswith("no: ") and "_start" in said["runs"], said)

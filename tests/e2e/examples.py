@@ -21,7 +21,7 @@ import time
 import network
 import outbound
 import run
-from run import FULL, ROOT, Client, Failure, Server, Skipped, ask, check, expect, guest, resident
+from run import FULL, ROOT, Client, Failure, Server, Skipped, ask, check, expect, free_port, guest, resident
 
 # AddressSanitizer keeps freed memory back, by default more than the tests of memory let a server grow.
 os.environ["ASAN_OPTIONS"] = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:" + os.environ.get("ASAN_OPTIONS", "")
@@ -96,7 +96,7 @@ def fetches(client):
     with outbound.Peer(serve) as peer:
         expect(client.ask(f"/fetch/http/127.0.0.1:{peer.port}/some/path?with=query"), 203, body)
         expect(client.ask(f"/fetch/http/127.0.0.1:{peer.port}/"), 203, body)
-    expect_json(client.ask(f"/fetch/http/127.0.0.1:{outbound.free_port()}/"), 502, is_error)
+    expect_json(client.ask(f"/fetch/http/127.0.0.1:{free_port()}/"), 502, is_error)
     expect_json(client.ask("/fetch/http/127.0.0.2:80/"), 502, is_error)
 
 
@@ -313,7 +313,7 @@ WRONGS = (("/twice", 500, r"trap: host function failed: handle index \d+ is of a
           ("/twice-whole", 200, r"trap: host function failed: unknown handle index"),
           ("/exit", 500, r"trap: the guest asked to exit: status 1"),
           ("/exit-stream", None, r"trap: the guest asked to exit: status 1"),
-          ("/unfinished", 500, UNFINISHED), ("/unfinished-stream", None, UNFINISHED), ("/dropped", 500, UNFINISHED),
+          ("/dropped", 500, UNFINISHED),
           ("/outparam-dropped", 500, "returned without setting a response"),
           ("/short", 500, UNFINISHED), ("/long", 500, UNFINISHED), ("/short-stream", None, UNFINISHED),
           ("/status", 500, "the response cannot be sent: its status, a field, or the connection"))
@@ -346,6 +346,9 @@ def case_misbehave():
                 time.sleep(0.02)
             check(re.search(why, server.log()[before:]), f"{path}: {why!r} in {server.log()[before:]!r:.500}")
             expect(other.ask("/"), 200, b"fine\n")
+        expect(other.ask("/unfinished"), 200, bytes(10))  # left alone, neither finished nor dropped: it ends with the handler
+        status, _, body = other.ask("/unfinished-stream")
+        check(status == 200 and len(body) > 65536 and not any(body), f"{status} {len(body)}")
         answer = other.ask("/length")
         expect(answer, 200, bytes(10)) # a length that is none is none
         expect(other.ask("/fields"), 200, b"0000011")  # invalid-syntax, forbidden

@@ -17,7 +17,7 @@ import time
 import urllib.parse
 
 import run
-from run import Client, Failure, Server, Skipped, ask, check, expect, guest
+from run import Client, Failure, Server, Skipped, ask, check, expect, free_port, guest
 
 ALL = ("--allow-net", "127.0.0.0/8:*", "--allow-listen", "127.0.0.1:*")
 
@@ -129,11 +129,6 @@ def stop_now(server):
 def echo(connection):
     while data := connection.recv(65536):
         connection.sendall(data)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 def case_net_tcp_states():

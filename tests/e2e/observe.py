@@ -285,7 +285,7 @@ def case_observe_admin():
     with observed(HELLO, "--workers", "2") as server:
         expect(ask(server.admin, "/healthz"), 200, b"ok\n")
         expect(ask(server.admin, "/metrics?x=y"), 200)
-        for path in ("/", "/metric", "/metrics/", "/../status", "*"):
+        for path in ("/index.html", "/metric", "/metrics/", "/../status", "*"):
             check(ask(server.admin, path, method="OPTIONS" if path == "*" else "GET")[0] == 404, f"404 for {path}")
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):
             status, headers, _ = ask(server.admin, "/metrics", method=method, body=b"x")
@@ -402,7 +402,9 @@ def case_observe_top():
         function, = sample["functions"]
         check(function["name"] == "trap" and 0 < function["requests"] <= asked[0], f"requests of a second: {function}")
         check(abs(function["requests_per_second"] - function["requests"] * 1e9 / sample["interval_ns"]) <= 1, "their rate")
-        check(abs(function["traps"] - function["requests"] / 10) <= 1 and function["errors"] == function["traps"], f"traps: {function}")
+        # One may end between the readings of two counters.
+        check(abs(function["traps"] - function["requests"] / 10) <= 1 and abs(function["errors"] - function["traps"]) <= 1,
+              f"traps: {function}")
         check(0 < function["start_p50_ns"] <= function["latency_p99_ns"] and function["latency_p50_ns"] <= function["latency_p99_ns"],
               f"quantiles: {function}")
         check(sorted(w["pid"] for w in sample["workers"]) == sorted(workers(server)), f"workers: {sample['workers']}")
@@ -520,7 +522,7 @@ def case_observe_access_full():
             for _ in range(1000):
                 expect(client.ask("/"), 200)
         check(metrics(server).of("mayfly_log_lines_lost_total") > 0, "lines are lost, and counted")
-    done = subprocess.run([*command("up"), HELLO, "--access-log", "/absent/log"], capture_output=True, text=True)
+    done = subprocess.run([*command("up"), "--listen", "127.0.0.1:0", HELLO, "--access-log", "/absent/log"], capture_output=True, text=True)
     check(done.returncode == 1 and "/absent/log" in done.stderr and not done.stdout, f"a file that cannot be: {done}")
 
 

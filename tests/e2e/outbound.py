@@ -20,8 +20,8 @@ import warnings
 
 import network
 import run
-from network import Names, Peer, free_port
-from run import Client, Failure, Server, Skipped, ask, check, expect, guest
+from network import Names, Peer
+from run import Client, Failure, Server, Skipped, ask, check, expect, free_port, guest
 
 # error-code by number, as wit/wasi-http.wit has it.
 with open(os.path.join(run.ROOT, "wit", "wasi-http.wit")) as wit:
@@ -276,7 +276,7 @@ def case_http_connections():
                     ("http://127.0.0.2/", "error HTTP-request-denied", {}),
                     ("http://127.0.0.1:0/", "handle HTTP-request-URI-invalid", {}),
                     ("ftp://local.test/", "handle HTTP-request-URI-invalid", {}),
-                    ("http://local.test/", "handle HTTP-request-URI-invalid", {"noauthority": 1}),
+                    ("http://local.test/", "error HTTP-request-denied", {"noauthority": 1}),
                     ("http://local.test/", "handle HTTP-request-method-invalid", {"method": "CONNECT"}),
                     ("http://local.test/", "handle HTTP-request-body-size", {"method": "POST", "length": 5})):
                 same(fetch(server, url, **more), [report], f"{url} {more}")

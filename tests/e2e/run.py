@@ -59,6 +59,13 @@ def children(pid):
         return [int(child) for child in file.read().split()]
 
 
+def is_idle(pid):
+    try:
+        return os.sched_getscheduler(pid) == os.SCHED_IDLE
+    except ProcessLookupError:
+        return True
+
+
 class Server:
     """`mayfly up FILE` on a free port, with one worker unless more are asked for; its log in `log()`; stopped by SIGTERM
     at the end of a `with`. `files`: how many descriptors it may have."""
@@ -67,6 +74,8 @@ class Server:
         self.errors = tempfile.TemporaryFile(mode="w+", errors="replace")
         if "--workers" not in options:
             options = ("--workers", "1", *options)
+        self.file = file
+        self.count = int(options[options.index("--workers") + 1]) + ("--admin" in options)
         start = [program or PROGRAM, "up"] if "--tier" in options else command("up", program)
         self.process = subprocess.Popen([*start, file, "--listen", "127.0.0.1:0", *options],
                                         stdout=subprocess.PIPE, stderr=self.errors, text=True,
@@ -102,9 +111,21 @@ class Server:
             self.process.wait()
             return "no answer to SIGTERM"
 
+    def supervisor(self):
+        """The process whose children serve: of an application, the node that began last."""
+        if os.path.isdir(self.file) or self.file.endswith(".toml"):
+            return max(children(self.process.pid))
+        return self.process.pid
+
     def workers(self):
-        """The processes that serve, by their numbers."""
-        return children(self.process.pid)
+        """The processes that serve, by their numbers: not the builder, which lets all others go before it as soon as it
+        can."""
+        for _ in range(200):
+            found = [pid for pid in children(self.supervisor()) if not is_idle(pid)]
+            if len(found) <= self.count:
+                break
+            time.sleep(0.01)
+        return found
 
     def log(self):
         """Read without moving the place where the server writes, which is the same file's."""
@@ -196,6 +217,18 @@ class Client:
     def ask(self, path, method="GET", body=None, headers=()):
         self.send(path, method, body, headers)
         return self.response(method)
+
+
+def free_port():
+    """Below the range that the kernel picks from: a client's own port would be taken before the server starts."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.randrange(12000, 32000)))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise Failure("no port is free")
 
 
 def ask(port, path, **more):
@@ -495,7 +528,7 @@ def case_errors():
                   f"{name}: exit 1 and an error line, not {code} {text!r}")
             if name in ("cut", "broken"):
                 check(re.search(r"offset 0x[0-9a-f]+: ", text), f"{name}: an offset in {text!r}")
-    for arguments in (("up",), ("nonsense",), ("up", "--nonsense", guest("trap"))):
+    for arguments in (("run",), ("nonsense",), ("up", "--nonsense", guest("trap"))):
         code, _, text = run_up(*arguments)
         check(code == 2 and text, f"{arguments}: exit code 2 and a word about usage, not {code} {text!r}")
 

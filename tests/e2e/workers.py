@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from run import ROOT, Client, Failure, Server, ask, check, command, expect, guest, main
+from run import ROOT, Client, Failure, Server, ask, check, children, command, expect, guest, main
 
 HELLO = os.path.join(ROOT, "examples", "hello-c", "hello.wasm")
 OTHER = os.path.join(ROOT, "examples", "hello-rust", "hello.wasm")
@@ -239,7 +239,7 @@ def case_work_reload_refused():
         place(HELLO, file)
         with Server(file, "--workers", "2") as server, load(server.port):
             time.sleep(1.1)
-            for bad, reason in ((guest("process"), r"not reloaded: wasi_snapshot_preview1 args_get is imported"),
+            for bad, reason in ((guest("process"), r"not reloaded: a core module that does not say what it is as a component"),
                                 (guest("net"), r"not reloaded: .* does not export wasi:http/incoming-handler"),
                                 (__file__, r"not reloaded: magic header not detected")):
                 place(bad, file)
@@ -314,11 +314,50 @@ def case_work_tiers():
                 check(len(counts) == 1, f"the answer stays what it is, not {list(counts)}")
                 shares = re.findall(r" (\d+) % of (\d+) samples are in optimized code$", server.log(), re.M)
                 check(bool(shares) == rounds, f"rounds that follow samples: {shares}")
-                check(len(server.workers()) == 2, "the builder has ended")
+                check(len(children(server.process.pid)) == 2, "the builder has ended")
             with Server(file, "--tier", "auto", "--workers", "1") as server:
                 expect(ask(server.port, path), 200)
                 time.sleep(0.5)
-                check(len(server.workers()) == 1 and server.log() == "", f"nothing is left to do: {server.log()}")
+                check(len(children(server.process.pid)) == 1 and server.log() == "", f"nothing is left to do: {server.log()}")
+
+
+def parts_of(log):
+    return re.findall(r"DEBUG start, at [\d.]+ ms: (.*), [\d.]+ ms \(process \d+\)$", log, re.M)
+
+
+def case_work_kept():
+    """--tier fast serves before what it made is kept, and the next start has it. The log tells the parts of a start."""
+    with tempfile.TemporaryDirectory() as folder, empty_cache() as cache:
+        file = os.path.join(folder, "f.wasm")
+        place(HELLO, file)
+        images = lambda: [name for name in (os.listdir(os.path.join(cache, "mayfly")) if os.listdir(cache) else [])
+                          if name.endswith(".image")]
+        for number in range(2):
+            with Server(file, "--tier", "fast", "--log-level", "debug", "--workers", "2") as server:
+                expect(ask(server.port, "/"), 200, b"Hello from C! You asked for /\n")
+                until(lambda: len(images()) == 1, "the image is kept", seconds=60)
+                until(lambda: len(children(server.process.pid)) == 2, "the builder has ended", seconds=60)
+                check(server.wait_log(r"ms: serving, "), "the log tells when it serves")
+                parts = parts_of(server.log())
+                check(("code made" in parts) == (number == 0), f"only the first one compiles: {parts}")
+                check(parts.count("image loaded") == 2 and "file hashed" in parts, f"parts: {parts}")
+        # A large file is not even hashed again, once it is old enough to be believed.
+        with open(HELLO, "rb") as source, open(file, "wb") as target:
+            size = 3 << 20
+            target.write(source.read() + b"\0" + bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21]) +
+                         b"\1x" + bytes(size - 2))
+        hashed = []
+        for pause in (0, 6, 0):
+            time.sleep(pause)
+            with Server(file, "--tier", "fast", "--log-level", "debug") as server:
+                expect(ask(server.port, "/"), 200, b"Hello from C! You asked for /\n")
+                until(lambda: len(images()) == 2, "the image is kept", seconds=60)
+                check(server.wait_log(r"ms: serving, "), "the log tells when it serves")
+                hashed.append("file hashed" in parts_of(server.log()))
+        check(hashed == [True, True, False], f"hashed: {hashed}")
+        os.utime(file, (1, 1))
+        with Server(file, "--tier", "fast", "--log-level", "debug") as server:
+            check("file hashed" in parts_of(server.log()), "touched, it is hashed again")
 
 
 def case_work_usage():

@@ -7,6 +7,7 @@
 #include "compile/build.h"
 #include "component/plan.h"
 #include "runtime/link.h"
+#include "runtime/snapshot.h"
 #include "runtime/task.h"
 #include "support/descriptors.h"
 #include "wasi/link.h"

@@ -2,11 +2,13 @@
  * import, with any arguments, over a memory with any contents; handles of a request and of whatever the calls return
  * are in the table. Each call succeeds or traps, and nothing outside of the guest's memory is touched.
  *
- * The first byte is the number of calls. A call is the number of its function and CELLS bytes, which stand for its
- * arguments: small numbers, or one of those below. What is left of the input lies at the beginning of memory.
+ * The first byte is the number of calls. A call is the number of its function, in two bytes, and CELLS bytes, which
+ * stand for its arguments: small numbers, or one of those below. What is left of the input lies at the beginning of
+ * memory.
  *
  * Two directories are granted: one to be written, which is emptied after each input, and one to be read. Of the network
- * the guest may bind to the loopback, and reach port 1 there, where nobody is. */
+ * the guest may bind to the loopback, and reach port 1 there, where nobody is. A key-value store and a database "a" are
+ * granted too; what they answer is made of the input's last bytes, and may be anything. */
 #include "fuzz/fuzz.h"
 
 #include "base/log.h"
@@ -17,6 +19,7 @@
 #include "runtime/trap.h"
 #include "wasi/gen/interfaces.h"
 #include "wasi/object.h"
+#include "wasi/storage.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -25,7 +28,7 @@
 
 #define MEMORY_SIZE 65536u
 #define CELLS 10u
-#define CALL_BYTES (1 + CELLS)
+#define CALL_BYTES (2 + CELLS)
 
 /* Handles, the size word and memory behind the store, as a slot has them. */
 static struct world {
@@ -106,7 +109,7 @@ static bool finish(void *x, const struct http_field *trailers, size_t count)
     return true;
 }
 
-static const struct http_face face = {want, take, respond, start, write_body, room, finish};
+static const struct http_face face = {want, take, respond, start, write_body, room, finish, NULL};
 
 static struct http_field fields[] = {{{"host", 4}, {"a", 1}}, {{"x", 1}, {"1", 1}}, {{"x", 1}, {"2", 1}}};
 static const struct http_request whole_request = {
@@ -172,6 +175,58 @@ static struct host_pool *new_pool(void)
     return pool;
 }
 
+/* ---- stores and databases, whose process may be owned by whoever wrote its statements ---- */
+
+#define ANSWER_VALUES 8u
+#define ANSWER_BYTES 32u
+
+static uint8_t answer_bytes[ANSWER_BYTES];
+
+struct answer {
+    struct storage_call call;
+    struct storage_value values[ANSWER_VALUES];
+    char bytes[8];
+};
+
+static struct storage_call *begin_call(void *client, const struct storage_request *asked)
+{
+    const uint8_t *from = answer_bytes;
+    struct answer *answer = calloc(1, sizeof *answer);
+    FUZZ_CHECK(answer && asked->label.len == 1);
+    uint8_t first = answer_bytes[0]++;
+    answer->call.status = (enum storage_status)(1 + first % (STORAGE_STATUSES - 1));
+    if (from[1] & 1)
+        answer->call.status = STORAGE_DONE;
+    answer->call.count = answer->call.status == STORAGE_DONE ? from[2] % (ANSWER_VALUES + 1) : 0;
+    answer->call.values = answer->values;
+    answer->call.message = first & 1 ? STR("message") : STR("");
+    memcpy(answer->bytes, "a b c d", 8);
+    for (unsigned i = 0; i < ANSWER_VALUES; i++) {
+        answer->values[i].type = (enum storage_type)(from[3 + i] % 5);
+        if (answer->values[i].type >= STORAGE_TEXT)
+            answer->values[i].bytes = (struct str){answer->bytes, from[3 + i] % 8};
+        else
+            answer->values[i].integer = (int8_t)from[11 + i];
+    }
+    return &answer->call;
+}
+
+static void drop_call(struct storage_call *call)
+{
+    free((struct answer *)call);
+}
+
+static const struct storage_face storage_face = {begin_call, drop_call};
+
+static const struct storage_grants *storage(void)
+{
+    static const struct str labels[] = {{"a", 1}};
+    static void *client = &answer_bytes;
+    static const struct storage_grants grants = {
+        .labels = {labels, labels}, .counts = {1, 1}, .face = &storage_face, .client = &client};
+    return &grants;
+}
+
 /* ---- calls ---- */
 
 static uint64_t number(uint8_t byte)
@@ -195,7 +250,7 @@ static uint64_t number(uint8_t byte)
 }
 
 /* A function of the host or, behind them, the drop of a resource. */
-static bool call(uint8_t which, union cell *v)
+static bool call(uint32_t which, union cell *v)
 {
     struct canon_env env = {.canon = {.memory_off = offsetof(struct world, memory),
                                       .memory_size_off = offsetof(struct world, size),
@@ -222,8 +277,8 @@ static void run_calls(const uint8_t *data, size_t count)
         union cell v[32];
         memset(v, 0, sizeof v);
         for (size_t k = 0; k < CELLS; k++)
-            v[k].u64 = number(bytes[1 + k]);
-        bool done = call(bytes[0], v);
+            v[k].u64 = number(bytes[2 + k]);
+        bool done = call(bytes[0] | (uint32_t)bytes[1] << 8, v);
         FUZZ_CHECK(done == (world->store.trap == TRAP_NONE));
         if (!done)
             return;
@@ -240,6 +295,9 @@ static void begin(const uint8_t *contents, size_t size)
     memset(world->memory, 0, sizeof world->memory);
     memcpy(world->memory, contents, size < MEMORY_SIZE ? size : MEMORY_SIZE);
     world->size = MEMORY_SIZE;
+    size_t tail = size < ANSWER_BYTES ? size : ANSWER_BYTES;
+    memset(answer_bytes, 0, ANSWER_BYTES);
+    memcpy(answer_bytes, contents + size - tail, tail);
     heap = 4096;
 }
 
@@ -250,6 +308,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err = {0};
     uint32_t handles[2];
     config.grants = grants();
+    config.storage = storage();
     if (size == 0)
         return 0;
     size_t count = data[0] % 32 < (size - 1) / CALL_BYTES ? data[0] % 32 : (size - 1) / CALL_BYTES;

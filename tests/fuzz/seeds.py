@@ -11,7 +11,12 @@ http_response  responses, written below
 image       lists of edits (fuzz_image.c), from a fixed generator
 json        texts, written below
 levels      bytes from a fixed generator
+manifest    the manifest that has everything of tests/app/test_manifest.c, and the longest rows of manifest_rows.def
+route       routes and paths, written below
+url         URLs and where a server there leads, written below
+storage     requests to stores and databases and their answers, written below
 """
+import ast
 import glob
 import hashlib
 import os
@@ -152,10 +157,11 @@ def noise(seed, size):
 def host_calls(*calls, more=b""):
     """An input of fuzz_host: (name, arguments...) each, in front of a memory that begins with two names and a text."""
     table = open(os.path.join(ROOT, "src/wasi/gen/interfaces.c")).read()
-    functions = re.findall(r'^ +\{"(wasi:[\w/-]+)", "[\d.]+", "([^"]+)"', table, re.M)
-    names = [function.rsplit("]", 1)[-1] for _, function in functions]
-    names = [interface + "." + name if name == "handle" else name for (interface, _), name in zip(functions, names)]
-    rows = b"".join(bytes([names.index(name), *arguments, *([0] * (10 - len(arguments)))]) for name, *arguments in calls)
+    functions = re.findall(r'^ +\{"([\w:/-]+)", "([^"]*)", "([^"]+)",$', table, re.M)
+    names = [function.rsplit("]", 1)[-1] for _, _, function in functions]
+    names += [f"{interface}@{version}:{name}" for (interface, version, _), name in zip(functions, names)]
+    count = len(functions)
+    rows = b"".join(struct.pack("<H10B", names.index(name) % count, *arguments, *([0] * (10 - len(arguments)))) for name, *arguments in calls)
     return bytes([len(calls)]) + rows + b"a\0\0\0b\0\0\0a/../b\0\0some text" + more
 
 
@@ -194,7 +200,7 @@ SOCKETS = [
      ("resolve-address-stream.resolve-next-address", 4, 96)],
     [("fields",), ("outgoing-request", 3), ("outgoing-request.set-authority", 3, 1, 25, 11), ("outgoing-request.body", 3, 96),
      ("outgoing-request.set-scheme", 3, 1, 0), ("outgoing-body.write", 4, 96),
-     ("wasi:http/outgoing-handler.handle", 3, 0, 0, 96), ("output-stream.check-write", 5, 96),
+     ("wasi:http/outgoing-handler@0.2.12:handle", 3, 0, 0, 96), ("output-stream.check-write", 5, 96),
      ("output-stream.write", 5, 16, 9, 96), ("future-incoming-response.get", 3, 96),
      ("future-incoming-response.subscribe", 3)],
     [("request-options",), ("request-options.set-connect-timeout", 3, 1, 9), ("request-options.connect-timeout", 3, 96),
@@ -202,17 +208,112 @@ SOCKETS = [
 ]
 
 
+ROUTES = (
+    b"/foo\n/foo/...\n/:a/y\n/\n/:name.json\n/a.:b/c\n>/foo\n>/foo/\n>/foo/bar?x\n>/x/y\n>/x.json\n>/a.b/c\n>//foo//bar//\n",
+    b"/a/:b/c\n/:a/b/:d\n/*\n/a/b/...\n>/a/b/c\n>/a/b/d\n>/a/b\n>/x/b/\n>*\n>\n",
+    b"/:\n/*/x\n/a...\n/.../b\n/a b\n/:x/:x\n/a.*\n...\n*\n\n>/\n>/...\n>/.\n",
+)
+
+URLS = (
+    b"http://a/b/c/d;p?q\n../../g?x#y", b"https://example.com:8443/a%20b\n//other.test/x", b"https://[::1]:80/x\n/../a/./b/..",
+    b"http://a?b=c\n?d", b"http://127.0.0.1/\nfile:///etc/passwd", b"https://me:secret@host/a\nHTTPS://b/", b"https://a/b/\n./..//../c/",
+)
+
+# What stands around a row of manifest_rows.def.
+HEAD = 'spin_manifest_version = 2\n[application]\nname = "a"\n'
+VARIABLES = '[variables]\nv = { default = "h.x" }\nneeded = { required = true }\n'
+AROUND = {
+    "WHOLE": "", "APPLICATION": VARIABLES + HEAD, "NAMELESS": "spin_manifest_version = 2\n[trigger]\n[application]\n",
+    "VARIABLES": HEAD + "[trigger]\n[variables]\n", "BARE": HEAD + VARIABLES,
+    "COMPONENT": HEAD + VARIABLES + '[trigger]\n[component.c]\nsource = "c"\n',
+    "TRIGGER": HEAD + VARIABLES + '[component.c]\nsource = "c"\n[[trigger.http]]\n',
+}
+LITERAL = r'"(?:[^"\\]|\\.)*"'
+
+
+def manifests():
+    test = read(os.path.join(ROOT, "tests", "app", "test_manifest.c")).decode()
+    whole = re.search(r"everything\[\] =(.*?);\n\n", test, re.S).group(1)
+    everything = "".join(ast.literal_eval(text) for text in re.findall(LITERAL, whole))
+    yield everything
+    yield "#debug\n" + everything
+    rows = {}
+    for place, text in re.findall(rf"^ROW\((\w+), ({LITERAL}), ", read(os.path.join(
+            ROOT, "tests", "app", "manifest_rows.def")).decode(), re.M):
+        rows.setdefault(place, []).append(ast.literal_eval(text))
+    for place, texts in rows.items():
+        yield from (AROUND[place] + text for text in sorted(texts, key=len)[-6:])
+
+
+# Handle 3 is what is opened first. What every call is answered: turn, done, how many values, their types, integers.
+STORES = ("fermyon:spin/key-value@2.0.0", "wasi:keyvalue/store@0.2.0-draft2", "wasi:keyvalue/batch@0.2.0-draft2", "wasi:keyvalue/atomics@0.2.0-draft2")
+STORAGE = [
+    [(STORES[0] + ":store.open", 0, 1, 96), (STORES[0] + ":store.get", 3, 4, 1, 96), (STORES[0] + ":store.set", 3, 4, 1, 16, 9, 96),
+     (STORES[0] + ":store.exists", 3, 4, 1, 96), (STORES[0] + ":store.get-keys", 3, 96), (STORES[0] + ":store.delete", 3, 4, 1, 96)],
+    [(STORES[1] + ":open", 0, 1, 96), (STORES[1] + ":bucket.get", 3, 4, 1, 96), (STORES[1] + ":bucket.list-keys", 3, 0, 0, 0, 96),
+     (STORES[1] + ":bucket.list-keys", 3, 1, 4, 1, 96), (STORES[2] + ":get-many", 3, 0, 2, 96), (STORES[2] + ":set-many", 3, 64, 1, 96),
+     (STORES[2] + ":delete-many", 3, 64, 1, 96)],
+    [(STORES[1] + ":open", 0, 1, 96), (STORES[3] + ":increment", 3, 4, 1, 5, 96), (STORES[3] + ":cas.new", 3, 4, 1, 96),
+     (STORES[3] + ":cas.current", 4, 96), (STORES[3] + ":swap", 4, 16, 9, 96), (STORES[3] + ":swap", 4, 16, 9, 96)],
+    [("fermyon:spin/key-value@:open", 0, 1, 96), ("fermyon:spin/key-value@:get", 1, 4, 1, 96), ("fermyon:spin/key-value@:get-keys", 1, 96),
+     ("fermyon:spin/key-value@:close", 1), ("fermyon:spin/key-value@:get", 1, 4, 1, 96)],
+    [("fermyon:spin/sqlite@2.0.0:connection.open", 0, 1, 96), ("fermyon:spin/sqlite@2.0.0:connection.execute", 3, 16, 9, 64, 1, 96)],
+    [("spin:sqlite/sqlite@3.1.0:connection.open", 0, 1, 96), ("spin:sqlite/sqlite@3.1.0:connection.execute", 3, 16, 9, 64, 1, 96),
+     ("spin:sqlite/sqlite@3.1.0:connection.changes", 3), ("spin:sqlite/sqlite@3.1.0:connection.last-insert-rowid", 3)],
+    [("fermyon:spin/sqlite@:open", 0, 1, 96), ("fermyon:spin/sqlite@:execute", 1, 16, 9, 64, 1, 96), ("fermyon:spin/sqlite@:close", 1),
+     ("fermyon:spin/sqlite@:execute", 1, 16, 9, 64, 1, 96)],
+]
+ANSWERS = [bytes([turn, 1, len(types), *types, *([0] * (8 - len(types))), *integers, *([0] * (21 - len(integers)))])
+           for turn, types, integers in ((0, (), ()), (0, (1,), (5,)), (0, (4, 1), (0, 7)), (0, (1, 1), (0, 9)), (0, (3, 3, 1), (0, 0, 1)),
+                                         (0, (1, 3, 1, 4, 1, 1), (1, 0, 3, 0, 1, 2)), (0, (1, 1, 1), (0, 1, 1)), (0, (1, 3, 1), (255, 0, 1)))]
+ANSWERS.append(bytes(32))
+
+
+def frame_of(code, number, *values):
+    """A frame of the storage protocol: None, int, float, str or bytes each."""
+    body = b""
+    for value in values:
+        if value is None:
+            body += b"\0"
+        elif isinstance(value, int):
+            body += struct.pack("<Bq", 1, value)
+        elif isinstance(value, float):
+            body += struct.pack("<Bd", 2, value)
+        else:
+            text = value.encode() if isinstance(value, str) else value
+            body += struct.pack("<BI", 3 if isinstance(value, str) else 4, len(text)) + text
+    return struct.pack("<IIQII", len(body), code, number, len(values), 0) + body
+
+
+# Requests, by the numbers of their operations (wasi/storage.h), and answers to the calls, which have the numbers 1, 3, 4 and 5.
+FRAMES = (
+    b"\0" + frame_of(2, 1, "a", b"1") + frame_of(1, 2, "a") + frame_of(4, 3, "a") + frame_of(5, 4, None, 0) + frame_of(5, 4, "a", 7),
+    b"\0" + frame_of(7, 1, "a", b"1", "b", b"") + frame_of(6, 2, "a", "b", "c") + frame_of(8, 3, "a", "b") + frame_of(3, 4, "a"),
+    b"\0" + frame_of(9, 1, "n", 5) + frame_of(9, 1, "n", -7) + frame_of(10, 2, "n", 0, b"x") + frame_of(10, 2, "m", 0, b"x"),
+    b"\0" + frame_of(11, 1, 1) + frame_of(12, 2, 1, "CREATE TABLE IF NOT EXISTS t (a, b)") + frame_of(12, 3, 1, "INSERT INTO t VALUES (?, ?)", 1.5, b"x")
+    + frame_of(12, 4, 1, "SELECT a, b, count(*) FROM t") + frame_of(13, 5, 1),
+    b"\0" + frame_of(11, 1, 2) + frame_of(12, 2, 2, "PRAGMA user_version") + frame_of(12, 3, 2, "ATTACH 'x' AS y") + frame_of(12, 4, 2, "BEGIN"),
+    b"\1" + frame_of(1, 3, b"value", 5) + frame_of(1, 4, None, 0) + frame_of(6, 5, "why not") + frame_of(4, 1, "full"),
+    b"\1" + frame_of(1, 9, b"nobody asked"), b"\1" + frame_of(1, 3) * 2, b"\1" + frame_of(0, 3), b"\1" + frame_of(6, 3), b"\1" + frame_of(7, 3, "x"),
+)
+
+
 def seeds():
     """(target, contents)"""
+    yield from (("manifest", text.encode("latin1")) for text in manifests())
+    yield from (("route", text) for text in ROUTES)
+    yield from (("url", text) for text in URLS)
+    yield from (("storage", frames) for frames in FRAMES)
     yield from (("host", host_calls(*calls)) for calls in FILES)
     yield from (("host", host_calls(*calls, more=b"127.0.0.1:1")) for calls in SOCKETS)
+    yield from (("host", host_calls(*calls, more=answer)) for calls in STORAGE for answer in ANSWERS)
     for path in tree("tests/*/fixtures/*.wasm", "tests/wast/**/*.wasm", "tests/e2e/guests/*.wasm",
                      "examples/*/*.wasm"):
         yield from (("decode", module) for module in modules(read(path)) if len(module) < MODULE_MAX)
     for path in tree("tests/*/fixtures/*.wasm", "tests/wast/**/*.wasm", "tests/e2e/guests/preload*.wasm"):
         yield from (("body", body) for module in modules(read(path)) for body in bodies(module) if len(body) <= 300)
     yield from (("body", body) for body in plain_bodies())
-    for path in tree("tests/component/fixtures/*.wasm"):
+    for path in [*tree("tests/component/fixtures/*.wasm"), *tree("tests/e2e/guests/module.wasm")]:
         yield "component", read(path)
     for i, request in enumerate(REQUESTS):
         yield "http_parse", bytes([i * 31 & 255]) + request
@@ -233,7 +334,7 @@ def seeds():
         small = [byte & 15 if byte < 224 else byte for byte in noise(200 + i, calls * 10)]
         which = noise(300 + i, calls)
         yield "host", bytes([calls]) + b"".join(
-            bytes([which[k], *small[10 * k:10 * k + 10]]) for k in range(calls)) + noise(400 + i, 64)
+            bytes([which[k], i % 2, *small[10 * k:10 * k + 10]]) for k in range(calls)) + noise(400 + i, 64)
     for i in range(8):
         yield "levels", noise(100 + i, 200 * (i + 1))
 

@@ -34,12 +34,12 @@ static int handshake(const char *certificate)
     static const struct http_service service = {.handle = handle};
     struct err err = {0};
     struct serving serving;
-    struct tls_context *server = context_of(certificate, IDENTITY_KEY, &err), *client = tls_context_new(&err);
+    struct tls_context *server = context_of(certificate, IDENTITY_KEY, &err), *client = tls_context_new(NULL, &err);
     assert_non_null(server);
     assert_non_null(client);
     assert_int_equal(serving_start(&serving, &service, NULL, server), 0);
     int fd = serving_connect(&serving);
-    struct tls *tls = tls_open(client, fd, STR("localhost"));
+    struct tls *tls = tls_open(client, fd, STR("localhost"), "\x08http/1.1");
     assert_non_null(tls);
     int result = tls_handshake(tls);
     tls_close(tls);

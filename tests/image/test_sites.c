@@ -67,12 +67,45 @@ static void offsets_only_rise(void **state)
     assert_false(sites_ok((struct sites){bytes, bytes + sizeof bytes, 10, 0}, 20));
 }
 
+/* One entry after the other, as the definition says. */
+static bool plainly_ok(struct sites sites, uint32_t code_end)
+{
+    while (sites.at != sites.end) {
+        uint32_t last = sites.code_off;
+        if (!sites_next(&sites) || sites.code_off < last || sites.code_off > code_end)
+            return false;
+    }
+    return true;
+}
+
+/* Mostly small numbers, of which several are looked at together; ends around the sum, and cuts everywhere. */
+static void many_at_once_are_judged_as_one_by_one(void **state)
+{
+    (void)state;
+    uint8_t bytes[64];
+    unsigned good = 0, bad = 0;
+    srand(1);
+    for (int round = 0; round < 200000; round++) {
+        size_t size = (size_t)rand() % sizeof bytes;
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (uint8_t)(rand() % 40 ? rand() % 128 : rand());
+        struct sites sites = {bytes, bytes + size, round % 3 ? 5 : UINT32_MAX - 300, 0};
+        uint32_t end = round % 3 ? (uint32_t)(rand() % 2000) : UINT32_MAX;
+        bool ok = plainly_ok(sites, end);
+        assert_int_equal(sites_ok(sites, end), ok);
+        good += ok;
+        bad += !ok;
+    }
+    assert_true(good > 1000 && bad > 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_put_comes_back),
         cmocka_unit_test(cut_streams_are_refused),
         cmocka_unit_test(offsets_only_rise),
+        cmocka_unit_test(many_at_once_are_judged_as_one_by_one),
     };
     return cmocka_run_group_tests_name("sites", tests, NULL, NULL);
 }

@@ -144,13 +144,14 @@ struct gathered {
 /* A worker has a context already when it enters. */
 static bool confine(void *arg)
 {
-    static struct host_config config;
+    static const struct deployed function;
+    static const struct deployment deployment = {.functions = &function, .function_count = 1};
     static const struct sandbox_options options = {.mode = SANDBOX_ON};
     struct err err = {0};
     const struct gathered *first = arg;
     struct tls_context *context = certificate_context(&files, first->fd, first->size, &err);
     tls_context_free(context);
-    return context && sandbox_enter(&options, &config, &err);
+    return context && sandbox_enter(&options, &deployment, &err);
 }
 
 static int make_context(void *arg)

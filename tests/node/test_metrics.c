@@ -136,6 +136,7 @@ static void test_kept(void **state)
         pid_t child = fork();
         if (child == 0) {
             struct metrics_worker *block = metrics_keep(&metrics, 1);
+            metrics_used(block, 2)[1] = 1;
             counter_add(&block->functions[1].answers[2], 5);
             counter_set(&block->functions[1].running, turn + 7);
             counter_set(&block->connections, 4);
@@ -202,7 +203,11 @@ static void test_hostile(void **state)
             random = random * 6364136223846793005u + 1442695040888963407u;
             words[i] = round ? random : UINT64_MAX;
         }
-        buf_init(&text, (size_t)1 << 20);
+        for (uint32_t i = 0; i < INCIDENTS_MAX; i++) /* some are told, and their texts are anything */
+            metrics_incidents(&metrics, metrics_block(&metrics, round % 2))
+                ->items[i % INCIDENT_KIND_COUNT][i]
+                .function = i % 5;
+        buf_init(&text, (size_t)2 << 20);
         exposition_write(&text, &metrics);
         assert_false(text.failed);
         for (size_t i = 0; i < text.size; i++)
@@ -216,6 +221,82 @@ static void test_hostile(void **state)
         assert_true(walked > 50);
         buf_free(&text);
     }
+    metrics_close(&metrics);
+}
+
+static void add_incident(struct incidents *incidents, enum incident_kind kind, uint32_t function, unsigned lines)
+{
+    struct incident *incident = incident_begin(incidents, kind, function);
+    for (unsigned i = 0; i < lines; i++)
+        incident_line(incident, "line %u of a text \x1b", i);
+    incident_end(incidents, incident);
+}
+
+/* The last ones are there, whole or cut at the end; one that is being written is not. */
+static void test_incidents(void **state)
+{
+    static struct incidents incidents;
+    struct incident incident;
+    (void)state;
+    assert_false(incident_read(&incidents, INCIDENT_LIMIT, 0, &incident));
+    for (uint32_t i = 0; i < INCIDENTS_MAX + 5; i++)
+        add_incident(&incidents, INCIDENT_LIMIT, i, i == INCIDENTS_MAX + 4 ? 10000 : i);
+    for (uint32_t i = 0; i < INCIDENTS_MAX; i++) {
+        assert_true(incident_read(&incidents, INCIDENT_LIMIT, i, &incident));
+        assert_int_equal(incident.function, i < 5 ? INCIDENTS_MAX + i : i);
+        assert_int_equal(incident.number, incident.function + 1);
+        assert_true(incident.time_ms > 1700000000000 &&
+                    incident.time_ms == incident_time_ms(&incidents, INCIDENT_LIMIT, i));
+    }
+    assert_false(incident_read(&incidents, INCIDENT_LIMIT, INCIDENTS_MAX, &incident));
+    assert_true(incident_read(&incidents, INCIDENT_LIMIT, 4, &incident));
+    assert_in_range(incident.size, sizeof incident.text - 2, sizeof incident.text);
+    assert_int_equal(incident.text[incident.size - 1], '\n');
+    assert_true(incident_read(&incidents, INCIDENT_LIMIT, 6, &incident));
+    assert_true(str_starts((struct str){incident.text, incident.size}, STR("line 0 of a text \x1b\nline 1 of")));
+    struct incident *writing = incident_begin(&incidents, INCIDENT_LIMIT, 1);
+    assert_false(incident_read(&incidents, INCIDENT_LIMIT, 5, &incident));
+    incident_end(&incidents, writing);
+    assert_true(incident_read(&incidents, INCIDENT_LIMIT, 5, &incident));
+    incidents.items[INCIDENT_LIMIT][5].size = UINT64_MAX;
+    assert_true(incident_read(&incidents, INCIDENT_LIMIT, 5, &incident));
+    assert_int_equal(incident.size, sizeof incident.text);
+    assert_int_equal(incidents.counts[INCIDENT_TRAP] + incidents.counts[INCIDENT_DENIED], 0);
+    incidents.counts[INCIDENT_LIMIT] = UINT64_MAX;
+    assert_false(incident_read(&incidents, INCIDENT_LIMIT, UINT32_MAX, &incident));
+}
+
+/* Of all workers the last ones, the newest first. */
+static void test_incidents_told(void **state)
+{
+    struct metrics metrics;
+    struct buf text;
+    (void)state;
+    open_metrics(&metrics, 3);
+    for (uint32_t i = 0; i < 3 * INCIDENTS_MAX; i++) {
+        struct incidents *incidents = metrics_incidents(&metrics, metrics_block(&metrics, i % 3));
+        enum incident_kind kind = i == 0 ? INCIDENT_DENIED : INCIDENT_TRAP;
+        add_incident(incidents, kind, i % 2, 1);
+        incidents->items[kind][(incidents->counts[kind] - 1) % INCIDENTS_MAX].time_ms =
+            1000 + i * 7 % (3 * INCIDENTS_MAX);
+    }
+    buf_init(&text, (size_t)2 << 20);
+    status_write(&text, &metrics);
+    const char *at = finished(&text);
+    for (unsigned i = 0; i < INCIDENTS_MAX; i++) {
+        char wanted[32];
+        snprintf(wanted, sizeof wanted, "\"time_ms\": %u,", 1000 + 3 * INCIDENTS_MAX - 1 - i);
+        at = strstr(at, "\"time_ms\"");
+        assert_non_null(at);
+        assert_true(strncmp(at, wanted, strlen(wanted)) == 0);
+        at++;
+    }
+    at = strstr(at, "\"time_ms\": 1000"); /* the oldest, of another kind */
+    assert_non_null(at);
+    assert_non_null(strstr(at, "\"kind\": \"denied\""));
+    assert_null(strstr(at + 1, "\"time_ms\""));
+    assert_non_null(strstr((const char *)text.data, "line 0 of a text \\u001b\\n"));
+    buf_free(&text);
     metrics_close(&metrics);
 }
 
@@ -268,10 +349,11 @@ static void test_resident(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buckets), cmocka_unit_test(test_quantiles),      cmocka_unit_test(test_below),
-        cmocka_unit_test(test_label),   cmocka_unit_test(test_histogram_text), cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_closed),  cmocka_unit_test(test_hostile),        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_ticks),   cmocka_unit_test(test_refusals),       cmocka_unit_test(test_resident),
+        cmocka_unit_test(test_buckets),   cmocka_unit_test(test_quantiles),      cmocka_unit_test(test_below),
+        cmocka_unit_test(test_label),     cmocka_unit_test(test_histogram_text), cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_closed),    cmocka_unit_test(test_hostile),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_ticks),     cmocka_unit_test(test_refusals),       cmocka_unit_test(test_resident),
+        cmocka_unit_test(test_incidents), cmocka_unit_test(test_incidents_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

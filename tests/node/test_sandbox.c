@@ -36,15 +36,18 @@ extern void __asan_init(void) __attribute__((weak));
 static char top[] = "/tmp/mayfly-sandbox-XXXXXX";
 static struct host_directory dirs[2]; /* top/fixed, top/open */
 static struct grants grants;
-static struct host_config config;
+static struct deployed function;
+static const struct deployment deployment = {.functions = &function, .function_count = 1};
+static struct host_config *const config = &function.config;
 static struct sandbox_options options;
 static int listener, code_fd;
-static uint16_t port;
+static uint16_t port;   /* of `listener` */
+static uint16_t unused; /* below the range that the kernel picks from, so nobody gets it by chance */
 
 static bool confine(void *arg)
 {
     struct err err = {0};
-    bool done = sandbox_enter(&options, &config, &err);
+    bool done = sandbox_enter(&options, &deployment, &err);
     if (!done)
         fprintf(stderr, "%s\n", err.message);
     return done;
@@ -61,14 +64,14 @@ static void grant(enum grant_kind kind, const char *form, unsigned number)
     struct err err = {0};
     snprintf(text, sizeof text, form, number);
     assert_true(grants_add(&grants, kind, str_of(text), &err));
-    config.grants = &grants;
+    config->grants = &grants;
 }
 
 static int grant_nothing(void **state)
 {
     grants_free(&grants);
     grants = (struct grants){0};
-    config = (struct host_config){.name = "test"};
+    function = (struct deployed){.config.name = "test"};
     options = (struct sandbox_options){.mode = SANDBOX_REQUIRE};
     return 0;
 }
@@ -353,7 +356,7 @@ static int bind_picked(void *arg)
 
 static int bind_elsewhere(void *arg)
 {
-    return address_call(bind, 40009);
+    return address_call(bind, unused);
 }
 
 static int bind_low(void *arg)
@@ -547,8 +550,8 @@ static void test_read_only(void **state)
         ACT(open_own_memory, EACCES),
         ACT(connect_there, EPERM),
     };
-    config.directories = dirs;
-    config.directory_count = 1;
+    config->directories = dirs;
+    config->directory_count = 1;
     EXPECT(rows);
 }
 
@@ -559,8 +562,8 @@ static void test_writable(void **state)
         ACT(change_open, 0),    ACT(make_pipe_open, EPERM),       ACT(mode_open, EPERM),
         ACT(write_tmp, EACCES), ACT(run_program, KILLED(SIGSYS)),
     };
-    config.directories = dirs;
-    config.directory_count = 2;
+    config->directories = dirs;
+    config->directory_count = 2;
     EXPECT(rows);
 }
 
@@ -604,7 +607,7 @@ static void test_listen(void **state)
         ACT(listen_picked, 0),
         ACT(connect_there, EACCES),
     };
-    grant(GRANT_LISTEN, "127.0.0.1:%u", 40009);
+    grant(GRANT_LISTEN, "127.0.0.1:%u", unused);
     EXPECT(rows);
 }
 
@@ -748,15 +751,15 @@ static bool confine_without(void *arg)
     struct err err = {0};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         return false;
-    return sandbox_enter(&options, &config, &err) || err.kind != ERR_UNSUPPORTED;
+    return sandbox_enter(&options, &deployment, &err) || err.kind != ERR_UNSUPPORTED;
 }
 
 /* What the kernel lacks is done without, or refused; the rest holds. */
 static void test_lacking(void **state)
 {
     static int landlock = SYS_landlock_create_ruleset, filters = SYS_seccomp;
-    config.directories = dirs;
-    config.directory_count = 1;
+    config->directories = dirs;
+    config->directory_count = 1;
     assert_int_equal(outcome_of(confine_without, &landlock, read_passwd, NULL), NOT_CONFINED);
     assert_int_equal(outcome_of(confine_without, &filters, read_passwd, NULL), NOT_CONFINED);
     options.mode = SANDBOX_ON;
@@ -808,6 +811,21 @@ static void make(const char *name, bool folder)
         close(fd);
 }
 
+/* A port of loopback that nobody is bound to; 0 when there is none. */
+static uint16_t find_unused(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    for (uint16_t candidate = 20000; candidate < 20100; candidate++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        at.sin_port = htons(candidate);
+        bool taken = bind(fd, (struct sockaddr *)&at, sizeof at) != 0;
+        close(fd);
+        if (!taken)
+            return candidate;
+    }
+    return 0;
+}
+
 static int set_up(void **state)
 {
     static const char *const folders[] = {"fixed", "fixed/sub", "open"}, *const files[] = {"secret", "fixed/sub/file",
@@ -830,8 +848,9 @@ static int set_up(void **state)
     assert_true(bind(listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(listener, 64) == 0);
     getsockname(listener, (struct sockaddr *)&at, &size);
     port = ntohs(at.sin_port);
+    unused = find_unused();
     code_fd = memfd_create("image", 0);
-    return code_fd < 0 || ftruncate(code_fd, PAGE) != 0;
+    return unused == 0 || code_fd < 0 || ftruncate(code_fd, PAGE) != 0;
 }
 
 static int tear_down(void **state)

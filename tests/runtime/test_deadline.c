@@ -200,6 +200,27 @@ static void only_when_asked(void **state)
     returns("count", 1000, 1000);
 }
 
+/* The time of this thread counts, not that of the world. */
+static void by_processor_time(void **state)
+{
+    struct err err = {0};
+    struct timespec moment = {0, 3000000};
+    OK(deadline_set_cpu(FAR, &err), err);
+    returns("count", 1000, 1000);
+    assert_false(deadline_cpu_is_over());
+    OK(deadline_set(FAR, &err), err); /* beside it */
+    OK(deadline_set_cpu(2000000, &err), err);
+    assert_false(deadline_cpu_is_over());
+    nanosleep(&moment, NULL); /* takes none */
+    is_over("spin");
+    assert_true(deadline_cpu_is_over());
+    deadline_clear();
+    assert_false(deadline_cpu_is_over());
+    slot_release(slot);
+    OK(slot = slot_acquire(program, &err), err);
+    returns("count", 1000, 1000);
+}
+
 /* ---- moving and filling in chunks ---- */
 
 #define BYTES (3 * BULK_CHUNK + 777)
@@ -236,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_the_guest, load, unload),
         cmocka_unit_test_setup_teardown(collector_stays_sound, load, unload),
         cmocka_unit_test_setup_teardown(only_when_asked, load, unload),
+        cmocka_unit_test_setup_teardown(by_processor_time, load, unload),
         cmocka_unit_test(moves_like_memmove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

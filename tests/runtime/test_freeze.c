@@ -1,6 +1,7 @@
 /* Instances that begin behind start functions which asked the host: all begin alike, whatever others did and whichever
  * way they end, and what cannot be a template is refused. */
 #include "runtime/park.h"
+#include "runtime/snapshot.h"
 
 #include "base/alloc.h"
 #include "support/load.h"

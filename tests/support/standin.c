@@ -216,6 +216,7 @@ static void do_return(struct standin *s)
 {
     deal_out(s, s->type->results, s->type->result_count, s->local_count + s->depth - s->type->result_count, result_regs,
              CONTEXT_RESULT_INT_REGS, CONTEXT_RESULT_VEC_REGS);
+    load(s, R12, RBP, -8);
     leave(s);
     EMIT(s, 0xc3);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Holds docs/wasi-tests.md complete: one row for every function of WASI 0.2 that wit/implemented.txt names, sorted, and
-every row true as far as a program can tell.
+"""Holds docs/wasi-tests.md complete: one row for every function of the host that wit/implemented.txt names, sorted, and
+every row true as far as a program can tell. Of a package with several versions all but the lowest say theirs; a draft
+(a pre-release of a version that is there too) always does, and counts for nothing else.
 
 A row names programs of the page's first table. A guest (.wasm) must import the function, a unit test (.c) must call its
 implementation by name. What runs a program must exist: a case of tests/e2e, or a test program of tests/ROOM.
@@ -22,9 +23,23 @@ def read(path, mode="r"):
         return file.read()
 
 
-def functions_of_wit(text):
+def packages_of(texts):
+    """(package, version) of each text; the version with its @, or None."""
+    return [re.search(r"^package ([\w:-]+)(@[\w.-]+)?;", text, re.M).groups() for text in texts]
+
+
+def is_draft(row, packages):
+    """Whether the package is a pre-release of one that is there."""
+    package, version = row
+    released = (version or "").partition("-")[0].rpartition(".")[0]
+    return "-" in (version or "") and any(other == package and known and "-" not in known and
+                                          known.startswith(released + ".") for other, known in packages)
+
+
+def functions_of_wit(text, versioned=()):
     """(interface, function) of a file of wit/, drops of resources included; what is unstable is left out."""
-    package = re.search(r"^package ([\w:-]+)@", text, re.M).group(1)
+    package, version = packages_of([text])[0]
+    version = version if (package, version) in versioned and version else ""
     interface = resource = None
     depth = hidden = 0
     for line in re.sub(r"//.*", "", text).splitlines():
@@ -33,7 +48,7 @@ def functions_of_wit(text):
             hidden = 1
             continue
         if depth == 0 and line.startswith("interface "):
-            interface = None if hidden else f"{package}/{line.split()[1]}"
+            interface = None if hidden else f"{package}/{line.split()[1]}{version}"
         elif depth == 1 and interface and line.startswith("resource "):
             resource = None if hidden else re.match(r"resource %?([\w-]+)", line).group(1)
             if resource:
@@ -55,13 +70,18 @@ def functions_of_wit(text):
 
 
 def implemented():
-    known = [row for path in sorted(glob.glob(os.path.join(ROOT, "wit", "*.wit"))) for row in functions_of_wit(read(path))]
+    texts = [read(path) for path in sorted(glob.glob(os.path.join(ROOT, "wit", "**", "*.wit"), recursive=True))]
+    packages = packages_of(texts)
+    drafts = {row for row in packages if is_draft(row, packages)}
+    finals = [package for package, version in packages if (package, version) not in drafts]
+    several = {row for row in packages if row not in drafts and finals.count(row[0]) > 1}
+    known = [row for text in texts for row in functions_of_wit(text, several | drafts)]
     found = set()
     for line in read("wit/implemented.txt").splitlines():
         if not line or line.startswith("#"):
             continue
         interface, name = line.split(" ")
-        rows = {row for row in known if row[0] == interface and name in ("*", row[1])}
+        rows = {row for row in known if interface in (row[0], row[0].split("@")[0]) and name in ("*", row[1])}
         if not rows:
             raise SystemExit(f"wit/implemented.txt: {line}: nothing of wit/ is called so")
         found |= rows
@@ -80,7 +100,9 @@ def tables(text):
 
 def c_name(interface, name):
     """The implementation's name, as the bindings generator makes it."""
+    interface, _, version = interface.partition("@")
     package, _, rest = interface.partition("/")
+    package += version and "_" + (version if "-" in version else re.match(r"0\.\d+|\d+", version).group())
     drop = name.startswith("[resource-drop]")
     words = [package, name[len("[resource-drop]"):], "drop"] if drop else [package, rest, re.sub(r"^\[\w+\]", "", name)]
     if name.startswith("[constructor]"):
@@ -107,7 +129,9 @@ class Programs:
         source, data = self.bytes[program]
         if source.endswith(".wasm"):
             # as an import of a core module: two names, each behind its length
-            return re.search(re.escape(interface.encode()) + rb"@0\.2\.\d+" + re.escape(bytes([len(name)]) + name.encode()) +
+            interface, _, version = interface.partition("@")
+            wanted = re.escape(b"@" + version.encode()) if version else rb"(?!@0\.2\.0-rc-)(@[\w.-]+)?"
+            return re.search(re.escape(interface.encode()) + wanted + re.escape(bytes([len(name)]) + name.encode()) +
                              rb"\0", data) is not None
         return re.search(rb"\b" + c_name(interface, name).encode() + rb"\(", data) is not None
 
@@ -145,7 +169,7 @@ def order_of(row):
 
 
 def fill():
-    text = read(PAGE).split("\n## wasi:")[0]
+    text = re.split(r"\n## (?!Programs)", read(PAGE))[0]
     programs = Programs([cells for heading, cells in tables(text)])
     package = None
     for interface, name in sorted(implemented(), key=order_of):

@@ -172,6 +172,26 @@ static void test_outbound(void **state)
     assert_false(connects("1.1.1.1", 8080) || looks_up("api.example.com"));
 }
 
+/* Over TLS a service has a scheme of its own. */
+static void test_secure(void **state)
+{
+    const struct str host = STR("a.test");
+    enum grant_scheme scheme;
+    uint16_t port;
+    add(GRANT_OUTBOUND, "rediss://a.test");
+    add(GRANT_OUTBOUND, "mqtt://a.test");
+    assert_true(grants_service(&grants, GRANT_REDISS, host, 6379) && grants_service(&grants, GRANT_MQTT, host, 1883));
+    assert_false(grants_service(&grants, GRANT_REDIS, host, 6379) || grants_service(&grants, GRANT_MQTTS, host, 8883) ||
+                 grants_service(&grants, GRANT_MQTTS, host, 1883) || grants_any(&grants, GRANT_OUTBOUND));
+    add(GRANT_OUTBOUND, "*://a.test");
+    assert_true(grants_service(&grants, GRANT_REDIS, host, 6379) && grants_service(&grants, GRANT_MQTTS, host, 8883));
+    assert_true(grant_scheme_of(STR("MQTTS"), &scheme, &port) && scheme == GRANT_MQTTS && port == 8883);
+    assert_string_equal(grant_scheme_name(GRANT_REDISS), "rediss");
+    assert_int_equal(grant_protocol(GRANT_REDISS), GRANT_REDIS);
+    assert_int_equal(grant_protocol(GRANT_MQTTS), GRANT_MQTT);
+    assert_int_equal(grant_protocol(GRANT_MYSQL), GRANT_MYSQL);
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -225,6 +245,62 @@ static void test_refused(void **state)
                  grants_any(&grants, GRANT_OUTBOUND));
 }
 
+/* What is blocked is out of reach, as itself and inside of an address that carries it, whatever rule there is. */
+static void test_blocked(void **state)
+{
+    struct ip_range ranges[2];
+    add(GRANT_NET, "0.0.0.0/0:*");
+    add(GRANT_NET, "[::/0]:*");
+    add(GRANT_NET, "a.test:*");
+    add(GRANT_OUTBOUND, "http://0.0.0.0/0:*");
+    add(GRANT_OUTBOUND, "http://a.test:*");
+    add(GRANT_LISTEN, "10.0.0.0/8:*");
+    assert_true(connects("10.1.2.3", 80) && connects("127.0.0.1", 80) && connects("0.0.0.0", 80));
+    assert_true(ip_parse_range(STR("127.0.0.0/8"), &ranges[0]) && ip_parse_range(STR("198.51.100.0/24"), &ranges[1]));
+    grants.blocked = (struct grant_blocked){.ranges = ranges, .count = 2};
+    assert_true(connects("10.1.2.3", 80) && connects("198.51.101.1", 80) && connects("::1", 80));
+    assert_false(connects("127.0.0.1", 80) || connects("127.255.0.1", 80) || connects("198.51.100.7", 80));
+    assert_false(connects("0.0.0.0", 80) || connects("::ffff:127.0.0.1", 80) || connects("64:ff9b::c633:6407", 80));
+    assert_true(connects_named("a.test", "198.51.101.1", 80));
+    assert_false(connects_named("a.test", "198.51.100.1", 80));
+    assert_true(origin("http", "198.51.101.1", 80) && origin("http", "a.test", 80));
+    assert_false(origin("http", "198.51.100.1", 80));
+    const struct ip_endpoint blocked = at("198.51.100.1", 80), free = at("198.51.101.1", 80);
+    assert_true(grants_origin_address(&grants, false, STR("a.test"), &free));
+    assert_false(grants_origin_address(&grants, false, STR("a.test"), &blocked));
+    assert_true(grants_reach(&grants, STR("a.test"), &free.address));
+    assert_false(grants_reach(&grants, STR("a.test"), &blocked.address));
+    grants.blocked = (struct grant_blocked){.private = true};
+    assert_true(connects("198.51.100.7", 80));
+    assert_false(connects("10.1.2.3", 80) || connects("::1", 80) || connects("169.254.169.254", 80));
+    assert_true(listens("10.1.2.3", 80)); /* it is about whom guests reach */
+    assert_false(grants_blocked(NULL, &blocked.address));
+    grants.blocked = (struct grant_blocked){0};
+}
+
+/* Names and * lead anywhere but where rules do not lead, and to what is blocked. */
+static void test_private(void **state)
+{
+    struct ip_range range;
+    add(GRANT_NET, "*:80");
+    add(GRANT_NET, "a.test:81");
+    add(GRANT_OUTBOUND, "http://*.test");
+    assert_false(connects("10.1.2.3", 80) || connects_named("a.test", "10.1.2.3", 81));
+    grants.blocked = (struct grant_blocked){.names_reach_private = true};
+    assert_true(connects("10.1.2.3", 80) && connects("127.0.0.1", 80) && connects("::1", 80));
+    assert_true(connects_named("a.test", "10.1.2.3", 81) && connects_named("localhost", "127.0.0.1", 80));
+    assert_false(connects("10.1.2.3", 81) || connects_named("b.test", "10.1.2.3", 81));
+    const struct ip_endpoint inside = at("10.1.2.3", 80);
+    assert_true(grants_origin_address(&grants, false, STR("a.test"), &inside));
+    assert_false(grants_origin_address(&grants, false, STR("test"), &inside));
+    assert_false(origin("http", "10.1.2.3", 80));
+    assert_true(ip_parse_range(STR("10.0.0.0/8"), &range));
+    grants.blocked = (struct grant_blocked){.ranges = &range, .count = 1, .names_reach_private = true};
+    assert_false(connects("10.1.2.3", 80) || connects_named("a.test", "10.1.2.3", 81));
+    assert_true(connects("127.0.0.1", 80));
+    grants.blocked = (struct grant_blocked){0};
+}
+
 static void test_limit(void **state)
 {
     struct err err = {0};
@@ -243,8 +319,9 @@ static void test_limit(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(test_nothing), TEST(test_address),  TEST(test_name),    TEST(test_any),   TEST(test_localhost),
-        TEST(test_listen),  TEST(test_outbound), TEST(test_refused), TEST(test_limit), TEST(test_mapped),
+        TEST(test_private),   TEST(test_nothing), TEST(test_address),  TEST(test_name),   TEST(test_any),
+        TEST(test_localhost), TEST(test_listen),  TEST(test_outbound), TEST(test_secure), TEST(test_refused),
+        TEST(test_limit),     TEST(test_mapped),  TEST(test_blocked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

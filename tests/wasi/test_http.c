@@ -116,8 +116,20 @@ static void face_take(void *x, size_t size)
     request.body = endless ? STR("more") : str_slice(request.body, size, request.body.len);
 }
 
+/* What the host adds to a request's fields. */
+static struct http_field added_fields[] = {{{"x-one", 5}, {"the host's", 10}}, {{"x-new", 5}, {"n", 1}}};
+static uint32_t added_count;
+
+static bool face_added(void *x, struct http_added *ret)
+{
+    assert_non_null(ret->arena);
+    memcpy(ret->items, added_fields, added_count * sizeof *added_fields);
+    ret->count = added_count;
+    return true;
+}
+
 static const struct http_face recorder = {face_want,  face_take, face_respond, face_start,
-                                          face_write, face_room, face_finish};
+                                          face_write, face_room, face_finish,  face_added};
 
 /* ---- a request ---- */
 
@@ -136,6 +148,7 @@ static int begin(void **state)
     log_level_set(LOG_ERROR - 1);
     memset(&exchange, 0, sizeof exchange);
     later = NULL;
+    added_count = 0;
     endless = false;
     memset(&store, 0, sizeof store);
     memset(&handles, 0, sizeof handles);
@@ -385,6 +398,24 @@ static void test_request(void **state)
     assert_int_equal(store.trap, 0);
 }
 
+/* What the host says of a request cannot be said by its client. */
+static void test_request_added(void **state)
+{
+    struct wasi_http_fields *fields;
+    struct list_list_u8 values;
+    added_count = 2;
+    assert_true(wasi_http_types_incoming_request_headers(h, in_request, &fields));
+    assert_true(wasi_http_types_fields_get(h, fields, STR("x-one"), &values));
+    assert_int_equal(values.len, 1);
+    assert_int_equal(values.ptr[0].len, 10);
+    assert_memory_equal(values.ptr[0].ptr, "the host's", 10);
+    assert_true(wasi_http_types_fields_get(h, fields, STR("x-new"), &values));
+    assert_int_equal(values.len, 1);
+    assert_true(wasi_http_types_fields_get(h, fields, STR("x-two"), &values));
+    assert_int_equal(values.len, 1);
+    assert_int_equal(append(fields, "x", "y"), IMMUTABLE);
+}
+
 static void test_request_dropped_first(void **state)
 {
     struct wasi_http_fields *fields;
@@ -578,6 +609,16 @@ static void test_unfinished(void **state)
     set(response);
     struct wasi_io_output_stream *stream = stream_of(body);
     assert_true(put(stream, "half", 4));
+    assert_int_equal(finish(), HOST_ANSWERED);
+    assert_string_equal(exchange.log, "respond 200 [half]");
+}
+
+static void test_unfinished_short(void **state)
+{
+    struct wasi_http_outgoing_response *response = new_response("10");
+    struct wasi_http_outgoing_body *body = body_of(response);
+    set(response);
+    assert_true(put(stream_of(body), "half", 4));
     assert_int_equal(finish(), HOST_UNANSWERED);
     assert_string_equal(exchange.log, "");
 }
@@ -806,12 +847,21 @@ static void test_once(void **state)
 
 /* ---- streams ---- */
 
+/* Who does not ask may write as much as there is room for, and no more. */
 static void test_permit(void **state)
 {
+    static const uint8_t bytes[HOST_STREAM_BYTES + 1];
+    struct result_void_wasi_io_streams_stream_error written = {0};
     struct wasi_io_output_stream *stream = stream_of(body_of(new_response(NULL)));
-    struct result_void_wasi_io_streams_stream_error ret;
-    assert_false(wasi_io_streams_output_stream_write(h, stream, (struct list_u8){(const uint8_t *)"x", 1}, &ret));
+    for (int i = 0; i < 3; i++) {
+        assert_true(wasi_io_streams_output_stream_write(h, stream, (struct list_u8){bytes, 100}, &written));
+        assert_true(wasi_io_streams_output_stream_write_zeroes(h, stream, HOST_STREAM_BYTES, &written));
+        assert_false(written.err);
+    }
+    assert_false(wasi_io_streams_output_stream_write(h, stream, (struct list_u8){bytes, sizeof bytes}, &written));
     assert_trap();
+    assert_int_equal(host_end(h, true), HOST_UNANSWERED);
+    h = NULL;
 }
 
 static void test_blocking_limit(void **state)
@@ -1070,6 +1120,8 @@ int main(void)
         TEST(test_fields_limits),
         TEST(test_fields_bytes),
         TEST(test_request),
+        TEST(test_request_added),
+        TEST(test_request_added),
         TEST(test_request_dropped_first),
         TEST(test_request_body),
         TEST(test_request_trailers),
@@ -1084,6 +1136,7 @@ int main(void)
         TEST(test_error_codes),
         TEST(test_unset),
         TEST(test_unfinished),
+        TEST(test_unfinished_short),
         TEST(test_dropped_body),
         TEST(test_error_response),
         TEST(test_trap_after_response),

@@ -29,6 +29,8 @@ static struct err err;
 
 #define CALLS 256u
 
+static const struct outbound_face face;
+
 /* What it was told last. */
 static struct {
     char log[4096];
@@ -59,6 +61,8 @@ static struct outbound_call *client_begin(void *arg, const struct outbound_reque
     client.log[0] = '\0';
     note("%.*s %.*s%.*s", STR_ARG(request->method), STR_ARG(request->authority), STR_ARG(request->target));
     note_fields(request->fields, request->field_count);
+    if (call)
+        call->face = &face;
     client.call = call;
     assert_true(call && client.live < CALLS);
     client.calls[client.live++] = call;

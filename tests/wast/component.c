@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "component/decode.h"
 #include "component/plan.h"
+#include "runtime/snapshot.h"
 
 #include <fcntl.h>
 #include <stdio.h>

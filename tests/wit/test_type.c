@@ -202,11 +202,48 @@ static void shared_text(void **state)
     buf_free(&out);
 }
 
+/* Which version of an interface serves an import of another. */
+static void versions(void **state)
+{
+    static const struct {
+        const char *offered, *wanted;
+        bool fits;
+    } rows[] = {
+        {"0.2.12", "0.2.0", true},
+        {"0.2.12", "0.2.99", true},
+        {"0.2.12", "0.3.0", false},
+        {"0.2.12", "0.20.0", false},
+        {"3.1.0", "3.0.0", true},
+        {"3.1.0", "3.9.4", true},
+        {"3.1.0", "31.0.0", false},
+        {"3.1.0", "2.0.0", false},
+        {"3.1.0", "", true},
+        {"", "", true},
+        {"", "2.0.0", false},
+        {"0.2.12", "0.2.0-rc-2023-11-10", false},
+        {"0.2.0-rc-2023-11-10", "0.2.0-rc-2023-11-10", true},
+        {"0.2.0-rc-2023-11-10", "0.2.0-rc-2023-10-18", false},
+        {"0.2.0-rc-2023-11-10", "0.2.0", false},
+        {"0.2.0-rc-2023-11-10", "", true},
+        {"0.2.0-draft2", "0.2.0-draft2", true},
+        {"0.2.0-draft2", "0.2.0-draft", false},
+        {"0.2.0-draft2", "0.2.0", false},
+        {"0.3.0-rc-1", "0.3.0-rc-2", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (version_fits(str_of(rows[i].offered), str_of(rows[i].wanted)) != rows[i].fits)
+            fail_msg("%s for %s", rows[i].offered, rows[i].wanted);
+    assert_true(str_eq(version_track(STR("0.2.12")), STR("0.2")) && str_eq(version_track(STR("10.2.3")), STR("10")));
+    assert_true(str_eq(version_track(STR("0")), STR("0")) && version_track(STR("")).len == 0);
+    assert_true(str_eq(version_track(STR("0.2.0-rc-1")), STR("0.2.0-rc-1")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),     cmocka_unit_test(counts),        cmocka_unit_test(caps),
         cmocka_unit_test(functions), cmocka_unit_test(function_text), cmocka_unit_test(shared_text),
+        cmocka_unit_test(versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,27 +2,38 @@
 #include "codegen/llvm/emit.h"
 
 #include "base/alloc.h"
+#include "codegen/targets.h"
 
 struct callee {
     LLVMValueRef code, context;
+    bool keeps; /* `context` is lent: the callee has this function's, and brings it back */
 };
 
 /* Whom index `func` of this unit's function space denotes. */
-static struct callee callee_of(struct gen *g, uint32_t func, bool wide)
+static struct callee callee_of(struct gen *g, uint32_t func, enum symbol_form form)
 {
     const struct func_place *place = &g->unit->funcs[func];
+    bool keeps = form == SYMBOL_KEPT;
+    LLVMValueRef own = keeps ? lend_context(g) : current_context(g);
     if (place->link == FUNC_DEFINED)
-        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func, wide), g->context};
-    if (place->link == FUNC_DIRECT)
-        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func, wide),
-                               at_offset(g, g->context, place->context_delta)};
+        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func, form), own, keeps};
     if (place->link == FUNC_HOST)
-        return (struct callee){gen_unit_function(g, CODE_THUNK, g->unit->index, func, wide), g->context};
-    LLVMValueRef words = at_offset(g, g->context, place->off);
+        return (struct callee){gen_unit_function(g, CODE_THUNK, g->unit->index, func, form), own, keeps};
+    own = current_context(g);
+    if (place->link == FUNC_DIRECT)
+        return (struct callee){gen_unit_function(g, CODE_FUNC, place->unit, place->func, keeps ? SYMBOL_PLAIN : form),
+                               at_offset(g, own, place->context_delta), false};
+    LLVMValueRef words = at_offset(g, own, place->off);
     return (struct callee){
         load_fixed(g, g->ptr, at_offset(g, words, offsetof(struct import_words, code))),
         load_fixed(g, g->ptr, at_offset(g, words, offsetof(struct import_words, context))),
+        false,
     };
+}
+
+static enum symbol_form form_to_call(const struct gen *g)
+{
+    return g->rereads ? SYMBOL_KEPT : SYMBOL_PLAIN;
 }
 
 /* A reference names code and context relative to their bases: see image/context.h. */
@@ -33,15 +44,16 @@ static struct callee callee_of_reference(struct gen *g, LLVMValueRef reference)
     LLVMValueRef context = LLVMBuildGEP2(g->builder, g->i8, store_base(g), &offset, 1, "");
     LLVMValueRef low = LLVMBuildTrunc(g->builder, reference, g->i32, "");
     LLVMValueRef code = LLVMBuildAdd(g->builder, code_base(g, context), widen(g, low), "");
-    return (struct callee){LLVMBuildIntToPtr(g->builder, code, g->ptr, ""), context};
+    return (struct callee){LLVMBuildIntToPtr(g->builder, code, g->ptr, ""), context, false};
 }
 
 /* Of a reference to a function of this unit. */
 static struct callee callee_here(struct gen *g, LLVMValueRef reference)
 {
-    LLVMValueRef low = LLVMBuildTrunc(g->builder, reference, g->i32, "");
-    LLVMValueRef code = LLVMBuildAdd(g->builder, code_base(g, g->context), widen(g, low), "");
-    return (struct callee){LLVMBuildIntToPtr(g->builder, code, g->ptr, ""), g->context};
+    LLVMValueRef low = LLVMBuildTrunc(g->builder, reference, g->i32, ""), own = current_context(g);
+    LLVMValueRef code = LLVMBuildAdd(g->builder, code_base(g, own), widen(g, low), "");
+    LLVMValueRef context = g->rereads ? lend_context(g) : own;
+    return (struct callee){LLVMBuildIntToPtr(g->builder, code, g->ptr, ""), context, g->rereads};
 }
 
 LLVMValueRef reference_hash(struct gen *g, LLVMValueRef reference)
@@ -75,7 +87,10 @@ static bool call(struct gen *g, struct callee callee, const struct wasm_functype
 {
     LLVMValueRef args[GUEST_PARAMS];
     unsigned count = pop_params(g, type, false, callee.context, args);
-    return push_results(g, type, call_guest(g, guest_type(g, type), callee.code, args, count));
+    LLVMValueRef result = call_guest(g, guest_type(g, type), callee.code, args, count);
+    if (callee.keeps)
+        context_returned(g, result);
+    return push_results(g, type, result);
 }
 
 /* Every wide prototype is the same, so that any function may follow any other in its frame. */
@@ -91,12 +106,12 @@ static bool tail_call(struct gen *g, struct callee callee, const struct wasm_fun
 
 EMITTER(call)
 {
-    return call(g, callee_of(g, op->a, false), wasm_func_type(g->unit->module, op->a));
+    return call(g, callee_of(g, op->a, form_to_call(g)), wasm_func_type(g->unit->module, op->a));
 }
 
 EMITTER(return_call)
 {
-    return tail_call(g, callee_of(g, op->a, true), wasm_func_type(g->unit->module, op->a));
+    return tail_call(g, callee_of(g, op->a, SYMBOL_WIDE), wasm_func_type(g->unit->module, op->a));
 }
 
 #define SUBTYPES_MAX 8 /* compared in place; the runtime knows the rest */
@@ -154,6 +169,25 @@ static LLVMValueRef checked_entry(struct gen *g, uint32_t table, uint32_t type)
     return reference;
 }
 
+/* Through a table that is known, in a call that comes back: a trap is then a call as well (targets.h). */
+static struct callee pop_known(struct gen *g, const struct wasm_op *op)
+{
+    char name[48];
+    symbol_name(name, targets_symbol(g->unit, op->b, op->a), SYMBOL_PLAIN);
+    uint64_t length = g->unit->module->tables[op->b].limits.min;
+    LLVMValueRef targets = LLVMGetNamedGlobal(g->module, name);
+    if (!targets) {
+        targets = LLVMAddGlobal(g->module, LLVMArrayType2(g->i32, length + 1), name);
+        LLVMSetVisibility(targets, LLVMHiddenVisibility);
+        LLVMSetGlobalConstant(targets, true);
+    }
+    LLVMValueRef index = least_index(g, widen(g, pop(g)), const_i64(g, length));
+    LLVMValueRef word = LLVMBuildGEP2(g->builder, g->i32, targets, &index, 1, "");
+    LLVMValueRef distance = LLVMBuildSExt(g->builder, load(g, g->i32, word, 4, ACCESS_FIXED), g->i64, "");
+    LLVMValueRef code = LLVMBuildGEP2(g->builder, g->i8, targets, &distance, 1, "");
+    return (struct callee){code, g->rereads ? lend_context(g) : current_context(g), g->rereads};
+}
+
 static struct callee pop_indirect(struct gen *g, const struct wasm_op *op)
 {
     LLVMValueRef reference = checked_entry(g, op->b, op->a);
@@ -163,7 +197,8 @@ static struct callee pop_indirect(struct gen *g, const struct wasm_op *op)
 
 EMITTER(call_indirect)
 {
-    return call(g, pop_indirect(g, op), &g->unit->module->types[op->a].func);
+    bool known = g->known_tables[g->unit->index][op->b];
+    return call(g, known ? pop_known(g, op) : pop_indirect(g, op), &g->unit->module->types[op->a].func);
 }
 
 EMITTER(return_call_indirect)
@@ -192,7 +227,7 @@ EMITTER(return_call_ref)
 static LLVMValueRef reference_here(struct gen *g, LLVMValueRef function, uint64_t context_off)
 {
     LLVMValueRef address = LLVMBuildPtrToInt(g->builder, function, g->i64, "");
-    LLVMValueRef offset = LLVMBuildSub(g->builder, address, code_base(g, g->context), "");
+    LLVMValueRef offset = LLVMBuildSub(g->builder, address, code_base(g, current_context(g)), "");
     return LLVMBuildOr(g->builder, offset, const_i64(g, context_off / CONTEXT_ALIGN << 32), "");
 }
 
@@ -212,10 +247,10 @@ EMITTER(ref_func)
 {
     const struct func_place *place = &g->unit->funcs[op->a];
     if (place->link == FUNC_GUEST || g->unit->joinable)
-        return push(g, reference_there(g, callee_of(g, op->a, false)));
+        return push(g, reference_there(g, callee_of(g, op->a, SYMBOL_PLAIN)));
     if (place->link == FUNC_HOST)
-        return push(
-            g, reference_here(g, gen_unit_function(g, CODE_THUNK, g->unit->index, op->a, false), g->unit->context));
-    LLVMValueRef function = gen_unit_function(g, CODE_FUNC, place->unit, place->func, false);
+        return push(g, reference_here(g, gen_unit_function(g, CODE_THUNK, g->unit->index, op->a, SYMBOL_PLAIN),
+                                      g->unit->context));
+    LLVMValueRef function = gen_unit_function(g, CODE_FUNC, place->unit, place->func, SYMBOL_PLAIN);
     return push(g, reference_here(g, function, g->units[place->unit].context));
 }

@@ -277,32 +277,24 @@ EMITTER(br_on_non_null)
     return true;
 }
 
-/* The index, or `count` when it is beyond, without a branch: LLVM then needs no range check before its jump
- * table, and a mispredicted one cannot reach past it. */
-static LLVMValueRef clamp(struct gen *g, LLVMValueRef index, uint32_t count)
-{
-    LLVMValueRef masked = mask_index(g, LLVMBuildAdd(g->builder, widen(g, index), const_i64(g, 1), ""),
-                                     const_i64(g, (uint64_t)count + 1));
-    return LLVMBuildTrunc(g->builder, masked, g->i32, "");
-}
-
 #define CLAMP_FROM 4 /* targets: fewer become compares */
 
-static void add_case(struct gen *g, LLVMValueRef made, uint32_t value, uint32_t label)
+static void add_case(struct gen *g, LLVMValueRef made, LLVMValueRef value, uint32_t label)
 {
     struct control *to = control_at(g, label);
     add_edge(g, to, top_values(g, to));
-    LLVMAddCase(made, const_i32(g, value), to->target);
+    LLVMAddCase(made, value, to->target);
 }
 
-/* Every value that the clamped index can have is a case: 0 for the default, then the labels. */
+/* What is beyond becomes `count`, without a branch, and every value that is possible then is a case: LLVM needs no
+ * range check before its jump table, and a mispredicted one cannot reach past it. */
 static void switch_clamped(struct gen *g, LLVMValueRef index, const uint32_t *labels, uint32_t count)
 {
     LLVMBasicBlockRef never = gen_block(g);
-    LLVMValueRef made = LLVMBuildSwitch(g->builder, clamp(g, index, count), never, count + 1);
-    add_case(g, made, 0, labels[count]);
-    for (uint32_t i = 0; i < count; i++)
-        add_case(g, made, i + 1, labels[i]);
+    LLVMValueRef clamped = least_index(g, widen(g, index), const_i64(g, count));
+    LLVMValueRef made = LLVMBuildSwitch(g->builder, clamped, never, count + 1);
+    for (uint32_t i = 0; i <= count; i++)
+        add_case(g, made, const_i64(g, i), labels[i]);
     LLVMPositionBuilderAtEnd(g->builder, never);
     LLVMBuildUnreachable(g->builder);
 }
@@ -314,7 +306,7 @@ static void switch_few(struct gen *g, LLVMValueRef index, const uint32_t *labels
     LLVMValueRef made = LLVMBuildSwitch(g->builder, index, otherwise->target, count);
     for (uint32_t i = 0; i < count; i++)
         if (control_at(g, labels[i]) != otherwise)
-            add_case(g, made, i, labels[i]);
+            add_case(g, made, const_i32(g, i), labels[i]);
 }
 
 EMITTER(br_table)

@@ -11,7 +11,7 @@
 #define MAYFLY_CODEGEN_LLVM_EMIT_H
 
 #include "base/vec.h"
-#include "codegen/piece.h"
+#include "codegen/survey.h"
 #include "wasm/body.h"
 
 #include <llvm-c/Core.h>
@@ -56,6 +56,7 @@ enum access {
     ACCESS_FIELD,   /* of a structure */
     ACCESS_ELEMENT, /* of an array */
     ACCESS_HEAP,    /* struct heap_words */
+    ACCESS_CONTEXT, /* the context's register */
     ACCESS_COUNT
 };
 
@@ -95,11 +96,17 @@ struct gen {
     const struct unit *units;
     uint32_t unit_count;
     bool *const *closed_tables; /* per unit and table: struct survey */
+    bool *const *known_tables;
+    const bool *keeps_context;  /* per unit: likewise; NULL: no function that LLVM makes does, see context.c */
     /* The function being translated. */
     const struct unit *unit;
     const struct wasm_functype *func_type;
     bool wide;                   /* it has the one prototype, because it makes tail calls */
-    LLVMValueRef function, context;
+    bool kept;                   /* it returns with its context in the register; and so ... */
+    bool rereads;                /* ... do those that it calls in this unit: context.c */
+    LLVMValueRef function;
+    LLVMValueRef context;        /* as it was read last; `current_context` is what emitters want */
+    LLVMBasicBlockRef context_block; /* where that was; NULL: it must be read again */
     LLVMBasicBlockRef entry;
     const struct wasm_body_state *state;
     wasm_valtype top; /* static type of the topmost operand before the instruction; WASM_BOT: not known */
@@ -108,6 +115,7 @@ struct gen {
     VEC(LLVMValueRef) stack;
     VEC(LLVMValueRef) pool;
     VEC(struct control) controls;
+    bool unsound; /* LLVM found something in the module that it cannot compile */
     struct err *err;
 };
 
@@ -135,17 +143,26 @@ bool gen_init(struct gen *g, const struct unit *units, uint32_t unit_count, stru
 void gen_free(struct gen *g);
 /* A function of the guest convention: declared hidden under `name`, found again if it exists. */
 LLVMValueRef gen_function(struct gen *g, const char *name, LLVMTypeRef type);
-/* The same for function `func` of unit `unit` (kind CODE_FUNC), or the thunk of import `func`. The wide one has
- * another name, which the linker takes for the same. */
-LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide);
+/* The same for function `func` of unit `unit` (kind CODE_FUNC), or the thunk of import `func`. */
+LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func,
+                               enum symbol_form form);
 /* Make it the definition of this module: attributes, debug scope; the builder stands in a new entry block. */
 void gen_define(struct gen *g, LLVMValueRef function);
 LLVMValueRef gen_intrinsic(struct gen *g, const char *name, LLVMTypeRef overload, LLVMTypeRef *ret_type);
 LLVMBasicBlockRef gen_block(struct gen *g);
 
-/* function.c: a body; `tail_calls`: it makes some. */
-bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, bool tail_calls, struct wasm_body_scratch *scratch,
+/* function.c: a body. */
+bool gen_body(struct gen *g, const struct unit *unit, const struct survey_func *func, struct wasm_body_scratch *scratch,
               struct err *err);
+
+/* context.c: the context of the function at hand, and calls that bring it back. */
+void keep_context(struct gen *g); /* at the definition of a function */
+void promise_context(struct gen *g, LLVMValueRef function); /* of a declaration in the form SYMBOL_KEPT */
+LLVMValueRef current_context(struct gen *g);
+/* Make the function's own context an argument of a call that brings it back ... */
+LLVMValueRef lend_context(struct gen *g);
+/* ... and of the call made with it, tell so. */
+void context_returned(struct gen *g, LLVMValueRef call);
 
 /* init.c: what the template leaves to instantiation. */
 bool gen_init_function(struct gen *g, const struct unit *unit, struct wasm_body_scratch *scratch, struct err *err);
@@ -192,6 +209,8 @@ LLVMValueRef opaque(struct gen *g, LLVMValueRef value); /* the same value, unkno
 LLVMValueRef mask_below(struct gen *g, LLVMValueRef index, LLVMValueRef bound);
 /* `index` if it is below `bound`, else 0, likewise. */
 LLVMValueRef mask_index(struct gen *g, LLVMValueRef index, LLVMValueRef bound);
+/* The lesser of `index` and `bound` (i64, but only their low halves count), likewise. */
+LLVMValueRef least_index(struct gen *g, LLVMValueRef index, LLVMValueRef bound);
 
 /* trap.c */
 void locate(struct gen *g); /* what is built next belongs to the current instruction */

@@ -78,16 +78,19 @@ bool gen_reset(struct gen *g, struct err *err)
     return stored || err_memory(err);
 }
 
-bool gen_body(struct gen *g, const struct unit *unit, uint32_t func, bool tail_calls, struct wasm_body_scratch *scratch,
+bool gen_body(struct gen *g, const struct unit *unit, const struct survey_func *func, struct wasm_body_scratch *scratch,
               struct err *err)
 {
     static const struct wasm_visitor visitor = {.begin = begin, .op = visit};
-    g->wide = tail_calls;
+    g->wide = func->tail_calls;
+    g->kept = g->keeps_context && g->keeps_context[unit->index];
+    g->rereads = g->kept && !func->catches && !func->dispatches;
     g->unit = unit;
-    g->func_type = wasm_func_type(unit->module, func);
+    g->func_type = wasm_func_type(unit->module, func->func);
     g->err = err;
     if (!gen_reset(g, err))
         return false;
-    gen_define(g, gen_unit_function(g, CODE_FUNC, unit->index, func, g->wide));
-    return wasm_body_read(unit->module, func, scratch, &visitor, g, err);
+    enum symbol_form form = g->wide ? SYMBOL_WIDE : g->kept ? SYMBOL_KEPT : SYMBOL_PLAIN;
+    gen_define(g, gen_unit_function(g, CODE_FUNC, unit->index, func->func, form));
+    return wasm_body_read(unit->module, func->func, scratch, &visitor, g, err);
 }

@@ -77,8 +77,8 @@ static LLVMMetadataRef number(LLVMTypeRef type, uint64_t value)
 
 static void make_metadata(struct gen *g)
 {
-    static const char *const names[] = {"memory", "global", "table", "size",    "fixed",
-                                        "store",  "header", "field", "element", "heap"};
+    static const char *const names[] = {"memory", "global", "table",   "size", "fixed",  "store",
+                                        "header", "field",  "element", "heap", "context"};
     _Static_assert(sizeof names / sizeof *names == ACCESS_COUNT, "a name each");
     LLVMMetadataRef root_text = text(g, "guest"), zero = number(g->i64, 0);
     LLVMMetadataRef root = LLVMMDNodeInContext2(g->llvm, &root_text, 1);
@@ -151,14 +151,19 @@ LLVMValueRef gen_function(struct gen *g, const char *name, LLVMTypeRef type)
     return function;
 }
 
-LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func, bool wide)
+LLVMValueRef gen_unit_function(struct gen *g, enum code_func_kind kind, uint32_t unit, uint32_t func,
+                               enum symbol_form form)
 {
     char name[48];
-    symbol_name(name, (struct piece_symbol){kind, unit, func}, wide);
+    symbol_name(name, (struct piece_symbol){kind, unit, func}, form);
     LLVMValueRef function = LLVMGetNamedFunction(g->module, name);
     if (function)
         return function;
-    return gen_function(g, name, wide ? g->proto : guest_type(g, wasm_func_type(g->units[unit].module, func)));
+    LLVMTypeRef type = form == SYMBOL_WIDE ? g->proto : guest_type(g, wasm_func_type(g->units[unit].module, func));
+    function = gen_function(g, name, type);
+    if (form == SYMBOL_KEPT)
+        promise_context(g, function);
+    return function;
 }
 
 static void set_attributes(struct gen *g, LLVMValueRef function)
@@ -172,13 +177,13 @@ void gen_define(struct gen *g, LLVMValueRef function)
     LLVMSetAlignment(function, 16);
     set_attributes(g, function);
     g->function = function;
-    g->context = LLVMGetParam(function, 0);
     g->scope = LLVMDIBuilderCreateFunction(g->debug, g->debug_file, "", 0, "", 0, g->debug_file, 0, g->debug_func_type,
                                            false, true, 0, LLVMDIFlagZero, true);
     LLVMSetSubprogram(function, g->scope);
     g->entry = gen_block(g);
     LLVMSetCurrentDebugLocation2(g->builder, NULL);
     LLVMPositionBuilderAtEnd(g->builder, g->entry);
+    keep_context(g);
 }
 
 LLVMValueRef gen_intrinsic(struct gen *g, const char *name, LLVMTypeRef overload, LLVMTypeRef *ret_type)

@@ -23,22 +23,30 @@ static LLVMTypeRef routine_type(struct gen *g, enum helper helper)
     return LLVMFunctionType(strchr("lr", signatures[helper][0]) ? g->i64 : g->none, params, count, false);
 }
 
-static LLVMValueRef routine_of(struct gen *g, enum helper helper, LLVMTypeRef type)
+static LLVMValueRef routine_of(struct gen *g, enum helper helper, LLVMTypeRef type, enum symbol_form form)
 {
     char name[48];
-    symbol_name(name, (struct piece_symbol){CODE_ROUTINE, 0, helper}, false);
-    return gen_function(g, name, type);
+    symbol_name(name, (struct piece_symbol){CODE_ROUTINE, 0, helper}, form);
+    LLVMValueRef routine = gen_function(g, name, type);
+    if (form == SYMBOL_KEPT)
+        promise_context(g, routine);
+    return routine;
 }
 
+/* Routines keep the context, whoever calls them. */
 LLVMValueRef emit_helper(struct gen *g, enum helper helper, unsigned count, LLVMValueRef *args)
 {
-    LLVMValueRef all[GUEST_PARAMS] = {g->context};
+    LLVMValueRef all[GUEST_PARAMS] = {g->rereads ? lend_context(g) : current_context(g)};
     for (unsigned i = 0; i < count; i++)
         all[1 + i] = widen(g, args[i]);
     LLVMTypeRef type = routine_type(g, helper);
-    LLVMValueRef routine = routine_of(g, helper, type);
+    LLVMValueRef routine = routine_of(g, helper, type, g->rereads ? SYMBOL_KEPT : SYMBOL_PLAIN);
     bool throws = helper == HELPER_throw_exception || helper == HELPER_rethrow_exception;
-    return throws ? call_guest(g, type, routine, all, count + 1) : call_plain(g, type, routine, all, count + 1);
+    LLVMValueRef call =
+        throws ? call_guest(g, type, routine, all, count + 1) : call_plain(g, type, routine, all, count + 1);
+    if (g->rereads)
+        context_returned(g, call);
+    return call;
 }
 
 static LLVMValueRef store_field(struct gen *g, size_t offset)
@@ -83,12 +91,12 @@ static LLVMValueRef call_helper(struct gen *g, enum helper helper)
     const char *signature = signatures[helper], *params = signature + 2;
     unsigned count = (unsigned)strlen(params);
     LLVMTypeRef types[GUEST_PARAMS] = {g->ptr};
-    LLVMValueRef args[GUEST_PARAMS] = {g->context};
+    LLVMValueRef args[GUEST_PARAMS] = {current_context(g)};
     for (unsigned i = 1; i < count; i++) {
         types[i] = c_type(g, params[i]);
         args[i] = c_arg(g, params[i], i - 1);
     }
-    LLVMValueRef table = load_fixed(g, g->ptr, at_offset(g, g->context, offsetof(struct context, helpers)));
+    LLVMValueRef table = load_fixed(g, g->ptr, at_offset(g, args[0], offsetof(struct context, helpers)));
     LLVMValueRef code = load_fixed(g, g->ptr, at_offset(g, table, helper * 8));
     LLVMTypeRef type = LLVMFunctionType(c_type(g, *signature), types, count, false);
     return LLVMBuildCall2(g->builder, type, code, args, count, "");
@@ -102,7 +110,8 @@ static LLVMValueRef is_zero(struct gen *g, LLVMValueRef value)
 bool gen_routine(struct gen *g, enum helper helper)
 {
     g->offset = 0;
-    gen_define(g, routine_of(g, helper, routine_type(g, helper)));
+    g->kept = g->keeps_context;
+    gen_define(g, routine_of(g, helper, routine_type(g, helper), g->kept ? SYMBOL_KEPT : SYMBOL_PLAIN));
     if (helper == HELPER_move || helper == HELPER_fill)
         gen_short(g, helper);
     leave(g);
@@ -129,7 +138,7 @@ static LLVMValueRef cell_address(struct gen *g, LLVMValueRef cells, uint32_t ind
 /* Call the import's host function with an array of cells: struct import_words, host_fn. */
 static void call_host(struct gen *g, int64_t words_off, LLVMValueRef cells)
 {
-    LLVMValueRef words = at_offset(g, g->context, words_off);
+    LLVMValueRef words = at_offset(g, current_context(g), words_off);
     LLVMValueRef code = load_fixed(g, g->ptr, at_offset(g, words, offsetof(struct import_words, code)));
     LLVMValueRef args[] = {store_base(g),
                            load_fixed(g, g->ptr, at_offset(g, words, offsetof(struct import_words, context))), cells};
@@ -143,7 +152,8 @@ static void call_host(struct gen *g, int64_t words_off, LLVMValueRef cells)
 static void make_thunk(struct gen *g, uint32_t func, LLVMValueRef *values)
 {
     const struct wasm_functype *type = wasm_func_type(g->unit->module, func);
-    gen_define(g, gen_unit_function(g, CODE_THUNK, g->unit->index, func, false));
+    g->kept = g->keeps_context;
+    gen_define(g, gen_unit_function(g, CODE_THUNK, g->unit->index, func, g->kept ? SYMBOL_KEPT : SYMBOL_PLAIN));
     uint32_t count = type->param_count > type->result_count ? type->param_count : type->result_count;
     LLVMValueRef cells = LLVMBuildAlloca(g->builder, LLVMArrayType2(g->type[K_I64X2], count + !count), "");
     read_params(g, type, values);

@@ -50,7 +50,7 @@ bool gen_init_function(struct gen *g, const struct unit *unit, struct wasm_body_
 {
     static const struct wasm_functype type = {0};
     char name[48];
-    symbol_name(name, (struct piece_symbol){CODE_INIT, unit->index, 0}, false);
+    symbol_name(name, (struct piece_symbol){CODE_INIT, unit->index, 0}, SYMBOL_PLAIN);
     g->unit = unit;
     g->func_type = &type;
     g->wide = false;

@@ -24,7 +24,8 @@
 /* A load from linear memory or from an object that is not kept yet, or one that was made of others. */
 static bool may_vanish(const struct gen *g, LLVMValueRef instruction)
 {
-    if (!LLVMIsALoadInst(instruction) || LLVMGetVolatile(instruction))
+    if (!LLVMIsALoadInst(instruction) || LLVMGetVolatile(instruction) ||
+        LLVMIsAArgument(LLVMGetOperand(instruction, 0))) /* context.c: not memory */
         return false;
     LLVMValueRef access = LLVMGetMetadata(instruction, g->md_tbaa);
     return !access || access == g->tbaa[ACCESS_MEMORY] || access == g->tbaa[ACCESS_HEADER] ||

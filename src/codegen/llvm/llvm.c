@@ -20,12 +20,18 @@
 
 #define OBJECT_MAX ((size_t)2 << 30)
 #define TASKS_MAX ((size_t)1 << 22)
+/* Instructions in a row. LLVM's time and memory grow with the square of a basic block: what a dynamic linker makes to
+ * relocate a library's data, of 166,864, took more than 8 GiB. Nothing is won in such code, which runs once. */
+#define STRAIGHT_MAX 32768u
+/* Of br_tables. LLVM looks at all ways into a block for each of them, and for each of those again: 15,805 of a table of
+ * Unicode took more than ten minutes. Interpreters have some hundreds. */
+#define TARGETS_MAX 2048u
 
 /* A function to make: of the survey, or glue. */
 struct task {
     struct piece_symbol symbol;
     const struct survey_func *func; /* of the survey; NULL: glue */
-    bool fast;                      /* the fast generator makes it */
+    bool fast; /* the fast generator makes it */
     struct buf piece;
     struct piece view; /* of `piece`, once it is made */
 };
@@ -36,16 +42,29 @@ struct job {
     const struct codegen_options *options;
     struct survey survey;
     VEC(struct task) tasks; /* the survey's functions first */
-    uint32_t *order;        /* tasks still to do, the longest first */
+    uint32_t *order; /* tasks still to do, the longest first */
     size_t order_count;
     uint32_t kept; /* functions that the old pack had */
     uint64_t bytes_total;
     _Atomic uint64_t bytes_done;
 };
 
+static bool is_left(const struct survey_func *func)
+{
+    return func->longest > STRAIGHT_MAX || func->targets > TARGETS_MAX;
+}
+
+static bool leaves_some(const struct survey *survey)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < survey->func_count && !any; i++)
+        any = is_left(&survey->funcs[i]);
+    return any;
+}
+
 static bool is_mixed(const struct job *job)
 {
-    return job->options->mix_seed || job->options->chosen;
+    return job->options->mix_seed || job->options->chosen || leaves_some(&job->survey);
 }
 
 /* What a thread keeps from one function to the next. */
@@ -112,7 +131,7 @@ static bool generate(struct gen *g, const struct task *task, struct wasm_body_sc
 {
     const struct piece_symbol *symbol = &task->symbol;
     switch (symbol->kind) {
-    case CODE_FUNC: return gen_body(g, &g->units[symbol->unit], symbol->func, task->func->tail_calls, scratch, err);
+    case CODE_FUNC: return gen_body(g, &g->units[symbol->unit], task->func, scratch, err);
     case CODE_THUNK: return gen_thunk(g, &g->units[symbol->unit], symbol->func);
     case CODE_INIT: return gen_init_function(g, &g->units[symbol->unit], scratch, err);
     default: return gen_routine(g, (enum helper)symbol->func);
@@ -141,6 +160,8 @@ static bool make(void *arg, void *state, size_t index, struct err *err)
     bench->object.size = 0;
     bool done = gen_init(&g, job->units, job->unit_count, err);
     g.closed_tables = job->survey.closed_tables;
+    g.known_tables = job->survey.known_tables;
+    g.keeps_context = job->options->opt_level > 0 ? job->survey.keeps_context : NULL;
     done = done && generate(&g, task, bench->scratch, err) &&
            object_make(&g, bench->machine, job->options, &bench->object, err);
     gen_free(&g);
@@ -157,7 +178,7 @@ static struct task *add_task(struct job *job, struct piece_symbol symbol, const 
     if (!task)
         return NULL;
     *task = (struct task){.symbol = symbol, .func = func};
-    task->fast = mixed_chooses(job->options->mix_seed, &symbol) || (func && job->options->chosen);
+    task->fast = mixed_chooses(job->options->mix_seed, &symbol) || (func && (job->options->chosen || is_left(func)));
     buf_init(&task->piece, OBJECT_MAX);
     return task;
 }
@@ -270,7 +291,7 @@ static void choose(struct job *job)
         const struct survey_func name = {.unit = job->options->chosen[i].unit, .func = job->options->chosen[i].func};
         const struct survey_func *func = bsearch(&name, survey->funcs, survey->func_count, sizeof name, by_name);
         if (func)
-            job->tasks.items[func - survey->funcs].fast = false;
+            job->tasks.items[func - survey->funcs].fast = is_left(func);
     }
 }
 

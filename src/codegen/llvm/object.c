@@ -200,5 +200,7 @@ bool object_make(struct gen *g, LLVMTargetMachineRef machine, const struct codeg
     keep_all_loads(g);
     dump_module(g, options, "opt");
     dump_assembly(g, machine, options);
-    return emit(g, machine, g->module, LLVMObjectFile, ret_object, err);
+    if (!emit(g, machine, g->module, LLVMObjectFile, ret_object, err))
+        return false;
+    return !g->unsound || err_set(err, ERR_SYSTEM, "LLVM cannot compile this function for " TRIPLE);
 }

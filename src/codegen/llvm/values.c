@@ -148,13 +148,13 @@ void store(struct gen *g, LLVMValueRef value, LLVMValueRef address, unsigned ali
 
 LLVMValueRef place_address(struct gen *g, struct place place)
 {
-    LLVMValueRef at = at_offset(g, g->context, place.off);
+    LLVMValueRef at = at_offset(g, current_context(g), place.off);
     return place.kind == PLACE_HERE ? at : load_fixed(g, g->ptr, at);
 }
 
 LLVMValueRef store_base(struct gen *g)
 {
-    return load_fixed(g, g->ptr, at_offset(g, g->context, offsetof(struct context, store)));
+    return load_fixed(g, g->ptr, at_offset(g, current_context(g), offsetof(struct context, store)));
 }
 
 LLVMValueRef code_base(struct gen *g, LLVMValueRef context)
@@ -169,6 +169,17 @@ LLVMValueRef call_intrinsic(struct gen *g, const char *name, LLVMTypeRef overloa
     return LLVMBuildCall2(g->builder, type, function, args, count, "");
 }
 
+/* A function of its operands: without these promises LLVM takes it for one that may write to memory. */
+static void promise_pure(struct gen *g, LLVMValueRef call)
+{
+    static const char *const promises[] = {"memory", "nounwind", "willreturn"}; /* memory: 0, none */
+    for (size_t i = 0; i < sizeof promises / sizeof *promises; i++) {
+        unsigned kind = LLVMGetEnumAttributeKindForName(promises[i], strlen(promises[i]));
+        LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                                 LLVMCreateEnumAttribute(g->llvm, kind, 0));
+    }
+}
+
 static LLVMValueRef inline_asm(struct gen *g, LLVMTypeRef type, const char *text, const char *constraints,
                                LLVMValueRef *args, unsigned count)
 {
@@ -178,7 +189,9 @@ static LLVMValueRef inline_asm(struct gen *g, LLVMTypeRef type, const char *text
     LLVMTypeRef signature = LLVMFunctionType(type, types, count, false);
     LLVMValueRef code = LLVMGetInlineAsm(signature, text, strlen(text), constraints, strlen(constraints), false, false,
                                          LLVMInlineAsmDialectATT, false);
-    return LLVMBuildCall2(g->builder, signature, code, args, count, "");
+    LLVMValueRef call = LLVMBuildCall2(g->builder, signature, code, args, count, "");
+    promise_pure(g, call);
+    return call;
 }
 
 LLVMValueRef opaque(struct gen *g, LLVMValueRef value)
@@ -198,4 +211,10 @@ LLVMValueRef mask_below(struct gen *g, LLVMValueRef index, LLVMValueRef bound)
 LLVMValueRef mask_index(struct gen *g, LLVMValueRef index, LLVMValueRef bound)
 {
     return LLVMBuildAnd(g->builder, index, mask_below(g, index, bound), "");
+}
+
+LLVMValueRef least_index(struct gen *g, LLVMValueRef index, LLVMValueRef bound)
+{
+    LLVMValueRef args[] = {index, bound};
+    return inline_asm(g, g->i64, "cmpl ${2:k}, ${0:k}\n\tcmovael ${2:k}, ${0:k}", "=r,0,r,~{flags}", args, 2);
 }

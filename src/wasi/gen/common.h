@@ -7,33 +7,55 @@
 /* Type ids of the host's resources. */
 enum host_resource_id {
     RESOURCE_NONE = 0,
-    RESOURCE_WASI_IO_ERROR = 1,
-    RESOURCE_WASI_IO_POLLABLE = 2,
-    RESOURCE_WASI_IO_INPUT_STREAM = 3,
-    RESOURCE_WASI_IO_OUTPUT_STREAM = 4,
-    RESOURCE_WASI_CLI_TERMINAL_INPUT = 5,
-    RESOURCE_WASI_CLI_TERMINAL_OUTPUT = 6,
-    RESOURCE_WASI_FILESYSTEM_DESCRIPTOR = 7,
-    RESOURCE_WASI_FILESYSTEM_DIRECTORY_ENTRY_STREAM = 8,
-    RESOURCE_WASI_HTTP_FIELDS = 9,
-    RESOURCE_WASI_HTTP_INCOMING_REQUEST = 10,
-    RESOURCE_WASI_HTTP_OUTGOING_REQUEST = 11,
-    RESOURCE_WASI_HTTP_REQUEST_OPTIONS = 12,
-    RESOURCE_WASI_HTTP_RESPONSE_OUTPARAM = 13,
-    RESOURCE_WASI_HTTP_INCOMING_RESPONSE = 14,
-    RESOURCE_WASI_HTTP_INCOMING_BODY = 15,
-    RESOURCE_WASI_HTTP_FUTURE_TRAILERS = 16,
-    RESOURCE_WASI_HTTP_OUTGOING_RESPONSE = 17,
-    RESOURCE_WASI_HTTP_OUTGOING_BODY = 18,
-    RESOURCE_WASI_HTTP_FUTURE_INCOMING_RESPONSE = 19,
-    RESOURCE_WASI_SOCKETS_RESOLVE_ADDRESS_STREAM = 20,
-    RESOURCE_WASI_SOCKETS_NETWORK = 21,
-    RESOURCE_WASI_SOCKETS_TCP_SOCKET = 22,
-    RESOURCE_WASI_SOCKETS_UDP_SOCKET = 23,
-    RESOURCE_WASI_SOCKETS_INCOMING_DATAGRAM_STREAM = 24,
-    RESOURCE_WASI_SOCKETS_OUTGOING_DATAGRAM_STREAM = 25,
+    RESOURCE_FERMYON_SPIN_2_STORE = 1,
+    RESOURCE_FERMYON_SPIN_2_CONNECTION = 2,
+    RESOURCE_FERMYON_SPIN_2_REDIS_CONNECTION = 3,
+    RESOURCE_FERMYON_SPIN_2_POSTGRES_CONNECTION = 4,
+    RESOURCE_FERMYON_SPIN_2_MYSQL_CONNECTION = 5,
+    RESOURCE_FERMYON_SPIN_2_MQTT_CONNECTION = 6,
+    RESOURCE_SPIN_POSTGRES_4_CONNECTION_BUILDER = 7,
+    RESOURCE_SPIN_POSTGRES_4_CONNECTION = 8,
+    RESOURCE_SPIN_POSTGRES_CONNECTION = 9,
+    RESOURCE_SPIN_SQLITE_CONNECTION = 10,
+    RESOURCE_WASI_IO_ERROR = 11,
+    RESOURCE_WASI_IO_POLLABLE = 12,
+    RESOURCE_WASI_IO_INPUT_STREAM = 13,
+    RESOURCE_WASI_IO_OUTPUT_STREAM = 14,
+    RESOURCE_WASI_CLI_TERMINAL_INPUT = 15,
+    RESOURCE_WASI_CLI_TERMINAL_OUTPUT = 16,
+    RESOURCE_WASI_FILESYSTEM_DESCRIPTOR = 17,
+    RESOURCE_WASI_FILESYSTEM_DIRECTORY_ENTRY_STREAM = 18,
+    RESOURCE_WASI_KEYVALUE_BUCKET = 19,
+    RESOURCE_WASI_KEYVALUE_CAS = 20,
+    RESOURCE_WASI_HTTP_FIELDS = 21,
+    RESOURCE_WASI_HTTP_INCOMING_REQUEST = 22,
+    RESOURCE_WASI_HTTP_OUTGOING_REQUEST = 23,
+    RESOURCE_WASI_HTTP_REQUEST_OPTIONS = 24,
+    RESOURCE_WASI_HTTP_RESPONSE_OUTPARAM = 25,
+    RESOURCE_WASI_HTTP_INCOMING_RESPONSE = 26,
+    RESOURCE_WASI_HTTP_INCOMING_BODY = 27,
+    RESOURCE_WASI_HTTP_FUTURE_TRAILERS = 28,
+    RESOURCE_WASI_HTTP_OUTGOING_RESPONSE = 29,
+    RESOURCE_WASI_HTTP_OUTGOING_BODY = 30,
+    RESOURCE_WASI_HTTP_FUTURE_INCOMING_RESPONSE = 31,
+    RESOURCE_WASI_SOCKETS_RESOLVE_ADDRESS_STREAM = 32,
+    RESOURCE_WASI_SOCKETS_NETWORK = 33,
+    RESOURCE_WASI_SOCKETS_TCP_SOCKET = 34,
+    RESOURCE_WASI_SOCKETS_UDP_SOCKET = 35,
+    RESOURCE_WASI_SOCKETS_INCOMING_DATAGRAM_STREAM = 36,
+    RESOURCE_WASI_SOCKETS_OUTGOING_DATAGRAM_STREAM = 37,
 };
 
+struct fermyon_spin_2_store;
+struct fermyon_spin_2_connection;
+struct fermyon_spin_2_redis_connection;
+struct fermyon_spin_2_postgres_connection;
+struct fermyon_spin_2_mysql_connection;
+struct fermyon_spin_2_mqtt_connection;
+struct spin_postgres_4_connection_builder;
+struct spin_postgres_4_connection;
+struct spin_postgres_connection;
+struct spin_sqlite_connection;
 struct wasi_io_error;
 struct wasi_io_pollable;
 struct wasi_io_input_stream;
@@ -42,6 +64,8 @@ struct wasi_cli_terminal_input;
 struct wasi_cli_terminal_output;
 struct wasi_filesystem_descriptor;
 struct wasi_filesystem_directory_entry_stream;
+struct wasi_keyvalue_bucket;
+struct wasi_keyvalue_cas;
 struct wasi_http_fields;
 struct wasi_http_incoming_request;
 struct wasi_http_outgoing_request;
@@ -60,13 +84,28 @@ struct wasi_sockets_udp_socket;
 struct wasi_sockets_incoming_datagram_stream;
 struct wasi_sockets_outgoing_datagram_stream;
 
-struct list_u32 {
-    const uint32_t *ptr;
+struct list_u8 {
+    const uint8_t *ptr;
     size_t len;
 };
 
-struct list_u8 {
-    const uint8_t *ptr;
+struct option_list_u8 {
+    bool some;
+    struct list_u8 value;
+};
+
+struct list_str {
+    const struct str *ptr;
+    size_t len;
+};
+
+struct list_f32 {
+    const float *ptr;
+    size_t len;
+};
+
+struct list_list_f32 {
+    const struct list_f32 *ptr;
     size_t len;
 };
 
@@ -80,14 +119,67 @@ struct list_tuple_str_str {
     size_t len;
 };
 
-struct list_str {
-    const struct str *ptr;
-    size_t len;
+struct option_list_tuple_str_str {
+    bool some;
+    struct list_tuple_str_str value;
 };
 
 struct option_str {
     bool some;
     struct str value;
+};
+
+struct tuple_s32_u8_u8 {
+    int32_t f0;
+    uint8_t f1;
+    uint8_t f2;
+};
+
+struct tuple_u8_u8_u8_u32 {
+    uint8_t f0;
+    uint8_t f1;
+    uint8_t f2;
+    uint32_t f3;
+};
+
+struct tuple_s32_u8_u8_u8_u8_u8_u32 {
+    int32_t f0;
+    uint8_t f1;
+    uint8_t f2;
+    uint8_t f3;
+    uint8_t f4;
+    uint8_t f5;
+    uint32_t f6;
+};
+
+struct option_s32 {
+    bool some;
+    int32_t value;
+};
+
+struct list_option_s32 {
+    const struct option_s32 *ptr;
+    size_t len;
+};
+
+struct option_s64 {
+    bool some;
+    int64_t value;
+};
+
+struct list_option_s64 {
+    const struct option_s64 *ptr;
+    size_t len;
+};
+
+struct list_option_str {
+    const struct option_str *ptr;
+    size_t len;
+};
+
+struct list_u32 {
+    const uint32_t *ptr;
+    size_t len;
 };
 
 struct result_void_void {
@@ -97,6 +189,31 @@ struct result_void_void {
 struct tuple_list_u8_bool {
     struct list_u8 f0;
     bool f1;
+};
+
+struct tuple_str_option_list_u8 {
+    struct str f0;
+    struct option_list_u8 f1;
+};
+
+struct list_tuple_str_option_list_u8 {
+    const struct tuple_str_option_list_u8 *ptr;
+    size_t len;
+};
+
+struct tuple_str_list_u8 {
+    struct str f0;
+    struct list_u8 f1;
+};
+
+struct list_tuple_str_list_u8 {
+    const struct tuple_str_list_u8 *ptr;
+    size_t len;
+};
+
+struct tuple_u64_u64 {
+    uint64_t f0;
+    uint64_t f1;
 };
 
 struct option_u16 {
@@ -119,24 +236,9 @@ struct option_u32 {
     uint32_t value;
 };
 
-struct tuple_str_list_u8 {
-    struct str f0;
-    struct list_u8 f1;
-};
-
-struct list_tuple_str_list_u8 {
-    const struct tuple_str_list_u8 *ptr;
-    size_t len;
-};
-
 struct list_list_u8 {
     const struct list_u8 *ptr;
     size_t len;
-};
-
-struct tuple_u64_u64 {
-    uint64_t f0;
-    uint64_t f1;
 };
 
 #endif

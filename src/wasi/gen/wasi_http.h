@@ -243,6 +243,11 @@ struct option_result_result_wasi_http_incoming_response_wasi_http_types_error_co
     struct result_result_wasi_http_incoming_response_wasi_http_types_error_code_void value;
 };
 
+struct option_result_option_wasi_http_fields_wasi_http_types_error_code {
+    bool some;
+    struct result_option_wasi_http_fields_wasi_http_types_error_code value;
+};
+
 void wasi_http_fields_drop(struct host *h, struct wasi_http_fields *self);
 void wasi_http_incoming_request_drop(struct host *h, struct wasi_http_incoming_request *self);
 void wasi_http_outgoing_request_drop(struct host *h, struct wasi_http_outgoing_request *self);

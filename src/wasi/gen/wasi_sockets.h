@@ -248,6 +248,11 @@ struct list_wasi_sockets_udp_outgoing_datagram {
     size_t len;
 };
 
+struct option_wasi_sockets_network_ip_address_family {
+    bool some;
+    enum wasi_sockets_network_ip_address_family value;
+};
+
 void wasi_sockets_resolve_address_stream_drop(struct host *h, struct wasi_sockets_resolve_address_stream *self);
 void wasi_sockets_network_drop(struct host *h, struct wasi_sockets_network *self);
 void wasi_sockets_tcp_socket_drop(struct host *h, struct wasi_sockets_tcp_socket *self);

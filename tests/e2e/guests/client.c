@@ -7,6 +7,7 @@
  *     /relay?url=URL      the body that comes in goes out, and the response's comes back, as they come
  *     /drop-...           what the interfaces forbid */
 #include "answer.h"
+#include "draft.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -14,7 +15,11 @@
 #define TYPES(name) wasi_http_types_method_##name
 #define FIELDS(name) wasi_http_types_method_fields_##name
 #define REQUEST(name) wasi_http_types_method_outgoing_request_##name
+#if DRAFT == DRAFT_NOVEMBER
+#define OPTIONS(name) wasi_http_types_method_request_options_##name##_ms
+#else
 #define OPTIONS(name) wasi_http_types_method_request_options_##name
+#endif
 
 typedef wasi_http_types_borrow_outgoing_request_t request_ref;
 typedef wasi_http_types_borrow_fields_t fields_ref;
@@ -94,7 +99,9 @@ static size_t count(fields_ref fields, const char *name)
     wasi_http_types_list_field_value_t list;
     FIELDS(get)(fields, &key, &list);
     size_t found = list.len;
+#if !DRAFT
     CHECK(FIELDS(has)(fields, &key) == (found > 0));
+#endif
     wasi_http_types_list_field_value_free(&list);
     return found;
 }
@@ -315,6 +322,33 @@ static void check_response(void)
     wasi_http_types_outgoing_response_drop_own(own);
 }
 
+/* False: they are not here yet. Once. */
+static bool get_trailers(wasi_http_types_borrow_future_trailers_t trailers,
+                         wasi_http_types_result_option_own_trailers_error_code_t *ret)
+{
+#if DRAFT == DRAFT_NOVEMBER
+    return TYPES(future_trailers_get)(trailers, ret);
+#else
+    wasi_http_types_result_result_option_own_trailers_error_code_void_t result;
+    if (!TYPES(future_trailers_get)(trailers, &result))
+        return false;
+    CHECK(!result.is_err);
+    *ret = result.val.ok;
+    return true;
+#endif
+}
+
+/* In the draft a second look traps. */
+static bool trailers_are_taken(wasi_http_types_borrow_future_trailers_t trailers)
+{
+#if DRAFT == DRAFT_NOVEMBER
+    return true;
+#else
+    wasi_http_types_result_result_option_own_trailers_error_code_void_t result;
+    return TYPES(future_trailers_get)(trailers, &result) && result.is_err;
+#endif
+}
+
 /* The request that asked for this: POST, with a body "hello". */
 static void check_incoming(wasi_http_types_borrow_incoming_request_t request)
 {
@@ -340,11 +374,10 @@ static void check_incoming(wasi_http_types_borrow_incoming_request_t request)
     wasi_io_streams_input_stream_drop_own(stream);
     wasi_http_types_own_future_trailers_t own = wasi_http_types_static_incoming_body_finish(body);
     wasi_http_types_borrow_future_trailers_t trailers = wasi_http_types_borrow_future_trailers(own);
-    wasi_http_types_result_result_option_own_trailers_error_code_void_t result;
+    wasi_http_types_result_option_own_trailers_error_code_t result;
     wait_for(TYPES(future_trailers_subscribe)(trailers));
-    CHECK(TYPES(future_trailers_get)(trailers, &result) && !result.is_err && !result.val.ok.is_err &&
-          !result.val.ok.val.ok.is_some);
-    CHECK(TYPES(future_trailers_get)(trailers, &result) && result.is_err);
+    CHECK(get_trailers(trailers, &result) && !result.is_err && !result.val.ok.is_some);
+    CHECK(trailers_are_taken(trailers));
     wasi_http_types_future_trailers_drop_own(own);
 }
 
@@ -488,18 +521,16 @@ static void say_trailers(wasi_http_types_own_incoming_body_t body)
 {
     wasi_http_types_own_future_trailers_t own = wasi_http_types_static_incoming_body_finish(body);
     wasi_http_types_borrow_future_trailers_t trailers = wasi_http_types_borrow_future_trailers(own);
-    wasi_http_types_result_result_option_own_trailers_error_code_void_t result;
-    while (!TYPES(future_trailers_get)(trailers, &result))
+    wasi_http_types_result_option_own_trailers_error_code_t result;
+    while (!get_trailers(trailers, &result))
         wait_for(TYPES(future_trailers_subscribe)(trailers));
     if (result.is_err) {
-        say("trailers taken\n");
-    } else if (result.val.ok.is_err) {
-        say_error("trailers", &result.val.ok.val.err);
-    } else if (result.val.ok.val.ok.is_some) {
+        say_error("trailers", &result.val.err);
+    } else if (result.val.ok.is_some) {
         say("trailers\n");
-        say_headers(result.val.ok.val.ok.val);
+        say_headers(result.val.ok.val);
     }
-    CHECK(TYPES(future_trailers_get)(trailers, &result) && result.is_err);
+    CHECK(trailers_are_taken(trailers));
     wasi_http_types_future_trailers_drop_own(own);
 }
 
@@ -760,6 +791,30 @@ static void types(void)
     check_response();
 }
 
+#if DRAFT == DRAFT_NOVEMBER
+
+/* The second look traps. */
+static void trailers_twice(wasi_http_types_borrow_incoming_request_t request)
+{
+    wasi_http_types_own_incoming_body_t body;
+    wasi_http_types_result_option_own_trailers_error_code_t result;
+    TYPES(incoming_request_consume)(request, &body);
+    wasi_http_types_own_future_trailers_t own = wasi_http_types_static_incoming_body_finish(body);
+    wasi_http_types_borrow_future_trailers_t trailers = wasi_http_types_borrow_future_trailers(own);
+    wait_for(TYPES(future_trailers_subscribe)(trailers));
+    CHECK(get_trailers(trailers, &result) && !result.is_err);
+    get_trailers(trailers, &result);
+}
+
+/* No answer. */
+static void unset(request_t request, outparam_t out)
+{
+    wasi_http_types_incoming_request_drop_own(request);
+    wasi_http_types_response_outparam_drop_own(out);
+}
+
+#endif
+
 static const struct {
     const char *path;
     void (*run)(void);
@@ -788,6 +843,14 @@ void exports_wasi_http_incoming_handler_handle(request_t request, outparam_t out
         relay(ref, out);
         return;
     }
+#if DRAFT == DRAFT_NOVEMBER
+    if (strcmp(text, "/unset") == 0) {
+        unset(request, out);
+        return;
+    }
+    if (strcmp(text, "/trailers-twice") == 0)
+        trailers_twice(ref);
+#endif
     if (strcmp(text, "/types") == 0)
         check_incoming(ref);
     bool found = false;

@@ -1,6 +1,7 @@
 /* Calls every function of wasi:sockets, as it should be called and otherwise. The path names a case and what it needs
  * ("/tcp-echo/PORT"); the answer is "ok", or a line for each thing that was not as the interface says. */
 #include "answer.h"
+#include "draft.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -232,6 +233,31 @@ static void options(tcp_ref tcp)
     FAILS(TCP(set_listen_backlog_size)(tcp, 0, &error), INVALID_ARGUMENT);
     CHECK(TCP(set_listen_backlog_size)(tcp, UINT64_MAX, &error));
 }
+
+#if DRAFT
+/* Sockets of IPv6 are for IPv6 only. */
+static void only_v6(void)
+{
+    wasi_sockets_tcp_own_tcp_socket_t tcp4 = tcp_own(V4), tcp6 = tcp_own(V6);
+    wasi_sockets_udp_own_udp_socket_t udp4 = udp_own(V4), udp6 = udp_own(V6);
+    bool on = false;
+    CHECK(TCP(ipv6_only)(wasi_sockets_tcp_borrow_tcp_socket(tcp6), &on, &error) && on);
+    CHECK(TCP(set_ipv6_only)(wasi_sockets_tcp_borrow_tcp_socket(tcp6), true, &error));
+    FAILS(TCP(set_ipv6_only)(wasi_sockets_tcp_borrow_tcp_socket(tcp6), false, &error), NOT_SUPPORTED);
+    FAILS(TCP(ipv6_only)(wasi_sockets_tcp_borrow_tcp_socket(tcp4), &on, &error), NOT_SUPPORTED);
+    FAILS(TCP(set_ipv6_only)(wasi_sockets_tcp_borrow_tcp_socket(tcp4), true, &error), NOT_SUPPORTED);
+    on = false;
+    CHECK(UDP(ipv6_only)(wasi_sockets_udp_borrow_udp_socket(udp6), &on, &error) && on);
+    CHECK(UDP(set_ipv6_only)(wasi_sockets_udp_borrow_udp_socket(udp6), true, &error));
+    FAILS(UDP(set_ipv6_only)(wasi_sockets_udp_borrow_udp_socket(udp6), false, &error), NOT_SUPPORTED);
+    FAILS(UDP(ipv6_only)(wasi_sockets_udp_borrow_udp_socket(udp4), &on, &error), NOT_SUPPORTED);
+    FAILS(UDP(set_ipv6_only)(wasi_sockets_udp_borrow_udp_socket(udp4), true, &error), NOT_SUPPORTED);
+    wasi_sockets_tcp_tcp_socket_drop_own(tcp4);
+    wasi_sockets_tcp_tcp_socket_drop_own(tcp6);
+    wasi_sockets_udp_udp_socket_drop_own(udp4);
+    wasi_sockets_udp_udp_socket_drop_own(udp6);
+}
+#endif
 
 /* What no socket does before it is connected. */
 static void not_connected(tcp_ref tcp)
@@ -924,6 +950,9 @@ static const struct {
     const char *path;
     void (*run)(void);
 } cases[] = {
+#if DRAFT
+    {"/only-v6", only_v6},
+#endif
     {"/hoard", hoard},
     {"/alive", alive},
     {"/tcp-states", tcp_states},

@@ -8,9 +8,11 @@
 enum host_resource_id {
     RESOURCE_NONE = 0,
     RESOURCE_TEST_DEMO_THING = 1,
+    RESOURCE_TEST_DEMO_2_THING = 2,
 };
 
 struct test_demo_thing;
+struct test_demo_2_thing;
 
 struct list_u32 {
     const uint32_t *ptr;

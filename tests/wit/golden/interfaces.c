@@ -4,6 +4,9 @@
 #include "wit/golden/common.h"
 
 const struct host_function host_functions[HOST_FUNCTION_COUNT + 1] = {
+    {"test:demo/calls", "2.0.0", "[method]thing.text",
+     "func(borrow<test:demo/calls.thing>, string) -> u32",
+     NULL},
     {"test:demo/calls", "1.2.3", "all",
      "func(list<borrow<test:demo/types.thing>>, own<test:demo/types.thing>) -> list<own<test:demo/types.thing>>",
      glue_test_demo_calls_all},
@@ -34,6 +37,9 @@ const struct host_function host_functions[HOST_FUNCTION_COUNT + 1] = {
     {"test:demo/calls", "1.2.3", "text",
      "func(string) -> string",
      glue_test_demo_calls_text},
+    {"test:demo/calls", "2.0.0", "text",
+     "func(string) -> u32",
+     NULL},
     {"test:demo/types", "1.2.3", "[constructor]thing",
      "func(string) -> own<test:demo/types.thing>",
      glue_test_demo_types_thing_constructor},
@@ -50,6 +56,7 @@ const struct host_function host_functions[HOST_FUNCTION_COUNT + 1] = {
 };
 
 const struct host_resource host_resources[HOST_RESOURCE_COUNT + 1] = {
-    {"test:demo/types", "thing", RESOURCE_TEST_DEMO_THING, drop_test_demo_thing},
+    {"test:demo/calls", "2.0.0", "thing", RESOURCE_TEST_DEMO_2_THING, NULL},
+    {"test:demo/types", "1.2.3", "thing", RESOURCE_TEST_DEMO_THING, drop_test_demo_thing},
     {0},
 };

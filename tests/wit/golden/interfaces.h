@@ -4,8 +4,8 @@
 
 #include "component/canon.h"
 
-#define HOST_FUNCTION_COUNT 14
-#define HOST_RESOURCE_COUNT 1
+#define HOST_FUNCTION_COUNT 16
+#define HOST_RESOURCE_COUNT 2
 
 /* Sorted by interface, then name. */
 extern const struct host_function host_functions[HOST_FUNCTION_COUNT + 1];

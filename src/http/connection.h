@@ -18,6 +18,7 @@
 #define BODY_WINDOW (2 * INPUT_SIZE) /* of a body that comes while it is read */
 #define BODY_SKIP ((size_t)262144) /* of a body that nobody wants: read, to keep the connection, or the stream */
 #define POOL_KEEP 64                /* free objects kept of each kind */
+#define BODY_KEEP 8                 /* of free exchanges, those that keep the buffer of their body */
 
 struct h2;
 struct h2_stream;

@@ -81,7 +81,7 @@ void exchange_give(struct http_server *server, struct http_exchange *x)
         exchange_free(x);
         return;
     }
-    if (x->body.capacity > KEEP_CAPACITY)
+    if (x->body.capacity > KEEP_CAPACITY || server->free_exchange_count >= BODY_KEEP)
         buf_free(&x->body);
     x->body.size = 0;
     x->body.failed = false;

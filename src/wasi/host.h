@@ -13,7 +13,7 @@
  *     host_end(h, ...)                                                    answers what is not answered
  *
  * The response goes out in one piece when the guest returns; it becomes a stream only when it outgrows
- * HOST_STREAM_BYTES or when the guest gives up the processor (waits or is preempted) after a flush.
+ * HOST_STREAM_BYTES or when the guest waits for something.
  */
 #ifndef MAYFLY_WASI_HOST_H
 #define MAYFLY_WASI_HOST_H
@@ -148,8 +148,7 @@ void host_gone_aside(struct host *h);
 void host_ready(struct host *h);
 /* From the loop: the guest must end with this trap (runtime/trap.h). Resumes one that waits. */
 void host_interrupt(struct host *h, enum trap trap);
-/* The guest is losing the processor (preempted; host functions that wait do this themselves): send what it
- * flushed. */
+/* The guest is about to wait: send the head of its response and what there is of the body. */
 void host_yielding(struct host *h);
 
 enum host_outcome {

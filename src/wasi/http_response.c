@@ -2,8 +2,8 @@
  * response.
  *
  * A body is gathered until the guest is done, so that the response can say its length and leave in one piece.
- * It is sent in pieces as soon as it is longer than HOST_STREAM_BYTES, or when the guest gives up the
- * processor after a flush; in both cases only once the outparam is set. */
+ * It is sent in pieces as soon as it is longer than HOST_STREAM_BYTES, or when the guest waits: for a client may send
+ * what it waits for only after it has seen the head. In both cases only once the outparam is set. */
 #include "wasi/object.h"
 
 #include "base/log.h"
@@ -383,7 +383,9 @@ void host_yielding(struct host *h)
     const body_t *body = h->response ? h->response->body : NULL;
     if (!body || !h->exchange)
         return;
-    if (body->state == BODY_FINISHED ? h->response_state == RESPONSE_SET : body->flushed)
+    /* What is on its way already needs no answer to come. */
+    bool waits = body->flushed || !h->again;
+    if (body->state == BODY_FINISHED ? h->response_state == RESPONSE_SET : waits)
         response_push(h);
 }
 

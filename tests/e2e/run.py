@@ -309,6 +309,12 @@ def case_echo():
             client.socket.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode() +
                                   chunked + b"0\r\n\r\n")
             expect(client.response(), 200, b"first second" + b" third" * 1000)
+            # Who waits for the head before it says more gets it, of a guest that wrote nothing yet too.
+            client.socket.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            while b"\r\n\r\n" not in client.pending:
+                client.more()
+            client.socket.sendall(b"5\r\nafter\r\n0\r\n\r\n")
+            expect(client.response(), 200, b"after")
 
 
 def case_keepalive():

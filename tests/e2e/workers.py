@@ -314,7 +314,7 @@ def case_work_tiers():
                 check(len(counts) == 1, f"the answer stays what it is, not {list(counts)}")
                 shares = re.findall(r" (\d+) % of (\d+) samples are in optimized code$", server.log(), re.M)
                 check(bool(shares) == rounds, f"rounds that follow samples: {shares}")
-                check(len(children(server.process.pid)) == 2, "the builder has ended")
+                until(lambda: len(children(server.process.pid)) == 2, "the builder has ended", seconds=60)
             with Server(file, "--tier", "auto", "--workers", "1") as server:
                 expect(ask(server.port, path), 200)
                 time.sleep(0.5)

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "http/client.h"
+#include "runtime/resident.h"
 #include "runtime/slice.h"
 #include "wasi/grants.h"
 
@@ -241,6 +242,7 @@ struct worker *worker_new(struct io_loop *loop, const struct deployment *deploym
     worker->metrics = options->metrics;
     worker->began_tsc = ticks_now();
     worker->began_ns = clock_now_ns();
+    resident_open();
     turns_open(worker);
     requests_open(worker);
     bool logs = options->access_fd < 0 ||
@@ -293,6 +295,7 @@ void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
+    resident_close();
     slice_close();
     sample_close();
     turns_close(worker);

@@ -11,8 +11,9 @@
  * guest. In the steady state nothing faults and nothing is mapped: a start is a pop from a list and a
  * restore is a few page copies.
  *
- * Pages that memory.grow or the heap added are not tracked: they are dropped and made inaccessible again (two system
- * calls). A set that outgrows SLOT_HOT_MAX is dropped by remapping the slot.
+ * Pages that memory.grow or the heap added are not tracked: they are made inaccessible again, and dropped before that,
+ * or, where few of them were touched, filled with zeros and kept (resident.h). A set that outgrows SLOT_HOT_MAX is
+ * dropped by remapping the slot.
  */
 #ifndef MAYFLY_RUNTIME_SLOT_H
 #define MAYFLY_RUNTIME_SLOT_H

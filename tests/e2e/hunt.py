@@ -189,8 +189,8 @@ def case_leak():
 
 
 def case_planted():
-    """The hunt finds what builds with a planted error leave: a page, a table's size, a table of handles, a table's entries."""
-    for number, what in enumerate(("page", "size of a table", "table of handles", "entries of a table"), 1):
+    """The hunt finds what builds with a planted error leave: a page, a table's size, a table of handles, a table's entries, a grown page."""
+    for number, what in enumerate(("page", "size of a table", "table of handles", "entries of a table", "grown page"), 1):
         planted = f"{run.PLANTED}-{number}"
         if not os.path.exists(planted):
             raise Skipped("no builds with the planted errors")

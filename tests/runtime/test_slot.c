@@ -1,5 +1,7 @@
 /* Slots: what an instance wrote is gone in the next one, whatever it wrote, and tracking has its bounds. */
 #include "compile/build.h"
+#include "compile/build.h"
+#include "runtime/resident.h"
 #include "runtime/task.h"
 #include "support/standin.h"
 
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -139,13 +142,17 @@ static void more_pages_than_are_followed(void **state)
     instance(expect_fresh);
 }
 
+static uint64_t grown_at;
+
 static void grow_and_write(struct slot *slot, char *bytes)
 {
     uint64_t end = (uint64_t)PAGES_64K << 16, base = (uint64_t)bytes;
     assert_true(slot_grow(slot, base + end, base + end + 65536));
     assert_true(slot_grow(slot, base + end + 65536, base + end + 131072));
-    assert_int_equal(bytes[end + 70000], 0);
+    for (uint64_t at = 0; at < 131072; at++)
+        assert_int_equal(bytes[end + at], 0);
     memset(bytes + end, 0x77, 131072);
+    grown_at = base + end;
 }
 
 static void grown_pages_are_dropped(void **state)
@@ -154,6 +161,74 @@ static void grown_pages_are_dropped(void **state)
     for (int i = 0; i < 3; i++)
         instance(grow_and_write);
     instance(expect_fresh);
+}
+
+/* Where an instance grew, and the next ones do. */
+static uint64_t pages_kept(size_t count)
+{
+    uint64_t rows[1024], kept = 0;
+    assert_true(count <= 1024 && resident_read(grown_at, count, rows));
+    for (size_t i = 0; i < count; i++)
+        kept += (rows[i] & (RESIDENT_PRESENT | RESIDENT_SWAPPED)) != 0;
+    return kept;
+}
+
+static void grow_and_touch_one(struct slot *slot, char *bytes)
+{
+    uint64_t end = (uint64_t)PAGES_64K << 16, low = (uint64_t)bytes + end;
+    assert_true(slot_grow(slot, low, low + 65536 * 16));
+    assert_int_equal(bytes[end + 100000], 0);
+    bytes[end + 100000] = 1;
+}
+
+static void grow_and_write_too_much(struct slot *slot, char *bytes)
+{
+    uint64_t end = (uint64_t)PAGES_64K << 16, low = (uint64_t)bytes + end;
+    assert_true(slot_grow(slot, low, low + 65536 * 16));
+    memset(bytes + end, 0x77, 65536 * 16);
+}
+
+static void few_grown_pages_are_kept_with_zeros(void **state)
+{
+    (void)state;
+    resident_open();
+    for (int i = 0; i < 3; i++) {
+        instance(grow_and_write);
+        assert_int_equal(pages_kept(1024), 32);
+        instance(grow_and_touch_one);
+        assert_int_equal(pages_kept(1024), 32);
+    }
+    instance(grow_and_write_too_much);
+    assert_int_equal(pages_kept(1024), 0);
+    instance(grow_and_touch_one);
+    assert_int_equal(pages_kept(1024), 1);
+    instance(grow_and_write);
+    instance(expect_fresh);
+    resident_close();
+    instance(grow_and_write);
+    resident_open();
+    assert_int_equal(pages_kept(1024), 0);
+    resident_close();
+}
+
+/* What a child inherits tells of its parent's memory, so it must not be used. */
+static void a_child_knows_nothing_of_its_parents_pages(void **state)
+{
+    uint64_t row;
+    int status;
+    (void)state;
+    resident_open();
+    assert_true(resident_read((uint64_t)module, 1, &row) && row & RESIDENT_PRESENT);
+    assert_int_equal(row & ((UINT64_C(1) << 55) - 1), 0); /* not in which frame, whoever asks */
+    pid_t child = fork();
+    if (child == 0) {
+        bool silent = !resident_read((uint64_t)module, 1, &row);
+        resident_open();
+        _exit(silent && resident_read((uint64_t)module, 1, &row) ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    resident_close();
 }
 
 static void new_slots_know_what_old_ones_learned(void **state)
@@ -266,6 +341,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(written_pages_come_back, load, unload),
         cmocka_unit_test_setup_teardown(more_pages_than_are_followed, load, unload),
         cmocka_unit_test_setup_teardown(grown_pages_are_dropped, load, unload),
+        cmocka_unit_test_setup_teardown(few_grown_pages_are_kept_with_zeros, load, unload),
+        cmocka_unit_test(a_child_knows_nothing_of_its_parents_pages),
         cmocka_unit_test_setup_teardown(new_slots_know_what_old_ones_learned, load, unload),
         cmocka_unit_test_setup_teardown(many_slots_of_one_store, load, unload),
         cmocka_unit_test_setup_teardown(memory_is_counted, load, unload),

@@ -310,7 +310,9 @@ void exports_wasi_http_incoming_handler_handle(request_t request, outparam_t out
         clean = false;
     }
     leave_traces(places, tag, number);
-    struct traces left = look(tag);
+    struct traces left = look(tag), own = left;
+    own.foreign = 0;
+    clean = clean && compare(text, "in what it grew", &left, &own) == text;
     if (clean && names(places, 'w')) {
         wait(20 + number % 80);
         found = look(tag);

@@ -48,12 +48,22 @@ static int open_plainly(void)
     return -1;
 }
 
+/* A system that shows the file and knows nothing would say of every page that it is not there. */
+static bool tells_of_written_page(void)
+{
+    uint64_t row;
+    return resident_read((uint64_t)opened, 1, &row) && row & (RESIDENT_PRESENT | RESIDENT_SWAPPED);
+}
+
 void resident_open(void)
 {
     if (!opened)
         opened = make_opened();
-    if (opened && !opened->fd_after)
-        opened->fd_after = open_plainly() + 1;
+    if (!opened || opened->fd_after)
+        return;
+    opened->fd_after = open_plainly() + 1;
+    if (!tells_of_written_page())
+        resident_close();
 }
 
 void resident_close(void)

@@ -174,14 +174,14 @@ static bool take_head(struct http_call *call)
         [HTTP_BODY_NONE] = INPUT_CLOSE, [HTTP_BODY_LENGTH] = INPUT_LENGTH, [HTTP_BODY_CHUNKED] = INPUT_CHUNKED};
     if (parser->status < 200)
         return skip_informational(call);
-    call->head = keep(call->raw, parser->at, parser->fields, parser->request.field_count);
+    call->head = keep(call->raw, parser->at, http_parse_fields(parser), parser->request.field_count);
     if (!call->head) {
         call_fail(call, CODE(INTERNAL_ERROR));
         return false;
     }
     drop_raw(call, parser->at);
     call->face.status = parser->status;
-    call->face.fields = parser->fields;
+    call->face.fields = http_parse_fields(parser);
     call->face.field_count = parser->request.field_count;
     call->face.state = OUTBOUND_ANSWERED;
     call->input = inputs[parser->body];

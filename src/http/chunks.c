@@ -2,11 +2,29 @@
  * section is taken in one step, when all of it is there, so that its views point into one buffer. */
 #include "http/chunks.h"
 
+#include "base/alloc.h"
+
 #include <string.h>
 
 void http_chunks_begin(struct http_chunks *chunks)
 {
     memset(chunks, 0, offsetof(struct http_chunks, trailers));
+}
+
+struct http_field *http_chunks_room(struct http_chunks *chunks, int *ret_status)
+{
+    *ret_status = chunks->trailer_count == HTTP_MAX_TRAILERS ? 431 : 500;
+    if (chunks->trailer_count == HTTP_MAX_TRAILERS)
+        return NULL;
+    if (!chunks->trailers)
+        chunks->trailers = mem_resize(NULL, HTTP_MAX_TRAILERS, sizeof *chunks->trailers);
+    return chunks->trailers ? &chunks->trailers[chunks->trailer_count] : NULL;
+}
+
+void http_chunks_free(struct http_chunks *chunks)
+{
+    mem_free(chunks->trailers);
+    chunks->trailers = NULL;
 }
 
 struct raw {
@@ -67,9 +85,11 @@ static int trailer_line(struct http_chunks *chunks, struct raw *raw, bool *ret_l
         return 400;
     size_t length = (size_t)(feed - raw->at) - 1;
     *ret_last = length == 0;
-    if (length && chunks->trailer_count == HTTP_MAX_TRAILERS)
-        return 431;
-    if (length && http_parse_field(raw->at, length, &chunks->trailers[chunks->trailer_count]) != 0)
+    int lacking = 0;
+    struct http_field *field = length ? http_chunks_room(chunks, &lacking) : NULL;
+    if (length && !field)
+        return lacking;
+    if (length && http_parse_field(raw->at, length, field) != 0)
         return 400;
     chunks->trailer_count += length != 0;
     raw->at = feed + 1;

@@ -108,6 +108,8 @@ static void drop(struct outbound_call *face)
     struct http_call *call = (struct http_call *)face;
     end(call, OUTBOUND_FAILED);
     buf_free(&call->body);
+    http_parse_free(&call->parser);
+    http_chunks_free(&call->chunks);
     mem_free(call->head);
     mem_free(call->tail);
     mem_free((void *)call->host.ptr);

@@ -42,6 +42,8 @@ static void stream_free(struct h2_stream *s)
     struct buf *bufs[] = {&s->head, &s->tail, &s->out, &s->end, &s->x.body};
     for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
         buf_free(bufs[i]);
+    http_parse_free(&s->x.parser);
+    http_chunks_free(&s->x.chunks);
     mem_free(s);
 }
 

@@ -54,9 +54,14 @@ static bool append_field(struct buf *to, struct http_field *field, struct str na
 static void take_field(struct h2_stream *s, struct str name, struct str value)
 {
     struct http_parser *parser = &s->x.parser;
-    if (parser->request.field_count == HTTP_MAX_FIELDS)
-        s->refused = 431;
-    else if (!append_field(&s->head, &parser->fields[parser->request.field_count++], name, value))
+    int lacking;
+    struct http_field *field = http_parse_room(parser, &lacking);
+    if (!field) {
+        s->refused = lacking;
+        return;
+    }
+    parser->request.field_count++;
+    if (!append_field(&s->head, field, name, value))
         s->refused = 500;
 }
 
@@ -81,12 +86,14 @@ static void take_head(struct h2_stream *s, struct str name, struct str value)
 static void take_trailer(struct h2_stream *s, struct str name, struct str value)
 {
     struct http_chunks *chunks = &s->x.chunks;
+    int lacking = 431;
     if (!s->x.parser.request.coming)
         return;
-    if (!fits(s, name, value) || chunks->trailer_count == HTTP_MAX_TRAILERS)
-        h2_break_body(s, HTTP_BODY_MALFORMED);
-    else if (!append_field(&s->tail, &chunks->trailers[chunks->trailer_count++], name, value))
-        h2_break_body(s, HTTP_BODY_NO_MEMORY);
+    struct http_field *field = fits(s, name, value) ? http_chunks_room(chunks, &lacking) : NULL;
+    if (field && append_field(&s->tail, field, name, value))
+        chunks->trailer_count++;
+    else
+        h2_break_body(s, !field && lacking == 431 ? HTTP_BODY_MALFORMED : HTTP_BODY_NO_MEMORY);
 }
 
 /* ---- the head, when all of it is there ---- */
@@ -114,7 +121,7 @@ static struct str pseudo_field(const struct h2_stream *s, enum h2_pseudo which)
 static void join_cookies(struct h2_stream *s)
 {
     struct http_request *r = &s->x.parser.request;
-    struct http_field *first = NULL, *fields = s->x.parser.fields;
+    struct http_field *first = NULL, *fields = http_parse_fields(&s->x.parser);
     char *joined = (char *)s->head.data + s->head.size;
     size_t size = 0;
     uint32_t kept = 0;
@@ -146,18 +153,22 @@ static int take_authority(struct h2_stream *s)
     if (!http_is_host(r->authority))
         return 400;
     for (uint32_t i = 0; i < r->field_count; i++) {
-        int status = http_parse_known(parser, &parser->fields[i]);
-        bool host = str_eq(parser->fields[i].name, STR("host"));
-        if (status == 0 && host && !str_eq(parser->fields[i].value, r->authority))
+        const struct http_field *field = &r->fields[i];
+        int status = http_parse_known(parser, field);
+        if (status == 0 && str_eq(field->name, STR("host")) && !str_eq(field->value, r->authority))
             status = 400;
         if (status)
             return status;
     }
     if (parser->seen_host || !s->pseudo[H2_AUTHORITY].there)
         return 0;
-    if (r->field_count == HTTP_MAX_FIELDS)
-        return 431;
-    parser->fields[r->field_count++] = (struct http_field){STR("host"), r->authority};
+    int lacking;
+    struct http_field *host = http_parse_room(parser, &lacking);
+    if (!host)
+        return lacking;
+    *host = (struct http_field){STR("host"), r->authority};
+    r->field_count++;
+    r->fields = http_parse_fields(parser);
     return 0;
 }
 
@@ -203,8 +214,9 @@ static int take_request(struct h2_stream *s)
         return s->refused;
     if (!reserve_cookies(s))
         return 500;
-    parser->request.fields = parser->fields;
-    place_fields(&s->head, s->fields_at, parser->fields, parser->request.field_count);
+    struct http_field *fields = http_parse_fields(parser);
+    parser->request.fields = fields;
+    place_fields(&s->head, s->fields_at, fields, parser->request.field_count);
     join_cookies(s);
     status = take_line(s);
     return status ? status : take_authority(s);

@@ -2,6 +2,8 @@
  * out to be unfinished is parsed again from its start once its line feed has come. */
 #include "http/parse.h"
 
+#include "base/alloc.h"
+
 #include <string.h>
 
 /* What a byte may be part of. */
@@ -242,19 +244,39 @@ static int parse_line_end(char **at, const char *end)
     return 0;
 }
 
+struct http_field *http_parse_room(struct http_parser *parser, int *ret_status)
+{
+    uint32_t count = parser->request.field_count;
+    *ret_status = count == HTTP_MAX_FIELDS ? 431 : 500;
+    if (count == HTTP_MAX_FIELDS)
+        return NULL;
+    if (count == HTTP_FEW_FIELDS && !parser->many) {
+        parser->many = mem_resize(NULL, HTTP_MAX_FIELDS, sizeof *parser->many);
+        if (!parser->many)
+            return NULL;
+        memcpy(parser->many, parser->few, sizeof parser->few);
+    }
+    return &http_parse_fields(parser)[count];
+}
+
+void http_parse_free(struct http_parser *parser)
+{
+    mem_free(parser->many);
+    parser->many = NULL;
+}
+
 static int field_line(struct http_parser *parser, char **at, char *end)
 {
-    struct http_field *field = &parser->fields[parser->request.field_count];
-    struct http_field spare;
-    bool full = parser->request.field_count == HTTP_MAX_FIELDS;
+    int lacking;
+    struct http_field spare, *field = http_parse_room(parser, &lacking);
     char *p = *at;
-    int status = parse_field(&p, end, full ? &spare : field);
+    int status = parse_field(&p, end, field ? field : &spare);
     if (status == 0)
         status = parse_line_end(&p, end);
     if (status != 0)
         return status;
-    if (full)
-        return 431;
+    if (!field)
+        return lacking;
     parser->request.field_count++;
     *at = p;
     return http_parse_known(parser, field);
@@ -392,7 +414,7 @@ static int finish_head(struct http_parser *parser)
     if (parser->minor == 1 && !parser->seen_host && !parser->response)
         return 400;
     parser->keep_alive = !parser->seen_close && (parser->minor == 1 || parser->seen_keep_alive);
-    parser->request.fields = parser->fields;
+    parser->request.fields = http_parse_fields(parser);
     return HTTP_PARSE_DONE;
 }
 
@@ -418,7 +440,7 @@ static int parse_lines(struct http_parser *parser, char **at, char *end)
 
 void http_parse_begin(struct http_parser *parser, size_t start)
 {
-    memset(parser, 0, offsetof(struct http_parser, fields));
+    memset(parser, 0, offsetof(struct http_parser, many));
     parser->at = parser->scanned = start;
     parser->request.scheme = STR("http");
 }

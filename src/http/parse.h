@@ -14,6 +14,7 @@
 #include "wasi/message.h"
 
 #define HTTP_MAX_FIELDS 100     /* RFC 9110 section 5.4 leaves the number to us */
+#define HTTP_FEW_FIELDS 20      /* for which a parser has room in itself: what waits is small */
 #define HTTP_MAX_METHOD 32      /* bytes */
 #define HTTP_MAX_CHUNK_LINE 256 /* bytes of a chunk's size line, extensions included */
 
@@ -31,11 +32,25 @@ struct http_parser {
     enum http_body_kind body;
     uint64_t length; /* of the body, for HTTP_BODY_LENGTH */
     struct http_request request;
-    struct http_field fields[HTTP_MAX_FIELDS];
+    /* From here on not cleared by http_parse_begin: */
+    struct http_field *many; /* HTTP_MAX_FIELDS, once a head had more than a few; NULL before. Owned */
+    struct http_field few[HTTP_FEW_FIELDS];
 };
 
 #define HTTP_PARSE_DONE 0
 #define HTTP_PARSE_MORE (-1)
+
+/* Where the fields of the head are, or will be. */
+static inline struct http_field *http_parse_fields(struct http_parser *parser)
+{
+    return parser->many ? parser->many : parser->few;
+}
+
+/* The place of one more field, behind request.field_count. NULL: *ret_status is 431, there are as many as there may be,
+ * or 500, there is no memory. Fields may move: addresses of earlier ones are void. */
+struct http_field *http_parse_room(struct http_parser *parser, int *ret_status);
+/* The memory of its own, if it has some. */
+void http_parse_free(struct http_parser *parser);
 
 /* Forget the last message; the next one, a request or a response, starts at `start` of the buffer. */
 void http_parse_begin(struct http_parser *parser, size_t start);

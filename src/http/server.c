@@ -55,11 +55,9 @@ struct http_exchange *exchange_take(struct connection *c)
         server->free_exchanges = x->next;
         server->free_exchange_count--;
     } else {
-        x = mem_resize(NULL, 1, sizeof *x); /* few requests have as many fields as there is room for */
+        x = mem_alloc(1, sizeof *x);
         if (!x)
             return NULL;
-        memset(x, 0, offsetof(struct http_exchange, parser.fields));
-        memset(&x->chunks, 0, sizeof x->chunks);
         buf_init(&x->body, BODY_WINDOW);
     }
     x->connection = c;
@@ -72,6 +70,8 @@ struct http_exchange *exchange_take(struct connection *c)
 static void exchange_free(struct http_exchange *x)
 {
     buf_free(&x->body);
+    http_parse_free(&x->parser);
+    http_chunks_free(&x->chunks);
     mem_free(x);
 }
 

@@ -48,7 +48,7 @@ static int parse(struct http_parser *parser, const uint8_t *data, size_t size, s
 
 static int decode(const uint8_t *data, size_t size, size_t cut, struct buf *body)
 {
-    struct http_chunks chunks;
+    struct http_chunks chunks = {0};
     size_t used = 0, more = 0;
     char *bytes = malloc(size + 1);
     FUZZ_CHECK(bytes);
@@ -59,6 +59,7 @@ static int decode(const uint8_t *data, size_t size, size_t cut, struct buf *body
     if (status == HTTP_PARSE_MORE)
         status = http_chunks_decode(&chunks, bytes + used, size - used, 1000, body, &more);
     FUZZ_CHECK(used + more <= size && body->size <= 1000);
+    http_chunks_free(&chunks);
     free(bytes);
     return status;
 }

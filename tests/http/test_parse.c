@@ -28,8 +28,8 @@ static int parse(const char *text)
         if (views[i]->ptr >= copy && views[i]->ptr < copy + size)
             views[i]->ptr += delta;
     for (uint32_t i = 0; i < r->field_count; i++) {
-        parser.fields[i].name.ptr += delta;
-        parser.fields[i].value.ptr += delta;
+        http_parse_fields(&parser)[i].name.ptr += delta;
+        http_parse_fields(&parser)[i].value.ptr += delta;
     }
     free(copy);
     return status;
@@ -46,9 +46,9 @@ static void test_simple(void **state)
     assert_str(parser.request.authority, "example.com:80");
     assert_str(parser.request.scheme, "http");
     assert_int_equal(parser.request.field_count, 3);
-    assert_str(parser.fields[1].name, "x-name");
-    assert_str(parser.fields[1].value, "two words");
-    assert_str(parser.fields[2].value, "");
+    assert_str(http_parse_fields(&parser)[1].name, "x-name");
+    assert_str(http_parse_fields(&parser)[1].value, "two words");
+    assert_str(http_parse_fields(&parser)[2].value, "");
     assert_true(parser.keep_alive);
     assert_int_equal(parser.body, HTTP_BODY_NONE);
 }
@@ -255,7 +255,33 @@ static void test_field_limit(void **state)
         n += (size_t)sprintf(buffer + n, "\r\n");
         http_parse_begin(&parser, 0);
         assert_int_equal(http_parse_head(&parser, buffer, n), count == HTTP_MAX_FIELDS ? 0 : 431);
+        for (int i = 1; i < HTTP_MAX_FIELDS;
+             i++) { /* those before and behind the ones that have a place in the parser */
+            char name[16];
+            sprintf(name, "x-%d", i);
+            assert_str(http_parse_fields(&parser)[i].name, name);
+        }
+        http_parse_free(&parser);
     }
+}
+
+static void test_fields_after_many(void **state)
+{
+    assert_int_equal(parse("GET / HTTP/1.1\r\nHost: h\r\nx: y\r\n\r\n"), HTTP_PARSE_DONE);
+    assert_ptr_equal(parser.request.fields, parser.few);
+    size_t n = (size_t)sprintf(buffer, "GET / HTTP/1.1\r\nHost: h\r\n");
+    for (int i = 1; i <= HTTP_FEW_FIELDS; i++)
+        n += (size_t)sprintf(buffer + n, "x-%d: y\r\n", i);
+    n += (size_t)sprintf(buffer + n, "\r\n");
+    http_parse_begin(&parser, 0);
+    assert_int_equal(http_parse_head(&parser, buffer, n), HTTP_PARSE_DONE);
+    assert_ptr_equal(parser.request.fields, parser.many);
+    assert_str(parser.request.fields[0].name, "host");
+    assert_str(parser.request.fields[HTTP_FEW_FIELDS].name, "x-20");
+    assert_int_equal(parse("GET / HTTP/1.1\r\nHost: h\r\nz: y\r\n\r\n"), HTTP_PARSE_DONE);
+    assert_ptr_equal(parser.request.fields, parser.many); /* its memory stays for the next one */
+    assert_str(parser.request.fields[1].name, "z");
+    http_parse_free(&parser);
 }
 
 static void test_method_limit(void **state)
@@ -427,15 +453,15 @@ static void test_responses_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_responses),        cmocka_unit_test(test_responses_refused),
-        cmocka_unit_test(test_simple),           cmocka_unit_test(test_target_forms),
-        cmocka_unit_test(test_keep_alive),       cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_refused),          cmocka_unit_test(test_null_bytes),
-        cmocka_unit_test(test_control_bytes),    cmocka_unit_test(test_split),
-        cmocka_unit_test(test_split_refused),    cmocka_unit_test(test_early),
-        cmocka_unit_test(test_field_limit),      cmocka_unit_test(test_method_limit),
-        cmocka_unit_test(test_chunks),           cmocka_unit_test(test_chunks_refused),
-        cmocka_unit_test(test_chunk_line_limit),
+        cmocka_unit_test(test_responses),      cmocka_unit_test(test_responses_refused),
+        cmocka_unit_test(test_simple),         cmocka_unit_test(test_target_forms),
+        cmocka_unit_test(test_keep_alive),     cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_null_bytes),
+        cmocka_unit_test(test_control_bytes),  cmocka_unit_test(test_split),
+        cmocka_unit_test(test_split_refused),  cmocka_unit_test(test_early),
+        cmocka_unit_test(test_field_limit),    cmocka_unit_test(test_fields_after_many),
+        cmocka_unit_test(test_method_limit),   cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_chunks_refused), cmocka_unit_test(test_chunk_line_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ class Example:
     provide: object = None  # provide(folder, cache, repository): a context that yields more of the environment of building
     build: bool = True
     lacks: str = ""         # it does not run, and this is what mayfly says: instead of serving, or in its log behind `asks`
-    why: str = ""           # in the table, beside `lacks`
+    why: str = ""           # in the table: why it does not run, or how it runs
     skip: str = ""          # it is not tried, and why
     label: str = ""         # in the table, for rows of the same folder
 

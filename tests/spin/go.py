@@ -1,8 +1,11 @@
 """Go, and what else Spin's own examples and templates are written in beside Rust. The examples of Spin's SDK for Go at
 the commit before its HTTP handlers became asynchronous (they are components of `go tool componentize-go`), and at the
 newest one; those of version 2 need TinyGo."""
+import contextlib
+import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +13,7 @@ import sys
 import peers
 from example import HERE, Ask, Example, Wrong
 from own import SPIN, VALUES
+from python import installed
 
 if "--sources" in sys.argv: # gotools.py is told by the environment
     os.environ["SPIN_SOURCES"] = os.path.abspath(sys.argv[sys.argv.index("--sources") + 1])
@@ -41,6 +45,16 @@ def prepared(release, *modules):
 def environment(release):
     return {"GOPROXY": proxies(), "GONOSUMDB": "github.com/bytecodealliance,github.com/spinframework,go.bytecodealliance.org",
             "GOFLAGS": "-modcacherw", "GOCACHE": os.path.join(FOLDER, "build"), "XDG_CACHE_HOME": os.path.join(FOLDER, release)}
+
+
+@contextlib.contextmanager
+def zig(folder, cache, repository):
+    """For `provide` of a row: Zig as a package of Python has it, of the last version whose library has what the templates use."""
+    top = installed(["ziglang==0.14.1"], cache)
+    made = os.path.join(top, "bin", "zig")
+    if not os.path.lexists(made):
+        os.symlink(glob.glob(os.path.join(top, "lib", "python*", "site-packages", "ziglang", "zig"))[0], made)
+    yield {"PATH": os.path.join(top, "bin") + os.pathsep + os.environ["PATH"], "ZIG_GLOBAL_CACHE_DIR": os.path.join(cache, "zig")}
 
 
 def example(folder, *asks, **more):
@@ -76,9 +90,17 @@ def pets_of(finicky):
 
 
 def mysql_rows(running):
-    with open(os.path.join(running.folder, "init.sql")) as file:
-        text = "\n".join(line for line in file.read().splitlines() if not line.upper().startswith(("USE ", "CREATE DATABASE")))
-    peers.mysql_sql(text)
+    """Its statements name the database themselves."""
+    peers.mysql_sql("@" + os.path.join(running.folder, "init.sql"))
+
+
+def postgres_rows(running):
+    peers.sql("@" + os.path.join(running.folder, "db", "pets.sql"))
+
+
+def refused(kind):
+    """As database/sql has it in any runtime: the converter of the SDK leaves values as they are, and no driver may have such ones."""
+    return Ask("/", status=500, says=f"sql: converting argument $1 type: driver ColumnConverter error converted {kind} to unsupported type {kind}\n")
 
 
 def published(running):
@@ -141,9 +163,9 @@ ROWS = [
     example("redis-outbound", Ask("/", says="mykey value was: myvalue\nspin-go-incr value: 1\ndeleted keys num: 2\n"), needs=("redis",)),
     example("redis", act=message, needs=("redis",)),
     example("mqtt-outbound", act=published, needs=("mqtt",)),
-    example("mysql-outbound", skip="its manifest names a database that the server of the test does not have"),
-    example("pg-outbound", skip="its SDK refuses the int32 that it passes: driver ColumnConverter error"),
-    example("llm", skip="model inference: every request fails with model-not-supported"),
+    example("mysql-outbound", act=pets_of(True), setup=mysql_rows, needs=("mysql",)),
+    example("pg-outbound", refused("int32"), setup=postgres_rows, needs=("postgres",), why="its SDK refuses the int32 that it passes"),
+    example("llm", Ask("/", status=500, says=re.compile("not supported")), why="there are no models, and it says so"),
     Example(SDK, SYNC, "examples/http-p3-raw", skip=f"{HANDLER}: {PATCHED}"),
     Example(SDK, SYNC, "examples/redis-outbound-async-raw", skip=f"{HANDLER}: {PATCHED}"),
     *(newest(name) for name in ("grpc", "http", "http-outbound", "http-p3-raw", "http-router", "key-value", "llm", "mqtt-outbound",
@@ -152,9 +174,9 @@ ROWS = [
                              "redis-outbound", "sqlite", "variables")),
     Example("spin", SPIN, "templates/http-go/content", skip=f"{HANDLER}: {PATCHED}"),
     Example("spin", SPIN, "templates/redis-go/content", skip=f"spin:redis/inbound-redis@3.0.0: {PATCHED}"),
-    Example("spin", SPIN, "templates/http-c/content", values=VALUES, tools=("zig",),
+    Example("spin", SPIN, "templates/http-c/content", values=VALUES, provide=zig,
             asks=(Ask("/", says="Hello from WAGI/1\n", fields={"content-type": "text/plain"}),)),
-    Example("spin", SPIN, "templates/http-zig/content", values=VALUES, tools=("zig",),
+    Example("spin", SPIN, "templates/http-zig/content", values=VALUES, provide=zig,
             asks=(Ask("/", says="Hello World!\n", fields={"content-type": "text/plain"}),)),
     Example("spin", SPIN, "examples/http-cpp", skip="its Makefile needs sdk/go/wit/spin-http.wit, which the repository has no more, "
                                                     "and a wit-bindgen of 2022"),

@@ -88,12 +88,12 @@ def usual_postgres():
             yield 5432
 
 
-def mysql_sql(text):
-    """Statements, or @FILE, in the database spin_dev of MariaDB."""
+def mysql_sql(text, database="spin_dev"):
+    """Statements, or @FILE, in the database of MariaDB."""
     if text.startswith("@"):
         with open(text[1:]) as file:
             text = file.read()
-    done = subprocess.run([program("mariadb"), "--no-defaults", "-h", "127.0.0.1", "-u", "spin", "-pspin", "--skip-ssl", "spin_dev"],
+    done = subprocess.run([program("mariadb"), "--no-defaults", "-h", "127.0.0.1", "-u", "spin", "-pspin", "--skip-ssl", database],
                           input=text, capture_output=True, text=True)
     check(done.returncode == 0, f"mariadb: {done.stderr}")
     return done.stdout
@@ -101,15 +101,16 @@ def mysql_sql(text):
 
 @contextlib.contextmanager
 def usual_mysql():
-    """User spin, password spin, and root without one; database spin_dev."""
+    """User spin, password spin, and root without one; databases spin_dev and spin_data."""
     server, install = program("mariadbd"), program("mariadb-install-db")
     with data_folder() as top:
         data = os.path.join(top, "data")
         made = subprocess.run([*as_nobody(), install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
                                "--skip-test-db"], capture_output=True, text=True, cwd=top)
         check(made.returncode == 0, made.stdout + made.stderr)
-        write(f"{top}/init", "CREATE DATABASE spin_dev CHARACTER SET utf8mb4;\n"
-                             "CREATE USER spin@'127.0.0.1' IDENTIFIED BY 'spin';\nGRANT ALL ON spin_dev.* TO spin@'127.0.0.1';\n"
+        write(f"{top}/init", "CREATE DATABASE spin_dev CHARACTER SET utf8mb4;\nCREATE DATABASE spin_data CHARACTER SET utf8mb4;\n"
+                             "CREATE USER spin@'127.0.0.1' IDENTIFIED BY 'spin';\n"
+                             "GRANT ALL ON spin_dev.* TO spin@'127.0.0.1';\nGRANT ALL ON spin_data.* TO spin@'127.0.0.1';\n"
                              "CREATE USER root@'127.0.0.1' IDENTIFIED BY '';\nGRANT ALL ON spin_dev.* TO root@'127.0.0.1';\n")
         os.chmod(f"{top}/init", 0o644)
         with serving(3306, top, server, "--no-defaults", f"--datadir={data}", f"--socket={top}/socket", f"--tmpdir={top}",

@@ -19,16 +19,14 @@ EARLIER = "e93a76aabf01ba0be190f72308a468bf5342492d"    # 3.3.1, whose databases
 HELLO = "Hello from Python!"
 VALUES = {"project-name": "My Application", "project-description": "of the tests", "authors": "somebody", "http-path": "/..."}
 ASYNC = "wasi:http/types@0.3.0-rc-2026-03-15 [constructor]fields is imported, which mayfly does not have"
-PRIVATE = ("--allow-private",)  # their manifests grant this machine's addresses by a wildcard only
+# For those whose manifests grant this machine's addresses by a wildcard only.
+PRIVATE = {"options": ("--allow-private",), "why": "with `--allow-private`"}
 HANDLER = "an asynchronous handler, wasi:http/handler@0.3.0-rc-2026-03-15"
 NUMPY = "it wants NumPy built for WASI, which is a release of github.com/dicej/wasi-wheels"
 
 
-@contextlib.contextmanager
-def environment(folder, cache, repository):
-    """For `provide` of a row: as `activate` of a virtual environment with its requirements.txt."""
-    with open(os.path.join(folder, "requirements.txt"), encoding="utf-8") as file:
-        wanted = sorted(line.strip() for line in file if line.strip())
+def installed(wanted, cache):
+    """The folder of a virtual environment with these requirements."""
     top = os.path.join(cache, "python-" + hashlib.sha256(repr((wanted, sys.version)).encode()).hexdigest()[:16])
     if not os.path.exists(os.path.join(top, ".complete")):
         for command in ([sys.executable, "-m", "venv", "--clear", top], [os.path.join(top, "bin", "pip"), "install", "-q", *wanted]):
@@ -37,6 +35,14 @@ def environment(folder, cache, repository):
                 raise NotTried(f"{', '.join(wanted)} cannot be installed: {(done.stderr + done.stdout).strip()[-1000:]}")
         with open(os.path.join(top, ".complete"), "w"):
             pass
+    return top
+
+
+@contextlib.contextmanager
+def environment(folder, cache, repository):
+    """For `provide` of a row: as `activate` of a virtual environment with its requirements.txt."""
+    with open(os.path.join(folder, "requirements.txt"), encoding="utf-8") as file:
+        top = installed(sorted(line.strip() for line in file if line.strip()), cache)
     yield {"VIRTUAL_ENV": top, "PATH": os.path.join(top, "bin") + os.pathsep + os.environ["PATH"]}
 
 
@@ -131,10 +137,10 @@ ROWS = [
         Ask("/hash-all", headers=("url: https://two.example.com/long", "url: http://one.example.com/one"), says=hashes),
         Ask("/none", status=400, says=""), hosts={"one.example.com": page, "two.example.com": page}),
     old("spin-llm", lacks="required arguments were not provided", why="its build command lacks the name of its module"),
-    old("spin-mysql", Ask("/", says=HELLO, log="seven"), needs=("mysql",), setup=table, options=PRIVATE),
-    old("spin-outbound-mqtt", Ask("/", says="Sent outbound mqtt message!"), needs=("mqtt",), options=PRIVATE),
-    old("spin-postgres", Ask("/", says="id | what\n---------\n7 | seven"), needs=("postgres",), setup=table, options=PRIVATE),
-    old("spin-redis", Ask("/", says=HELLO, log="None"), needs=("redis",), options=PRIVATE),
+    old("spin-mysql", Ask("/", says=HELLO, log="seven"), needs=("mysql",), setup=table, **PRIVATE),
+    old("spin-outbound-mqtt", Ask("/", says="Sent outbound mqtt message!"), needs=("mqtt",), **PRIVATE),
+    old("spin-postgres", Ask("/", says="id | what\n---------\n7 | seven"), needs=("postgres",), setup=table, **PRIVATE),
+    old("spin-redis", Ask("/", says=HELLO, log="None"), needs=("redis",), **PRIVATE),
     old("matrix-math", skip=NUMPY),
     *(new(name) for name in ("hello", "external-lib-example", "outgoing-request", "spin-kv", "spin-llm", "spin-mysql", "spin-outbound-mqtt",
                              "spin-postgres", "spin-redis", "spin-sqlite", "spin-variables")),

@@ -241,7 +241,7 @@ def judge(example, kind, said):
             return LACKS, example.why or example.lacks
         return WRONG, f"it is refused, but not with `{example.lacks}`: {said}"
     if kind == "runs":
-        return (WRONG, "it runs, and its row says that it does not") if example.lacks else (RUNS, "")
+        return (WRONG, "it runs, and its row says that it does not") if example.lacks else (RUNS, example.why)
     return WRONG, said
 
 
@@ -282,16 +282,34 @@ def first_line(text):
     return (text.strip().splitlines() or [""])[0][:200]
 
 
+def counted(results, kind):
+    return sum(row["outcome"] == kind for row in results)
+
+
+def counts(results):
+    return ", ".join(f"{counted(results, kind)} {kind}" for kind in (RUNS, LACKS, NOT_TRIED, WRONG))
+
+
 def markdown(results):
-    lines = ["| application | commit | |", "|---|---|---|"]
+    left = f", {counted(results, NOT_TRIED)} not tried" if counted(results, NOT_TRIED) else ""
+    lines = [f"| application | commit | {counted(results, RUNS)} run, {counted(results, LACKS)} do not{left} |", "|---|---|---|"]
     for row in results:
         why = first_line(row["why"]).replace("|", "\\|")
         lines.append(f"| `{row['name']}` | {short(row['commit'])} | {row['outcome']}{': ' + why if why else ''} |")
     return "\n".join(lines) + "\n"
 
 
-def counts(results):
-    return ", ".join(f"{sum(row['outcome'] == kind for row in results)} {kind}" for kind in (RUNS, LACKS, NOT_TRIED, WRONG))
+def document(path, results):
+    """What the file is with the tables of this run: one behind each line <!-- rows: LANGUAGE... -->, or nothing but one table."""
+    text = ""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+
+    def renewed(match):
+        rows = [row for row in results if row["language"] in match.group(1).split()]
+        return f"<!-- rows: {match.group(1)} -->\n\n{markdown(rows)}" if rows else match.group()
+    return re.sub(r"<!-- rows: (.*?) -->\n\n(?:\|.*\n)*", renewed, text) if "<!-- rows: " in text else markdown(results)
 
 
 def rows_of(languages, only):
@@ -317,7 +335,7 @@ def take_arguments():
     parser.add_argument("--keep", action="store_true", help="leave what was built for the next run")
     parser.add_argument("--tier", default="fast", choices=("fast", "best"))
     parser.add_argument("--json")
-    parser.add_argument("--markdown")
+    parser.add_argument("--markdown", help="where the tables are renewed, as in docs/spin-applications.md")
     parser.add_argument("--list", action="store_true")
     return parser.parse_args()
 
@@ -349,8 +367,9 @@ def main():
     if options.list:
         return 0
     print("\n" + table(results) + "\n\n" + counts(results))
-    for path, text in ((options.json, json.dumps(results, indent=1)), (options.markdown, markdown(results))):
+    for path, made in ((options.json, lambda _, rows: json.dumps(rows, indent=1)), (options.markdown, document)):
         if path:
+            text = made(path, results)
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
     return 1 if any(row["outcome"] == WRONG for row in results) else 0 if results else 77

@@ -181,7 +181,8 @@ ROWS = [
     *[six(name, P3, WHY_P3)
       for name in ("hello-world", "http-axum-router", "http-concurrent-outbound-calls", "http-hello-world",
                    "http-outbound", "http-send-request", "http-streaming", "key-value", "mqtt-outbound", "mysql", "postgres",
-                   "redis-outbound", "server-sent-events", "sqlite", "variables")],
+                   "redis-outbound", "server-sent-events", "sqlite")],
+    six("variables", "wasi:http/handler@0.3.0 handle is asynchronous", WHY_P3),     # a core module that says what it is
     six("redis", "spin:redis/inbound-redis@3.0.0 handle-message is asynchronous, which mayfly does not have yet",
         "an asynchronous handler, spin:redis/inbound-redis@3.0.0"),
 

@@ -42,6 +42,7 @@ class Example:
     provide: object = None  # provide(folder, cache, repository): a context that yields more of the environment of building
     build: bool = True
     lacks: str = ""         # it does not run, and this is what mayfly says: instead of serving, or in its log behind `asks`
+    fails: bool = False     # it answers as the row says, which is that it fails: it counts as what does not run
     why: str = ""           # in the table: why it does not run, or how it runs
     skip: str = ""          # it is not tried, and why
     label: str = ""         # in the table, for rows of the same folder

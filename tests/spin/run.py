@@ -12,7 +12,7 @@ a cache folder. Nothing of them comes into the tree. --keep leaves what was buil
 The outcome of a row is one of
 
     runs            it was built and answered as the row says
-    does not run    as the row says, with the message of mayfly that the row has
+    does not run    as the row says, with the message of mayfly that the row has, or with failures for answers
     not tried       a tool, its sources or its dependencies are not to be had here
     WRONG           anything else; the run fails
 
@@ -241,7 +241,9 @@ def judge(example, kind, said):
             return LACKS, example.why or example.lacks
         return WRONG, f"it is refused, but not with `{example.lacks}`: {said}"
     if kind == "runs":
-        return (WRONG, "it runs, and its row says that it does not") if example.lacks else (RUNS, example.why)
+        if example.lacks:
+            return WRONG, "it runs, and its row says that it does not"
+        return LACKS if example.fails else RUNS, example.why
     return WRONG, said
 
 

@@ -239,7 +239,7 @@ ROWS = [
     runtime("internal-http-streaming"),
     runtime("internal-http-p3", lacks=HANDLER, why=f"an asynchronous handler, {HANDLER}"),
     runtime("internal-http-p3-p2", lacks=HANDLER, why=f"an asynchronous handler, {HANDLER}"),
-    runtime("llm", act=no_model, why="there are no models, which mayfly says in other words than the test has"),
+    runtime("llm", act=no_model, fails=True, why="model inference, for whose lack the test has the words of Spin"),
     runtime("outbound-mysql", needs=("mysql",)),
     runtime("outbound-mysql-no-permission"),
     runtime("outbound-mysql-variable-permission", needs=("mysql",)),

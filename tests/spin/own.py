@@ -7,8 +7,8 @@ from example import Ask, Example
 
 SPIN = "94a8fc8a7804ec2519bb8d12df70ab77ad2e4f60"
 VALUES = {"project-name": "My Application", "project-description": "of the tests", "authors": "somebody", "http-path": "/..."}
-ASYNC_HANDLER = "wasi:http/types@0.3.0 resource "    # the first import that is not there
-WHY_HANDLER = "an asynchronous handler, wasi:http/handler@0.3.0"
+ASYNC_HANDLER = "wasi:http/types@0.3.0-rc-2026-03-15 resource "  # the first import that is not there
+WHY_HANDLER = "an asynchronous handler, wasi:http/handler@0.3.0-rc-2026-03-15"
 
 
 def own(folder, *asks, **more):

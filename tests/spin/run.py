@@ -5,7 +5,7 @@ built as their manifests say, served, asked, and their answers compared.
     run.py [--sources FOLDER] [--work FOLDER] [--only TEXT]... [--keep] [--tier TIER] [--json FILE] [--markdown FILE]
            [--list] PROGRAM [LANGUAGE...]
 
-PROGRAM is build/mayfly; languages are the files of rows beside this one (rust, js, python, go, own). Repositories
+PROGRAM is build/mayfly; languages are the files of rows beside this one (LANGUAGES). Repositories
 are taken from --sources (or SPIN_SOURCES), a folder of git repositories by name; those that are not there are cloned into
 a cache folder. Nothing of them comes into the tree. --keep leaves what was built for the next run.
 

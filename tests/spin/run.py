@@ -5,9 +5,10 @@ built as their manifests say, served, asked, and their answers compared.
     run.py [--sources FOLDER] [--work FOLDER] [--only TEXT]... [--keep] [--tier TIER] [--json FILE] [--markdown FILE]
            [--list] PROGRAM [LANGUAGE...]
 
-PROGRAM is build/mayfly; languages are the files of rows beside this one (LANGUAGES). Repositories
-are taken from --sources (or SPIN_SOURCES), a folder of git repositories by name; those that are not there are cloned into
-a cache folder. Nothing of them comes into the tree. --keep leaves what was built for the next run.
+PROGRAM is build/mayfly; languages are the files of rows beside this one (LANGUAGES). Repositories are taken from --sources
+(or SPIN_SOURCES), a folder of git repositories by name; those that are not there are cloned into a cache folder. Nothing of
+them comes into the tree. --keep leaves what was built for the next run. --markdown renews the tables of the languages that
+run in a document which says where they are.
 
 The outcome of a row is one of
 
@@ -302,15 +303,18 @@ def markdown(results):
 
 
 def document(path, results):
-    """What the file is with the tables of this run: one behind each line <!-- rows: LANGUAGE... -->, or nothing but one table."""
+    """What the file is with the tables of this run: one behind each line <!-- rows: LANGUAGE... --> whose languages all ran, or
+    nothing but one table."""
     text = ""
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             text = file.read()
 
     def renewed(match):
-        rows = [row for row in results if row["language"] in match.group(1).split()]
-        return f"<!-- rows: {match.group(1)} -->\n\n{markdown(rows)}" if rows else match.group()
+        languages = match.group(1).split()
+        rows = [row for row in results if row["language"] in languages]
+        whole = {row["language"] for row in rows} == set(languages)
+        return f"<!-- rows: {match.group(1)} -->\n\n{markdown(rows)}" if whole else match.group()
     return re.sub(r"<!-- rows: (.*?) -->\n\n(?:\|.*\n)*", renewed, text) if "<!-- rows: " in text else markdown(results)
 
 

@@ -295,7 +295,8 @@ ROWS = [
     case("wasi-http-0.2.0", act=forwarded, setup=with_echo),
     case("wasi-http-0.2.0-rc-2023-11-10", act=forwarded, setup=with_echo),
     case("wasi-http-outbound-post", act=forwarded, setup=with_echo),
-    case("wasi-http-p2-streaming", skip="/double-echo: a head that waits for more than itself is sent too late"),
+    case("wasi-http-p2-streaming", act=streaming, setup=with_lines, options=("--allow-private",),
+         why="with `--allow-private`"),
     case("wasi-http-p3-streaming", lacks=HANDLER, why=f"an asynchronous handler, {HANDLER}"),
     case("wasi-otel-tracing", skip="wasi:otel, and a dependency from a repository of its own"),
 

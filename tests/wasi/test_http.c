@@ -707,6 +707,7 @@ static void test_body_max(void **state)
     assert_int_equal(store.trap, 0);
 }
 
+/* For what is on its way already, bytes are kept back that were not flushed. */
 static void test_flush_and_yield(void **state)
 {
     struct result_void_wasi_io_streams_stream_error ret = {0};
@@ -715,12 +716,31 @@ static void test_flush_and_yield(void **state)
     struct wasi_io_output_stream *stream = stream_of(body);
     set(response);
     assert_true(put(stream, "one", 3));
+    h->again = true;
     host_yielding(h);
     assert_string_equal(exchange.log, "");
     assert_true(wasi_io_streams_output_stream_blocking_flush(h, stream, &ret));
     assert_string_equal(exchange.log, "");
     host_yielding(h);
     assert_string_equal(exchange.log, "start 200; write [one]");
+    assert_true(close_body(body, stream, NULL));
+    assert_int_equal(finish(), HOST_ANSWERED);
+}
+
+/* The client may say what the guest waits for only after it has seen the head. */
+static void test_head_while_waiting(void **state)
+{
+    struct wasi_http_outgoing_response *response = new_response(NULL);
+    struct wasi_http_outgoing_body *body = body_of(response);
+    struct wasi_io_output_stream *stream = stream_of(body);
+    host_yielding(h);
+    assert_string_equal(exchange.log, ""); /* nobody answers yet */
+    set(response);
+    host_yielding(h);
+    assert_string_equal(exchange.log, "start 200; write []");
+    assert_true(put(stream, "one", 3));
+    host_yielding(h);
+    assert_string_equal(exchange.log, "start 200; write []; write [one]");
     assert_true(close_body(body, stream, NULL));
     assert_int_equal(finish(), HOST_ANSWERED);
 }
@@ -1146,6 +1166,7 @@ int main(void)
         TEST(test_large_before_set),
         TEST(test_body_max),
         TEST(test_flush_and_yield),
+        TEST(test_head_while_waiting),
         TEST(test_finished_and_yield),
         TEST(test_broken_stream),
         TEST(test_trailers),

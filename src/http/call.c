@@ -199,6 +199,7 @@ static void refuse_head(struct http_call *call, int status)
         int status;
         enum wasi_http_types_error_code_tag tag;
     } rows[] = {{431, CODE(HTTP_RESPONSE_HEADER_SECTION_SIZE)},
+                {500, CODE(INTERNAL_ERROR)},
                 {501, CODE(HTTP_RESPONSE_TRANSFER_CODING)},
                 {413, CODE(HTTP_RESPONSE_BODY_SIZE)}};
     enum wasi_http_types_error_code_tag tag = CODE(HTTP_PROTOCOL_ERROR);

@@ -97,6 +97,8 @@ static bool h1_start(void *exchange, unsigned status, const struct http_field *f
     struct http_head head = {.status = status, .fields = fields, .count = count};
     if (x->answer != HTTP_UNANSWERED || x->connection->doomed)
         return false;
+    if (status < 300 && x->parser.request.coming) /* who answers well so early may want the body still */
+        body_continue(x->connection);
     x->content = exchange_has_content(x, status);
     if (x->content)
         frame_stream(x, &head);
@@ -125,8 +127,8 @@ static bool h1_write(void *exchange, struct str bytes)
     struct connection *c = x->connection;
     if (x->answer != HTTP_STREAMING || c->doomed)
         return false;
-    if (!x->content || bytes.len == 0)
-        return true;
+    if (!x->content || bytes.len == 0) /* the head is to go out */
+        return c->running || output_flush(c);
     if (x->framing == HTTP_FRAME_LENGTH && bytes.len > x->left)
         return false;
     x->left -= x->framing == HTTP_FRAME_LENGTH ? bytes.len : 0;
@@ -140,11 +142,6 @@ static size_t h1_room(void *exchange)
     size_t pending = output_pending(x->connection);
     x->wants_room |= pending > 0;
     return pending < STREAM_ROOM ? STREAM_ROOM - pending : 0;
-}
-
-static void h1_flush(struct http_exchange *x)
-{
-    output_flush(x->connection);
 }
 
 static bool write_trailers(struct connection *c, const struct http_field *trailers, size_t count)
@@ -206,6 +203,5 @@ bool h1_continue(struct connection *c)
 
 const struct http_exchange_ops h1_exchange_ops = {
     .face = {h1_want, h1_take, h1_respond, h1_start, h1_write, h1_room, h1_finish},
-    .flush = h1_flush,
     .fail = h1_fail,
 };

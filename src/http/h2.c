@@ -131,7 +131,7 @@ static void stream_begin(struct h2_stream *s)
     s->received = s->unread = s->skipped = 0;
     s->stage = H2_HEAD;
     s->refused = 0;
-    s->listed = s->given = s->closed = s->reset = s->deferred = s->whole = s->skips = s->broken = false;
+    s->listed = s->given = s->closed = s->reset = s->deferred = s->whole = s->skips = false;
     s->timer.fired = stream_timeout;
 }
 
@@ -201,12 +201,6 @@ static void stream_end(struct h2_stream *s)
 bool h2_usable(const struct h2_stream *s)
 {
     return !s->closed && !s->reset && !s->h2->connection->doomed;
-}
-
-bool h2_is_mute(const struct h2_stream *s)
-{
-    return s->closed && !s->broken && s->whole && s->given && s->x.answer == HTTP_STREAMING &&
-           !s->h2->connection->doomed;
 }
 
 void h2_poke(struct h2 *h2)
@@ -351,8 +345,6 @@ static void tell_ready(struct h2_stream *s)
 
 static void work_on(struct h2_stream *s)
 {
-    if (h2_is_mute(s))
-        return;
     if (s->closed)
         stream_end(s);
     else if (s->reset)

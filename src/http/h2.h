@@ -56,7 +56,6 @@ struct h2_stream {
     bool deferred;   /* nghttp2 found nothing to send and waits to be told */
     bool whole;      /* all of the answer is here, or sent */
     bool skips;      /* the answer is sent; what still comes of the body is dropped */
-    bool broken;     /* closed, but not because both sides were done */
     /* The request: bytes of pseudo-fields and fields in a row, then of trailers. Sizes only, until all are there. */
     struct buf head, tail;
     struct {
@@ -118,12 +117,12 @@ void h2_set_timer(struct h2_stream *s);
 uint64_t h2_now_us(const struct h2 *h2);
 /* Whether the service may still do something with the exchange. */
 bool h2_usable(const struct h2_stream *s);
-/* The service goes on writing an answer that has no content and is sent, because it was asked for its head only. */
-bool h2_is_mute(const struct h2_stream *s);
 
 /* ---- h2_request.c ---- */
 
 void h2_request_callbacks(nghttp2_session_callbacks *callbacks);
+/* An interim answer, if the client waits for one before it sends its body (RFC 9113 section 8.1). */
+void h2_continue(struct h2_stream *s);
 /* No more of its body will come. Without effect when all of it came. */
 void h2_break_body(struct h2_stream *s, enum http_body_fault fault);
 /* The answer is sent, and the request is not whole: the rest is dropped, up to BODY_SKIP, and then the stream ends

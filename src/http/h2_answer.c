@@ -260,17 +260,20 @@ static bool h2_start(void *exchange, unsigned status, const struct http_field *f
     struct http_head head = {.status = status, .fields = fields, .count = count};
     if (!may_begin(s))
         return false;
+    if (status < 300 && x->parser.request.coming)
+        h2_continue(s);
     x->content = exchange_has_content(x, status);
     if (!x->content)
         exchange_frame_nothing(&head, 0);
     else if (exchange_declared(fields, count, &head.length))
         head.framing = HTTP_FRAME_LENGTH;
-    if (!submit_head(s, &head, x->content))
+    /* Without content too the stream ends later: its end would tell the client that nobody wants more of the request.
+     */
+    if (!submit_head(s, &head, true))
         return false;
     x->answer = HTTP_STREAMING;
     x->framing = head.framing;
     x->left = head.length;
-    s->whole = !x->content;
     h2_poke(s->h2);
     return true;
 }
@@ -280,7 +283,7 @@ static bool h2_write(void *exchange, struct str bytes)
     struct http_exchange *x = exchange;
     struct h2_stream *s = h2_stream_of(x);
     bool counted = x->framing == HTTP_FRAME_LENGTH;
-    if (x->answer != HTTP_STREAMING || (!h2_usable(s) && !h2_is_mute(s)))
+    if (x->answer != HTTP_STREAMING || !h2_usable(s))
         return false;
     if (!x->content || bytes.len == 0)
         return true;
@@ -306,24 +309,16 @@ static bool h2_finish(void *exchange, const struct http_field *trailers, size_t 
     struct h2_stream *s = h2_stream_of(x);
     if (x->answer != HTTP_STREAMING)
         return false;
-    bool whole = (h2_usable(s) || h2_is_mute(s)) && !(x->content && x->framing == HTTP_FRAME_LENGTH && x->left) &&
+    bool whole = h2_usable(s) && !(x->content && x->framing == HTTP_FRAME_LENGTH && x->left) &&
                  keep_trailers(s, trailers, count);
-    bool mute = h2_is_mute(s);
     x->answer = HTTP_ANSWERED;
     s->whole = whole;
-    if (mute)
-        h2_list(s);
-    else if (whole)
+    if (whole)
         resume(s);
     else
         h2_reset(s, NGHTTP2_INTERNAL_ERROR);
     h2_poke(s->h2);
     return whole;
-}
-
-static void h2_flush(struct http_exchange *x)
-{
-    h2_poke(h2_stream_of(x)->h2);
 }
 
 void h2_fail(struct http_exchange *x, unsigned status)
@@ -341,6 +336,5 @@ void h2_fail(struct http_exchange *x, unsigned status)
 
 const struct http_exchange_ops h2_exchange_ops = {
     .face = {h2_want, h2_take, h2_respond, h2_start, h2_write, h2_room, h2_finish},
-    .flush = h2_flush,
     .fail = h2_fail,
 };

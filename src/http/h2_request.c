@@ -247,7 +247,7 @@ static void begin_body(struct h2_stream *s, bool coming)
 
 /* ---- interim answers (RFC 9113 section 8.1) ---- */
 
-static void owe_nothing(struct h2_stream *s)
+void h2_continue(struct h2_stream *s)
 {
     const nghttp2_nv status = {(uint8_t *)":status", (uint8_t *)"100", 7, 3, NGHTTP2_NV_FLAG_NONE};
     if (!s->x.owes_continue || s->x.answer != HTTP_UNANSWERED)
@@ -369,7 +369,7 @@ void h2_want(void *x)
         return;
     s->x.wants_body = true;
     s->body_us = h2_now_us(s->h2);
-    owe_nothing(s);
+    h2_continue(s);
     h2_set_timer(s);
     if (h2_body_ready(s))
         h2_list(s);
@@ -422,7 +422,7 @@ static void end_head(struct h2_stream *s, bool coming)
     if (s->stage == H2_READY)
         h2_list(s);
     else
-        owe_nothing(s);
+        h2_continue(s);
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
@@ -463,8 +463,8 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *a
     struct h2 *h2 = arg;
     if (!s)
         return 0;
-    s->broken = code != NGHTTP2_NO_ERROR || !s->whole || s->out.size > s->out_at;
-    if (s->broken && !s->reset)
+    bool broken = code != NGHTTP2_NO_ERROR || !s->whole || s->out.size > s->out_at;
+    if (broken && !s->reset)
         h2_fault(h2);
     h2->in_head &= s->stage != H2_HEAD;
     s->closed = true;

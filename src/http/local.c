@@ -348,11 +348,6 @@ static bool local_finish(void *exchange, const struct http_field *trailers, size
     return whole;
 }
 
-static void local_flush(struct http_exchange *x)
-{
-    (void)x; /* what is written is there */
-}
-
 static void local_fail(struct http_exchange *x, unsigned status)
 {
     char room[EXCHANGE_PLAIN_SIZE];
@@ -364,7 +359,6 @@ static void local_fail(struct http_exchange *x, unsigned status)
 
 static const struct http_exchange_ops local_ops = {
     .face = {local_want, local_take, local_respond, local_start, local_write, local_room, local_finish, NULL},
-    .flush = local_flush,
     .fail = local_fail,
 };
 

@@ -267,16 +267,20 @@ void http_parse_free(struct http_parser *parser)
 
 static int field_line(struct http_parser *parser, char **at, char *end)
 {
+    uint32_t count = parser->request.field_count;
+    bool fits = count < (parser->many ? HTTP_MAX_FIELDS : HTTP_FEW_FIELDS);
+    struct http_field spare, *field = fits ? &http_parse_fields(parser)[count] : &spare;
     int lacking;
-    struct http_field spare, *field = http_parse_room(parser, &lacking);
     char *p = *at;
-    int status = parse_field(&p, end, field ? field : &spare);
+    int status = parse_field(&p, end, field);
     if (status == 0)
         status = parse_line_end(&p, end);
     if (status != 0)
         return status;
-    if (!field)
+    if (!fits && !(field = http_parse_room(parser, &lacking)))
         return lacking;
+    if (!fits)
+        *field = spare;
     parser->request.field_count++;
     *at = p;
     return http_parse_known(parser, field);

@@ -47,7 +47,6 @@ struct http_exchange;
 /* What can be done with an exchange depends on the version of HTTP. */
 struct http_exchange_ops {
     struct http_face face;
-    void (*flush)(struct http_exchange *x);
     void (*fail)(struct http_exchange *x, unsigned status);
 };
 
@@ -168,12 +167,6 @@ static inline size_t http_room(struct http_exchange *x)
 static inline bool http_finish(struct http_exchange *x, const struct http_field *trailers, size_t count)
 {
     return x->ops->face.finish(x, trailers, count);
-}
-
-/* Send what was written so far. Implied when `handle` returns and when a write comes later. */
-static inline void http_flush(struct http_exchange *x)
-{
-    x->ops->flush(x);
 }
 
 /* A plain answer with the status and its reason as body; ends the connection, or the stream of it, if the head was

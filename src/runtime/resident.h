@@ -4,7 +4,8 @@
  * A page without a row's bits holds zeros when it is looked at; every other one counts, swapped out or not. (mincore
  * says of a swapped page that it is not there, so it will not do.)
  *
- * Invariant: what is asked about is this process, not the one that it was forked from.
+ * Invariants: what is asked about is this process, not the one that it was forked from; and while a caller acts on what
+ * it was told, no other thread maps, drops or touches the same pages.
  */
 #ifndef MAYFLY_RUNTIME_RESIDENT_H
 #define MAYFLY_RUNTIME_RESIDENT_H

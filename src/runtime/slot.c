@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define WIPE_PAGES 64u   /* of memory that was grown: those that stay with a free slot */
-#define WIPE_SPAN 1024u  /* pages, among which they are looked for */
+#define WIPE_PAGES 64u  /* of memory that was grown: those that stay with a free slot, at most */
+#define WIPE_SPAN 1024u /* pages, among which they are looked for */
 
 /* Test builds have one error that the leak hunt must find: 1 a page, 2 a table's size, 3 a table of handles, 4 the
  * entries of a table of functions, 5 a page of memory that was grown. */
@@ -440,41 +440,54 @@ static void learn(struct slot *slot)
     }
 }
 
-/* Zeros where there may be something else, if that is on at most `*room` pages: they stay, and the next instance has no
- * faults there. False: nothing was done. A page that is swapped out is not worth being fetched for that. */
-static bool wipe(const struct slot_range *range, uint32_t *room)
+/* Zeros where there may be something else, if that is on few pages. False: nothing was done. A page that is swapped out
+ * is not worth being fetched for that. */
+static bool wipe(uint64_t low, uint64_t high)
 {
     uint64_t rows[WIPE_SPAN];
-    size_t count = (range->high - range->low + IMAGE_PAGE - 1) / IMAGE_PAGE, resident = 0;
-    if (count > WIPE_SPAN || !resident_read(range->low, count, rows))
+    size_t count = (high - low) / IMAGE_PAGE, resident = 0;
+    if (count > WIPE_SPAN || !resident_read(low, count, rows))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (rows[i] & RESIDENT_SWAPPED)
             return false;
         resident += (rows[i] & RESIDENT_PRESENT) != 0;
     }
-    if (resident > *room)
+    if (resident > WIPE_PAGES)
         return false;
-    *room -= (uint32_t)resident;
     bool left = PLANTED(5);
     for (size_t i = 0; i < count; i++) {
         if (rows[i] & RESIDENT_PRESENT && !left)
-            memset((void *)(range->low + i * IMAGE_PAGE), 0, IMAGE_PAGE);
+            memset((void *)(low + i * IMAGE_PAGE), 0, IMAGE_PAGE);
         left = left && !(rows[i] & RESIDENT_PRESENT);
     }
     return true;
 }
 
-/* Parking has looked at every page of them, which the kernel counts as touched. */
+/* Clear a grown range and keep its pages for the next instance, which has no faults there then. One range of a slot is
+ * so, the first that grew; pages of it above what this instance has are dropped, or instances that grow less and less
+ * would leave ever more. Not while instances are parked: parking looks at every page, which the kernel counts as
+ * touched. False: it is not cleared. */
+static bool keep(struct slot *slot, uint64_t low, uint64_t high)
+{
+    struct slot_range *kept = &slot->kept;
+    if (kept->high == 0)
+        kept->low = kept->high = low;
+    if (slot->parked || low != kept->low)
+        return false;
+    if (high < kept->high && madvise((void *)high, kept->high - high, MADV_DONTNEED) != 0)
+        return false;
+    kept->high = high;
+    return wipe(low, high);
+}
+
 static bool drop_grown(struct slot *slot)
 {
     bool done = true;
-    uint32_t room = slot->parked ? 0 : WIPE_PAGES;
     for (uint32_t i = 0; i < slot->grown_count; i++) {
-        void *low = (void *)slot->grown[i].low;
-        uint64_t size = slot->grown[i].high - slot->grown[i].low;
-        bool clear = (room && wipe(&slot->grown[i], &room)) || madvise(low, size, MADV_DONTNEED) == 0;
-        done = done && clear && mprotect(low, size, PROT_NONE) == 0;
+        uint64_t low = slot->grown[i].low, high = (slot->grown[i].high + IMAGE_PAGE - 1) & ~(uint64_t)(IMAGE_PAGE - 1);
+        bool clear = keep(slot, low, high) || madvise((void *)low, high - low, MADV_DONTNEED) == 0;
+        done = done && clear && mprotect((void *)low, high - low, PROT_NONE) == 0;
     }
     slot->grown_count = 0;
     return done;
@@ -501,6 +514,7 @@ static bool make_again(struct slot *slot)
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     uint64_t size = slot->program->image.header->slot_size;
     slot->hot_count = slot->learned = slot->grown_count = 0;
+    slot->kept = (struct slot_range){0};
     slot->overflowed = false;
     return mmap(slot->store, size, PROT_NONE, flags, -1, 0) != MAP_FAILED && fill(slot, slot->store, NULL);
 }

@@ -61,6 +61,7 @@ struct slot {
     bool overflowed;             /* more pages written than hot[] holds: remap at release */
     uint32_t grown_count;
     struct slot_range grown[SLOT_GROWN_MAX]; /* that memory.grow or the heap made accessible */
+    struct slot_range kept; /* where such pages of earlier instances, cleared, may still be; high 0: nowhere yet */
     struct stack *stack; /* of the first of its tasks, once there was one; stays while instances are parked */
     bool stack_used;
     uint32_t age;    /* the program's when it was used last */

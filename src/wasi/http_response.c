@@ -339,28 +339,31 @@ static bool start(struct host *h)
 {
     const struct wasi_http_fields *fields = h->response->fields;
     const body_t *body = h->response->body;
+    uint64_t said;
+    uint16_t status = h->response->status;
+    bool all_here = body ? body->state == BODY_FINISHED && !body->sized && !body->trailers
+                         : !is_head(h) && !fields_length(fields, &said);
     uint32_t count = fields->count;
     const struct http_field *items = fields->items;
     char digits[24];
-    if (body && body->state == BODY_FINISHED && !body->sized && !body->trailers) {
-        /* All of it is here: say its length after all. */
+    if (all_here && status != 204 && status != 304) { /* say its length after all */
         struct http_field *longer = ARENA_ARRAY(&h->arena, struct http_field, count + 1);
         if (!longer)
             return host_no_memory(h);
         if (count)
             memcpy(longer, items, count * sizeof *items);
-        int n = snprintf(digits, sizeof digits, "%zu", body->size);
+        int n = snprintf(digits, sizeof digits, "%zu", body ? body->size : 0);
         longer[count++] = (struct http_field){STR("content-length"), {digits, (size_t)n}};
         items = longer;
     }
-    return h->face->start(h->exchange, h->response->status, items, count);
+    return h->face->start(h->exchange, status, items, count);
 }
 
 /* Send the head if it is not sent, and what there is of the body. */
 bool response_push(struct host *h)
 {
     body_t *body = h->response ? h->response->body : NULL;
-    if (!body || !h->exchange || h->response_state == RESPONSE_FAILED || body->state == BODY_CORRUPT)
+    if (!h->response || !h->exchange || h->response_state == RESPONSE_FAILED || (body && body->state == BODY_CORRUPT))
         return false;
     if (h->response_state == RESPONSE_SET) {
         if (!start(h)) {
@@ -371,21 +374,36 @@ bool response_push(struct host *h)
         }
         h->response_state = RESPONSE_STREAMING;
     }
-    bool sent = h->face->write(h->exchange, (struct str){body->bytes, body->size});
-    body->size = 0;
+    bool sent = h->face->write(h->exchange, body ? (struct str){body->bytes, body->size} : STR(""));
+    if (body)
+        body->size = 0;
     if (!sent)
         h->response_state = RESPONSE_FAILED;
     return sent;
 }
 
+/* It says how long its body is, and has none. */
+static bool lacks_body(const struct host *h, const response_t *response)
+{
+    uint64_t length = 0;
+    return !response->body && response->status != 304 && !is_head(h) && fields_length(response->fields, &length) &&
+           length;
+}
+
+/* Is there something for the client to see? What is on its way to the guest already needs no answer to come. */
+static bool wants_push(const struct host *h, const response_t *response)
+{
+    const body_t *body = response->body;
+    if (!body)
+        return h->response_state == RESPONSE_SET && !lacks_body(h, response);
+    if (body->state == BODY_FINISHED)
+        return h->response_state == RESPONSE_SET || body->size;
+    return body->flushed || !h->again;
+}
+
 void host_yielding(struct host *h)
 {
-    const body_t *body = h->response ? h->response->body : NULL;
-    if (!body || !h->exchange)
-        return;
-    /* What is on its way already needs no answer to come. */
-    bool waits = body->flushed || !h->again;
-    if (body->state == BODY_FINISHED ? h->response_state == RESPONSE_SET : waits)
+    if (h->response && h->exchange && wants_push(h, h->response))
         response_push(h);
 }
 
@@ -408,14 +426,6 @@ static enum host_outcome end_with_trailers(struct host *h)
     return HOST_ANSWERED;
 }
 
-/* It says how long its body is, and has none. */
-static bool lacks_body(const struct host *h, const response_t *response)
-{
-    uint64_t length = 0;
-    return !response->body && response->status != 304 && !is_head(h) && fields_length(response->fields, &length) &&
-           length;
-}
-
 static enum host_outcome end_whole(struct host *h)
 {
     const response_t *response = h->response;
@@ -435,11 +445,11 @@ static enum host_outcome end_whole(struct host *h)
 static enum host_outcome end_stream(struct host *h)
 {
     const body_t *body = h->response->body;
-    if (body->state != BODY_FINISHED)
+    if (body && body->state != BODY_FINISHED)
         return complain(h, HOST_BROKEN, "the response's body was not finished, or not as long as it said");
     if (!response_push(h))
         return HOST_BROKEN;
-    const struct wasi_http_fields *trailers = body->trailers;
+    const struct wasi_http_fields *trailers = body ? body->trailers : NULL;
     h->face->finish(h->exchange, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
     return HOST_ANSWERED;
 }

@@ -225,6 +225,23 @@ def case_app_limits():
             expect(client.response(), 413)
 
 
+def case_app_heads():
+    """Who waits for the head gets it, of a function that begins later than its connection reads, too."""
+    names = ("a", "b", "c")
+    manifest = HEAD + "".join(trigger(f"/{name}", name) + component(name, guest("echo")) for name in names)
+    with folder(manifest) as top, Server(top) as server:
+        clients = [Client(server.port) for _ in range(12)]
+        for number, client in enumerate(clients):
+            client.socket.sendall(f"POST /{names[number % 3]} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for client in clients:
+            while b"\r\n\r\n" not in client.pending:
+                client.more()
+        for client in clients:
+            client.socket.sendall(b"5\r\nafter\r\n0\r\n\r\n")
+            expect(client.response(), 200, b"after")
+            client.socket.close()
+
+
 def case_app_neighbours():
     """Endless loops, allocators at their limit and deep recursions in one function, hello in another: none of its requests fails."""
     each, seconds = 8, 2

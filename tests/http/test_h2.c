@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "http/connection.h"
 #include "wasi/message.h"
 
 #include <nghttp2/nghttp2.h>
@@ -69,6 +70,23 @@ static void gather_more(struct http_exchange *x)
     for (uint32_t i = 0; i < r->trailer_count; i++)
         n += sprintf(text + n, " %.*s=%.*s", STR_ARG(r->trailers[i].name), STR_ARG(r->trailers[i].value));
     http_respond(x, 200, NULL, 0, (struct str){text, (size_t)n});
+}
+
+static int silently; /* bytes that came after the head of an answer without content; -1: not all of them */
+
+static void silent_more(struct http_exchange *x)
+{
+    const struct http_request *r = http_request(x);
+    while (r->body.len) {
+        taken += (int)r->body.len;
+        http_take(x, r->body.len);
+    }
+    if (r->coming) {
+        http_want(x);
+        return;
+    }
+    silently = r->fault ? -1 : taken;
+    http_finish(x, NULL, 0);
 }
 
 static size_t stream_left;
@@ -165,6 +183,7 @@ static bool handle(void *arg, struct http_exchange *x)
     ROUTE("/streamlarge") return stepwise(x, stream_more, true);
     ROUTE("/stream") return stream(x);
     ROUTE("/large") return http_respond(x, 200, NULL, 0, (struct str){large, LARGE});
+    ROUTE("/silent") return http_start(x, 204, NULL, 0) && stepwise(x, silent_more, false);
     ROUTE("/204") return http_respond(x, 204, NULL, 0, STR("dropped"));
     ROUTE("/fail") return false;
     ROUTE("/half") return http_start(x, 200, NULL, 0) && http_write(x, STR("half")) && false;
@@ -520,7 +539,23 @@ static void test_expect(void **state)
     assert_true(r->interim == 100 && r->status == 200);
     r = client_wait(post("/plain", "100000", "expect", "100-continue", 100000));
     assert_true(r->interim == 0 && r->status == 200);
+    r = client_wait(post("/echo", "100000", "expect", "100-continue", 100000));
+    assert_true(r->interim == 100 && r->status == 200 && r->size == 100000);
     assert_int_equal(client_wait(post("/gather", "10", "expect", "tea", 10))->status, 417);
+    client_close_all();
+}
+
+/* The head is all of the answer, and the request goes on: nobody may take its end for granted, or drop it. */
+static void test_body_after_silent_answer(void **state)
+{
+    static const size_t sizes[] = {0, 10, 100000, BODY_SKIP + 100000};
+    client_open();
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        silently = -1;
+        struct reply *r = client_wait(ask("PUT", "/silent", sizes[i]));
+        assert_true(r->status == 204 && r->code == 0 && r->size == 0);
+        assert_int_equal(silently, sizes[i]);
+    }
     client_close_all();
 }
 
@@ -960,19 +995,33 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        TEST(test_simple),       TEST(test_fields),
-        TEST(test_streams),      TEST(test_many),
-        TEST(test_bodies),       TEST(test_expect),
-        TEST(test_large),        TEST(test_refused),
-        TEST(test_malformed),    TEST(test_malformed_trailers),
-        TEST(test_limits),       TEST(test_window),
-        TEST(test_stalled),      TEST(test_deaf),
-        TEST(test_output_limit), TEST(test_unread_bodies),
-        TEST(test_late_bodies),  TEST(test_gone),
-        TEST(test_idle),         TEST(test_drain),
-        TEST(test_rapid_reset),  TEST(test_endless_head),
-        TEST(test_floods),       TEST(test_split),
-        TEST(test_preface),      TEST(test_no_memory),
+        TEST(test_simple),
+        TEST(test_fields),
+        TEST(test_streams),
+        TEST(test_many),
+        TEST(test_bodies),
+        TEST(test_expect),
+        TEST(test_body_after_silent_answer),
+        TEST(test_large),
+        TEST(test_refused),
+        TEST(test_malformed),
+        TEST(test_malformed_trailers),
+        TEST(test_limits),
+        TEST(test_window),
+        TEST(test_stalled),
+        TEST(test_deaf),
+        TEST(test_output_limit),
+        TEST(test_unread_bodies),
+        TEST(test_late_bodies),
+        TEST(test_gone),
+        TEST(test_idle),
+        TEST(test_drain),
+        TEST(test_rapid_reset),
+        TEST(test_endless_head),
+        TEST(test_floods),
+        TEST(test_split),
+        TEST(test_preface),
+        TEST(test_no_memory),
         TEST(test_steady),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

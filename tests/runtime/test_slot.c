@@ -1,6 +1,5 @@
 /* Slots: what an instance wrote is gone in the next one, whatever it wrote, and tracking has its bounds. */
 #include "compile/build.h"
-#include "compile/build.h"
 #include "runtime/resident.h"
 #include "runtime/task.h"
 #include "support/standin.h"
@@ -188,6 +187,17 @@ static void grow_and_write_too_much(struct slot *slot, char *bytes)
     memset(bytes + end, 0x77, 65536 * 16);
 }
 
+static unsigned shrinking;
+
+static void grow_less_and_less(struct slot *slot, char *bytes)
+{
+    uint64_t end = (uint64_t)PAGES_64K << 16, low = (uint64_t)bytes + end, size = (uint64_t)shrinking << 16;
+    assert_true(slot_grow(slot, low, low + size));
+    for (uint64_t at = size - 65536; at < size; at++)
+        assert_int_equal(bytes[end + at], 0);
+    memset(bytes + end + size - 65536, 0x77, 65536);
+}
+
 static void few_grown_pages_are_kept_with_zeros(void **state)
 {
     (void)state;
@@ -197,6 +207,11 @@ static void few_grown_pages_are_kept_with_zeros(void **state)
         assert_int_equal(pages_kept(1024), 32);
         instance(grow_and_touch_one);
         assert_int_equal(pages_kept(1024), 32);
+    }
+    instance(grow_and_write_too_much);
+    for (shrinking = 16; shrinking; shrinking--) {
+        instance(grow_less_and_less);
+        assert_int_equal(pages_kept(1024), 16);
     }
     instance(grow_and_write_too_much);
     assert_int_equal(pages_kept(1024), 0);

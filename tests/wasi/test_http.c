@@ -760,6 +760,33 @@ static void test_finished_and_yield(void **state)
     assert_string_equal(exchange.log, "start 200 content-length=3; write [all]; write []; finish");
 }
 
+/* It has no body, or has all of it, and the guest goes on. */
+static void test_early_and_yield(void **state)
+{
+    set(new_response(NULL));
+    host_yielding(h);
+    assert_string_equal(exchange.log, "start 200 content-length=0; write []");
+    host_yielding(h);
+    assert_int_equal(finish(), HOST_ANSWERED);
+    assert_string_equal(exchange.log, "start 200 content-length=0; write []; write []; finish");
+}
+
+static void test_finished_between_yields(void **state)
+{
+    struct wasi_http_outgoing_response *response = new_response(NULL);
+    struct wasi_http_outgoing_body *body = body_of(response);
+    struct wasi_io_output_stream *stream = stream_of(body);
+    set(response);
+    host_yielding(h);
+    assert_true(put(stream, "all", 3));
+    assert_true(close_body(body, stream, NULL));
+    host_yielding(h);
+    assert_string_equal(exchange.log, "start 200; write []; write [all]");
+    host_yielding(h);
+    assert_int_equal(finish(), HOST_ANSWERED);
+    assert_string_equal(exchange.log, "start 200; write []; write [all]; write []; finish");
+}
+
 static void test_broken_stream(void **state)
 {
     static char bytes[HOST_STREAM_BYTES];
@@ -1167,6 +1194,8 @@ int main(void)
         TEST(test_body_max),
         TEST(test_flush_and_yield),
         TEST(test_head_while_waiting),
+        TEST(test_early_and_yield),
+        TEST(test_finished_between_yields),
         TEST(test_finished_and_yield),
         TEST(test_broken_stream),
         TEST(test_trailers),

@@ -1,4 +1,5 @@
 """Servers to measure, each pinned to one core: how to start them, what they cost, how to stop them."""
+import contextlib
 import glob
 import os
 import re
@@ -22,10 +23,10 @@ def example(name):
 
 
 def tree(pid):
-    """The process and all below it."""
+    """The process and all below it, as far as they do not end meanwhile."""
     found = [pid]
     for children in glob.glob(f"/proc/{pid}/task/*/children"):
-        with open(children) as file:
+        with contextlib.suppress(OSError), open(children) as file:
             for child in file.read().split():
                 found += tree(int(child))
     return found
@@ -41,11 +42,14 @@ def usage(pid):
     """Sums over the tree: CPU time (user and system), minor faults, resident KiB, descriptors."""
     total = {"cpu_us": 0, "faults": 0, "rss_kib": 0, "fds": 0}
     for process in tree(pid):
-        values = stat(process)
-        with open(f"/proc/{process}/status") as file:
-            resident = re.search(r"VmRSS:\s+(\d+)", file.read())
-        values["rss_kib"] = int(resident.group(1)) if resident else 0
-        values["fds"] = len(os.listdir(f"/proc/{process}/fd"))
+        try:
+            values = stat(process)
+            with open(f"/proc/{process}/status") as file:
+                resident = re.search(r"VmRSS:\s+(\d+)", file.read())
+            values["rss_kib"] = int(resident.group(1)) if resident else 0
+            values["fds"] = len(os.listdir(f"/proc/{process}/fd"))
+        except OSError: # it has ended
+            continue
         for key, value in values.items():
             total[key] += value
     return total

@@ -267,8 +267,7 @@ static bool h2_start(void *exchange, unsigned status, const struct http_field *f
         exchange_frame_nothing(&head, 0);
     else if (exchange_declared(fields, count, &head.length))
         head.framing = HTTP_FRAME_LENGTH;
-    /* Without content too the stream ends later: its end would tell the client that nobody wants more of the request.
-     */
+    /* Its end comes later, without content too: it would tell the client that nobody wants more of the request. */
     if (!submit_head(s, &head, true))
         return false;
     x->answer = HTTP_STREAMING;

@@ -116,12 +116,12 @@ static bool hear_trial(int channel, struct err *err)
 {
     struct message message;
     int fd = -1;
-    enum channel_got got = channel_receive(channel, &message, &fd);
+    enum packet_got got = channel_receive(channel, &message, &fd);
     if (fd >= 0)
         close(fd);
-    if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_READY)
+    if (got == PACKET_HERE && message.kind == MESSAGE_READY)
         return true;
-    if (got != CHANNEL_MESSAGE || message.kind != MESSAGE_FAILED)
+    if (got != PACKET_HERE || message.kind != MESSAGE_FAILED)
         return err_set(err, ERR_SYSTEM, "the process that tries the image ended early");
     *err = message.err;
     return false;

@@ -3,7 +3,7 @@
 #ifndef MAYFLY_NODE_CHANNEL_H
 #define MAYFLY_NODE_CHANNEL_H
 
-#include "base/err.h"
+#include "io/packet.h"
 
 enum message_kind {
     MESSAGE_READY,  /* to who began it: this process does its work */
@@ -32,9 +32,8 @@ bool channel_send(int end, const struct message *message, int fd);
 /* The same, but waits until there is room. False: the other end is gone. */
 bool channel_send_all(int end, const struct message *message, int fd);
 
-enum channel_got { CHANNEL_MESSAGE, CHANNEL_NOTHING, CHANNEL_CLOSED };
 /* The next message, and its descriptor or -1, which is the caller's from here on. What is no message of ours counts as
  * the end. */
-enum channel_got channel_receive(int end, struct message *ret_message, int *ret_fd);
+enum packet_got channel_receive(int end, struct message *ret_message, int *ret_fd);
 
 #endif

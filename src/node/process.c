@@ -102,15 +102,15 @@ static void on_channel(struct io_watch *watch, unsigned events)
     struct process *process = IO_OWNER(watch, struct process, channel);
     struct message message;
     int fd = -1;
-    enum channel_got got = channel_receive(watch->fd, &message, &fd);
-    if (got == CHANNEL_CLOSED) {
+    enum packet_got got = channel_receive(watch->fd, &message, &fd);
+    if (got == PACKET_CLOSED) {
         io_unwatch(process->loop, watch);
         drain(process);
-    } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_IMAGE) {
+    } else if (got == PACKET_HERE && message.kind == MESSAGE_IMAGE) {
         take_image(process, &message, fd);
-    } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_CERTIFICATE) {
+    } else if (got == PACKET_HERE && message.kind == MESSAGE_CERTIFICATE) {
         renew(process, fd, message.number);
-    } else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_RETIRE) {
+    } else if (got == PACKET_HERE && message.kind == MESSAGE_RETIRE) {
         retire(process);
     }
 }

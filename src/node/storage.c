@@ -125,7 +125,7 @@ bool node_storage_open(struct node_storage *storage, uint32_t workers, const cha
         return err_memory(err);
     for (; storage->workers < workers; storage->workers++) {
         int ends[2];
-        if (!parcel_pair(SOCK_SEQPACKET, ends, err))
+        if (!packet_pair(SOCK_SEQPACKET, ends, err))
             return false;
         storage->ends[storage->workers].worker = ends[0];
         storage->ends[storage->workers].service = ends[1];
@@ -216,7 +216,7 @@ bool node_storage_start(struct node_storage *storage, struct err *err)
     int ends[2];
     if (!node_storage_any(storage))
         return true;
-    if (!parcel_pair(SOCK_SEQPACKET, ends, err))
+    if (!packet_pair(SOCK_SEQPACKET, ends, err))
         return false;
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {

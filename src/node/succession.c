@@ -134,9 +134,9 @@ static void hear(struct succession *s, struct node *node)
 {
     struct message message;
     int fd;
-    enum channel_got got;
-    while (node->channel >= 0 && (got = channel_receive(node->channel, &message, &fd)) != CHANNEL_NOTHING) {
-        if (got == CHANNEL_CLOSED) {
+    enum packet_got got;
+    while (node->channel >= 0 && (got = channel_receive(node->channel, &message, &fd)) != PACKET_NOTHING) {
+        if (got == PACKET_CLOSED) {
             close_channel(node);
         } else if (message.kind == MESSAGE_READY && node == &s->next) {
             next_is_ready(s);

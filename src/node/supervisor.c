@@ -283,9 +283,9 @@ static void hear_worker(struct supervisor *supervisor, struct child *worker)
 {
     struct message message;
     int fd;
-    enum channel_got got;
-    while (worker->channel >= 0 && (got = channel_receive(worker->channel, &message, &fd)) != CHANNEL_NOTHING) {
-        if (got == CHANNEL_CLOSED)
+    enum packet_got got;
+    while (worker->channel >= 0 && (got = channel_receive(worker->channel, &message, &fd)) != PACKET_NOTHING) {
+        if (got == PACKET_CLOSED)
             close_channel(worker);
         else if (message.kind == MESSAGE_READY)
             worker_ready(supervisor, worker);
@@ -400,9 +400,9 @@ static void hear_builder(struct supervisor *supervisor)
     struct child *builder = &supervisor->builder;
     struct message message;
     int fd;
-    enum channel_got got;
-    while (builder->channel >= 0 && (got = channel_receive(builder->channel, &message, &fd)) != CHANNEL_NOTHING) {
-        if (got == CHANNEL_CLOSED)
+    enum packet_got got;
+    while (builder->channel >= 0 && (got = channel_receive(builder->channel, &message, &fd)) != PACKET_NOTHING) {
+        if (got == PACKET_CLOSED)
             close_channel(builder);
         else if (message.kind == MESSAGE_IMAGE && message.function < supervisor->options->function_count)
             take_image(supervisor, &message, fd);
@@ -432,14 +432,13 @@ static void hear_certifier(struct supervisor *supervisor)
     struct child *certifier = &supervisor->certifier;
     struct message message;
     int fd;
-    enum channel_got got =
-        certifier->channel < 0 ? CHANNEL_NOTHING : channel_receive(certifier->channel, &message, &fd);
-    if (got == CHANNEL_NOTHING)
+    enum packet_got got = certifier->channel < 0 ? PACKET_NOTHING : channel_receive(certifier->channel, &message, &fd);
+    if (got == PACKET_NOTHING)
         return;
-    certifier->ready = got == CHANNEL_MESSAGE;
-    if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_CERTIFICATE)
+    certifier->ready = got == PACKET_HERE;
+    if (got == PACKET_HERE && message.kind == MESSAGE_CERTIFICATE)
         take_certificate(supervisor, &message, fd);
-    else if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_FAILED)
+    else if (got == PACKET_HERE && message.kind == MESSAGE_FAILED)
         certify_failed(&message.err);
     close_channel(certifier);
 }
@@ -568,11 +567,11 @@ static void hear_parent(struct supervisor *supervisor)
 {
     struct message message;
     int fd;
-    enum channel_got got;
-    while (supervisor->parent >= 0 && (got = channel_receive(supervisor->parent, &message, &fd)) != CHANNEL_NOTHING) {
-        if (got == CHANNEL_MESSAGE && message.kind == MESSAGE_RETIRE) {
+    enum packet_got got;
+    while (supervisor->parent >= 0 && (got = channel_receive(supervisor->parent, &message, &fd)) != PACKET_NOTHING) {
+        if (got == PACKET_HERE && message.kind == MESSAGE_RETIRE) {
             retire(supervisor);
-        } else if (got == CHANNEL_CLOSED) {
+        } else if (got == PACKET_CLOSED) {
             close(supervisor->parent);
             supervisor->parent = -1;
             if (!supervisor->draining)

@@ -315,11 +315,11 @@ static void on_service(struct io_watch *watch, unsigned events)
     for (;;) {
         struct parcel parcel;
         int fd;
-        enum parcel_got got = parcel_receive(watch->fd, &parcel, &fd);
-        if (got == PARCEL_NOTHING)
+        enum packet_got got = parcel_receive(watch->fd, &parcel, &fd);
+        if (got == PACKET_NOTHING)
             return;
-        if (got == PARCEL_CLOSED || parcel.what != PARCEL_OPENED) {
-            if (got == PARCEL_HERE && fd >= 0)
+        if (got == PACKET_CLOSED || parcel.what != PARCEL_OPENED) {
+            if (got == PACKET_HERE && fd >= 0)
                 close(fd);
             lose_service(client);
             return;

@@ -339,10 +339,10 @@ static void on_control(struct io_watch *watch, unsigned events)
     for (;;) {
         struct parcel parcel;
         int fd;
-        enum parcel_got got = parcel_receive(watch->fd, &parcel, &fd);
-        if (got == PARCEL_NOTHING)
+        enum packet_got got = parcel_receive(watch->fd, &parcel, &fd);
+        if (got == PACKET_NOTHING)
             return;
-        if (got == PARCEL_CLOSED) {
+        if (got == PACKET_CLOSED) {
             io_stop(engine->loop);
             return;
         }

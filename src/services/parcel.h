@@ -3,7 +3,7 @@
 #ifndef MAYFLY_SERVICES_PARCEL_H
 #define MAYFLY_SERVICES_PARCEL_H
 
-#include "base/err.h"
+#include "io/packet.h"
 #include "wasi/storage.h"
 
 #define PARCEL_LABEL_MAX 128u
@@ -25,15 +25,13 @@ struct parcel {
     char label[PARCEL_LABEL_MAX + 1], text[PARCEL_TEXT_MAX + 1];
 };
 
-/* The two ends, close-on-exec and non-blocking. `type`: SOCK_SEQPACKET for parcels, SOCK_STREAM for frames. */
-bool parcel_pair(int type, int ret_ends[2], struct err *err);
+/* Ends of a pair of SOCK_SEQPACKET (packet_pair). */
 /* `fd`: sent along, or -1; it stays the caller's. False: the other end is gone, or takes no more. */
 bool parcel_send(int end, const struct parcel *parcel, int fd);
 
-enum parcel_got { PARCEL_HERE, PARCEL_NOTHING, PARCEL_CLOSED };
 /* The next parcel, texts ended and labels of a sound length, and its descriptor or -1, which is the caller's from here
  * on. What is no parcel counts as the end. */
-enum parcel_got parcel_receive(int end, struct parcel *ret_parcel, int *ret_fd);
+enum packet_got parcel_receive(int end, struct parcel *ret_parcel, int *ret_fd);
 
 /* Copies, cut to the room that there is. */
 void parcel_label(struct parcel *parcel, struct str label);

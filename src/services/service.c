@@ -144,7 +144,7 @@ static bool fork_engine(struct service *service, struct engine_process *engine, 
     int ends[2];
     pid_t parent = getpid();
     if (!(is_remote(grant) ? remote_load(grant->kind, err) : sqlite_load(err)) ||
-        !parcel_pair(SOCK_SEQPACKET, ends, err))
+        !packet_pair(SOCK_SEQPACKET, ends, err))
         return false;
     engine->control = (struct io_watch){.fd = ends[0], .ready = on_engine};
     engine->pid = fork();
@@ -210,7 +210,7 @@ static int join(struct worker_link *worker, const struct grant *grant, struct er
     struct service *service = worker->service;
     struct parcel parcel = {.what = PARCEL_CHANNEL};
     int ends[2], end = -1;
-    if (!parcel_pair(SOCK_STREAM, ends, err))
+    if (!packet_pair(SOCK_STREAM, ends, err))
         return -1;
     for (unsigned tries = 0; tries < 2 && end < 0; tries++) {
         struct engine_process *engine = engine_of(service, grant, err);
@@ -296,12 +296,12 @@ static void on_worker(struct io_watch *watch, unsigned events)
     for (unsigned i = 0; i < OPENS_PER_TURN; i++) {
         struct parcel parcel;
         int fd;
-        enum parcel_got got = parcel_receive(watch->fd, &parcel, &fd);
-        if (got == PARCEL_NOTHING)
+        enum packet_got got = parcel_receive(watch->fd, &parcel, &fd);
+        if (got == PACKET_NOTHING)
             return;
-        if (got == PARCEL_HERE && fd >= 0)
+        if (got == PACKET_HERE && fd >= 0)
             close(fd);
-        if (got == PARCEL_CLOSED || parcel.what != PARCEL_OPEN || !open_for(worker, &parcel)) {
+        if (got == PACKET_CLOSED || parcel.what != PARCEL_OPEN || !open_for(worker, &parcel)) {
             close_worker(worker);
             return;
         }
@@ -350,10 +350,10 @@ static void on_control(struct io_watch *watch, unsigned events)
     for (;;) {
         struct parcel parcel;
         int fd;
-        enum parcel_got got = parcel_receive(watch->fd, &parcel, &fd);
-        if (got == PARCEL_NOTHING)
+        enum packet_got got = parcel_receive(watch->fd, &parcel, &fd);
+        if (got == PACKET_NOTHING)
             return;
-        if (got == PARCEL_CLOSED) {
+        if (got == PACKET_CLOSED) {
             io_stop(service->loop);
             return;
         }
@@ -440,7 +440,7 @@ int service_connect(int control, uint64_t binding, struct err *err)
 {
     const struct parcel parcel = {.what = PARCEL_CONNECT, .number = binding};
     int ends[2];
-    if (!parcel_pair(SOCK_SEQPACKET, ends, err))
+    if (!packet_pair(SOCK_SEQPACKET, ends, err))
         return -1;
     bool sent = parcel_send(control, &parcel, ends[1]);
     close(ends[1]);

@@ -34,18 +34,6 @@ static error_t error_of(const struct storage_answer *answer)
     return other(answer->message);
 }
 
-/* Ask, and fill the error of a result. False: trap. `ret` has an error or may be filled. */
-#define ASK(h, self, operation, values, count, answer, ret)                                                            \
-    do {                                                                                                               \
-        if (!storage_store_ask(h, &(self)->store, operation, values, count, &(answer)))                                \
-            return false;                                                                                              \
-        (ret)->err = (answer).status != STORAGE_DONE;                                                                  \
-        if ((ret)->err) {                                                                                              \
-            (ret)->error = error_of(&(answer));                                                                        \
-            return true;                                                                                               \
-        }                                                                                                              \
-    } while (0)
-
 /* ---- store ---- */
 
 bool wasi_keyvalue_store_open(struct host *h, struct str identifier,
@@ -76,7 +64,7 @@ bool wasi_keyvalue_store_bucket_get(struct host *h, bucket_t *self, struct str k
 {
     const struct storage_value values[] = {storage_text(key)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_GET, values, 1, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_GET, values, 1, answer, ret);
     ret->ok.some = answer.values[0].type == STORAGE_BLOB;
     if (ret->ok.some)
         ret->ok.value = storage_list(&answer.values[0]);
@@ -88,7 +76,7 @@ bool wasi_keyvalue_store_bucket_set(struct host *h, bucket_t *self, struct str k
 {
     const struct storage_value values[] = {storage_text(key), storage_bytes(value)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_SET, values, 2, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_SET, values, 2, answer, ret);
     return true;
 }
 
@@ -97,7 +85,7 @@ bool wasi_keyvalue_store_bucket_delete(struct host *h, bucket_t *self, struct st
 {
     const struct storage_value values[] = {storage_text(key)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_DELETE, values, 1, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_DELETE, values, 1, answer, ret);
     return true;
 }
 
@@ -106,7 +94,7 @@ bool wasi_keyvalue_store_bucket_exists(struct host *h, bucket_t *self, struct st
 {
     const struct storage_value values[] = {storage_text(key)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_VERSION, values, 1, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_VERSION, values, 1, answer, ret);
     ret->ok = answer.values[0].integer != 0;
     return true;
 }
@@ -118,7 +106,7 @@ bool wasi_keyvalue_store_bucket_list_keys(struct host *h, bucket_t *self, const 
     const struct storage_value values[] = {cursor->some ? storage_text(cursor->value) : storage_null(),
                                            storage_integer(PAGE_KEYS)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_KEYS, values, 2, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_KEYS, values, 2, answer, ret);
     struct list_str *keys = &ret->ok.keys;
     keys->len = answer.count - 1;
     keys->ptr = storage_texts(h, answer.values, keys->len);
@@ -165,7 +153,7 @@ bool wasi_keyvalue_batch_get_many(struct host *h, bucket_t *bucket, struct list_
     struct storage_answer answer;
     if (!copies)
         return false;
-    ASK(h, bucket, STORAGE_GET_MANY, values, keys.len, answer, ret);
+    STORAGE_ASK(h, bucket, STORAGE_GET_MANY, values, keys.len, answer, ret);
     struct tuple_str_option_list_u8 *pairs = ARENA_ARRAY(&h->scratch, struct tuple_str_option_list_u8, answer.count);
     if (!pairs)
         return host_no_memory(h);
@@ -191,7 +179,7 @@ bool wasi_keyvalue_batch_set_many(struct host *h, bucket_t *bucket, struct list_
         values[2 * i] = storage_text(key_values.ptr[i].f0);
         values[2 * i + 1] = storage_bytes(key_values.ptr[i].f1);
     }
-    ASK(h, bucket, STORAGE_SET_MANY, values, 2 * key_values.len, answer, ret);
+    STORAGE_ASK(h, bucket, STORAGE_SET_MANY, values, 2 * key_values.len, answer, ret);
     return true;
 }
 
@@ -202,7 +190,7 @@ bool wasi_keyvalue_batch_delete_many(struct host *h, bucket_t *bucket, struct li
     struct storage_answer answer;
     if (!values)
         return false;
-    ASK(h, bucket, STORAGE_DELETE_MANY, values, keys.len, answer, ret);
+    STORAGE_ASK(h, bucket, STORAGE_DELETE_MANY, values, keys.len, answer, ret);
     return true;
 }
 
@@ -213,7 +201,7 @@ bool wasi_keyvalue_atomics_increment(struct host *h, bucket_t *bucket, struct st
 {
     const struct storage_value values[] = {storage_text(key), storage_integer(delta)};
     struct storage_answer answer;
-    ASK(h, bucket, STORAGE_INCREMENT, values, 2, answer, ret);
+    STORAGE_ASK(h, bucket, STORAGE_INCREMENT, values, 2, answer, ret);
     ret->ok = answer.values[0].integer;
     return true;
 }
@@ -261,7 +249,7 @@ bool wasi_keyvalue_atomics_cas_current(struct host *h, cas_t *self,
 {
     const struct storage_value values[] = {storage_text(self->key)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_GET, values, 1, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_GET, values, 1, answer, ret);
     self->version = answer.values[1].integer;
     ret->ok.some = answer.values[0].type == STORAGE_BLOB;
     if (ret->ok.some)

@@ -20,18 +20,6 @@ static error_t error_of(const struct storage_answer *answer)
     return (error_t){.tag = FERMYON_SPIN_2_KEY_VALUE_ERROR_OTHER, .other = answer->message};
 }
 
-/* Ask, and fill the error of a result. False: trap. `ret` has an error or may be filled. */
-#define ASK(h, self, operation, values, count, answer, ret)                                                            \
-    do {                                                                                                               \
-        if (!storage_store_ask(h, &(self)->store, operation, values, count, &(answer)))                                \
-            return false;                                                                                              \
-        (ret)->err = (answer).status != STORAGE_DONE;                                                                  \
-        if ((ret)->err) {                                                                                              \
-            (ret)->error = error_of(&(answer));                                                                        \
-            return true;                                                                                               \
-        }                                                                                                              \
-    } while (0)
-
 bool fermyon_spin_2_key_value_store_open(struct host *h, struct str label,
                                          struct result_fermyon_spin_2_store_fermyon_spin_2_key_value_error *ret)
 {
@@ -60,7 +48,7 @@ bool fermyon_spin_2_key_value_store_get(struct host *h, struct fermyon_spin_2_st
 {
     const struct storage_value values[] = {storage_text(key)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_GET, values, 1, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_GET, values, 1, answer, ret);
     ret->ok.some = answer.values[0].type == STORAGE_BLOB;
     if (ret->ok.some)
         ret->ok.value = storage_list(&answer.values[0]);
@@ -72,7 +60,7 @@ bool fermyon_spin_2_key_value_store_set(struct host *h, struct fermyon_spin_2_st
 {
     const struct storage_value values[] = {storage_text(key), storage_bytes(value)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_SET, values, 2, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_SET, values, 2, answer, ret);
     return true;
 }
 
@@ -81,7 +69,7 @@ bool fermyon_spin_2_key_value_store_delete(struct host *h, struct fermyon_spin_2
 {
     const struct storage_value values[] = {storage_text(key)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_DELETE, values, 1, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_DELETE, values, 1, answer, ret);
     return true;
 }
 
@@ -90,7 +78,7 @@ bool fermyon_spin_2_key_value_store_exists(struct host *h, struct fermyon_spin_2
 {
     const struct storage_value values[] = {storage_text(key)};
     struct storage_answer answer;
-    ASK(h, self, STORAGE_VERSION, values, 1, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_VERSION, values, 1, answer, ret);
     ret->ok = answer.values[0].integer != 0;
     return true;
 }
@@ -102,13 +90,12 @@ bool fermyon_spin_2_key_value_store_get_keys(struct host *h, struct fermyon_spin
                                              struct result_list_str_fermyon_spin_2_key_value_error *ret)
 {
     struct storage_answer answer;
-    ASK(h, self, STORAGE_KEYS, all_keys, 2, answer, ret);
+    STORAGE_ASK(h, self, STORAGE_KEYS, all_keys, 2, answer, ret);
     ret->ok.len = answer.count - 1;
     ret->ok.ptr = storage_texts(h, answer.values, ret->ok.len);
     return ret->ok.ptr != NULL;
 }
 
-#undef ASK
 #undef ERROR
 
 /* ---- without a version ---- */
@@ -147,7 +134,7 @@ static bool ask_old(struct host *h, uint32_t number, enum storage_operation oper
     return true;
 }
 
-#define ASK(h, number, operation, values, count, answer, ret)                                                          \
+#define ASK_OLD(h, number, operation, values, count, answer, ret)                                                      \
     do {                                                                                                               \
         if (!ask_old(h, number, operation, values, count, &(answer), &(ret)->error, &(ret)->err))                      \
             return false;                                                                                              \
@@ -187,7 +174,7 @@ bool fermyon_spin_key_value_get(struct host *h, uint32_t store_, struct str key,
 {
     const struct storage_value values[] = {storage_text(key)};
     struct storage_answer answer;
-    ASK(h, store_, STORAGE_GET, values, 1, answer, ret);
+    ASK_OLD(h, store_, STORAGE_GET, values, 1, answer, ret);
     ret->err = answer.values[0].type != STORAGE_BLOB;
     if (ret->err)
         ret->error = ERROR(NO_SUCH_KEY);
@@ -201,7 +188,7 @@ bool fermyon_spin_key_value_set(struct host *h, uint32_t store_, struct str key,
 {
     const struct storage_value values[] = {storage_text(key), storage_bytes(value)};
     struct storage_answer answer;
-    ASK(h, store_, STORAGE_SET, values, 2, answer, ret);
+    ASK_OLD(h, store_, STORAGE_SET, values, 2, answer, ret);
     return true;
 }
 
@@ -210,7 +197,7 @@ bool fermyon_spin_key_value_delete(struct host *h, uint32_t store_, struct str k
 {
     const struct storage_value values[] = {storage_text(key)};
     struct storage_answer answer;
-    ASK(h, store_, STORAGE_DELETE, values, 1, answer, ret);
+    ASK_OLD(h, store_, STORAGE_DELETE, values, 1, answer, ret);
     return true;
 }
 
@@ -219,7 +206,7 @@ bool fermyon_spin_key_value_exists(struct host *h, uint32_t store_, struct str k
 {
     const struct storage_value values[] = {storage_text(key)};
     struct storage_answer answer;
-    ASK(h, store_, STORAGE_VERSION, values, 1, answer, ret);
+    ASK_OLD(h, store_, STORAGE_VERSION, values, 1, answer, ret);
     ret->ok = answer.values[0].integer != 0;
     return true;
 }
@@ -228,7 +215,7 @@ bool fermyon_spin_key_value_get_keys(struct host *h, uint32_t store_,
                                      struct result_list_str_fermyon_spin_key_value_error *ret)
 {
     struct storage_answer answer;
-    ASK(h, store_, STORAGE_KEYS, all_keys, 2, answer, ret);
+    ASK_OLD(h, store_, STORAGE_KEYS, all_keys, 2, answer, ret);
     ret->ok.len = answer.count - 1;
     ret->ok.ptr = storage_texts(h, answer.values, ret->ok.len);
     return ret->ok.ptr != NULL;

@@ -47,6 +47,18 @@ void storage_store_drop(struct host *h, struct storage_store *store, const char 
 /* An operation on it. */
 bool storage_store_ask(struct host *h, const struct storage_store *store, enum storage_operation operation,
                        const struct storage_value *values, size_t count, struct storage_answer *ret_answer);
+/* The same, where a result's error is what `error_of` of the file makes of the answer; then, and with a trap, it
+ * returns. */
+#define STORAGE_ASK(h, self, operation, values, count, answer, ret)                                                    \
+    do {                                                                                                               \
+        if (!storage_store_ask(h, &(self)->store, operation, values, count, &(answer)))                                \
+            return false;                                                                                              \
+        (ret)->err = (answer).status != STORAGE_DONE;                                                                  \
+        if ((ret)->err) {                                                                                              \
+            (ret)->error = error_of(&(answer));                                                                        \
+            return true;                                                                                               \
+        }                                                                                                              \
+    } while (0)
 /* Whose handles are numbers: by those, which begin at 1. */
 struct storage_tables {
     struct storage_store *stores[STORAGE_OPENED_MAX];

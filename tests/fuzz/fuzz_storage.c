@@ -173,8 +173,8 @@ static int give_stream(int service)
 {
     struct parcel parcel;
     int fd, ends[2];
-    FUZZ_CHECK(parcel_receive(service, &parcel, &fd) == PARCEL_HERE && parcel.what == PARCEL_OPEN);
-    FUZZ_CHECK(parcel_pair(SOCK_STREAM, ends, NULL));
+    FUZZ_CHECK(parcel_receive(service, &parcel, &fd) == PACKET_HERE && parcel.what == PARCEL_OPEN);
+    FUZZ_CHECK(packet_pair(SOCK_STREAM, ends, NULL));
     parcel.what = PARCEL_OPENED;
     parcel.status = STORAGE_DONE;
     FUZZ_CHECK(parcel_send(service, &parcel, ends[1]));
@@ -190,7 +190,7 @@ static void answers(const uint8_t *data, size_t size)
     struct storage_call *calls[CALLS];
     int ends[2];
     ended = 0;
-    FUZZ_CHECK(loop && client && parcel_pair(SOCK_SEQPACKET, ends, &err) &&
+    FUZZ_CHECK(loop && client && packet_pair(SOCK_SEQPACKET, ends, &err) &&
                storage_client_connect(client, ends[1], &err));
     for (unsigned i = 0; i < CALLS; i++)
         calls[i] = begin(client, STORAGE_GET);

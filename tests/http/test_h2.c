@@ -54,18 +54,25 @@ static void echo_more(struct http_exchange *x)
         http_finish(x, r->trailers, r->trailer_count);
 }
 
-static void gather_more(struct http_exchange *x)
+/* All that is there; false: more comes. */
+static bool take_all(struct http_exchange *x)
 {
     const struct http_request *r = http_request(x);
-    char text[100];
     while (r->body.len) {
         taken += (int)r->body.len;
         http_take(x, r->body.len);
     }
-    if (r->coming) {
+    if (r->coming)
         http_want(x);
+    return !r->coming;
+}
+
+static void gather_more(struct http_exchange *x)
+{
+    const struct http_request *r = http_request(x);
+    char text[100];
+    if (!take_all(x))
         return;
-    }
     int n = r->fault ? sprintf(text, "fault %d", r->fault) : sprintf(text, "%d", taken);
     for (uint32_t i = 0; i < r->trailer_count; i++)
         n += sprintf(text + n, " %.*s=%.*s", STR_ARG(r->trailers[i].name), STR_ARG(r->trailers[i].value));
@@ -76,16 +83,9 @@ static int silently; /* bytes that came after the head of an answer without cont
 
 static void silent_more(struct http_exchange *x)
 {
-    const struct http_request *r = http_request(x);
-    while (r->body.len) {
-        taken += (int)r->body.len;
-        http_take(x, r->body.len);
-    }
-    if (r->coming) {
-        http_want(x);
+    if (!take_all(x))
         return;
-    }
-    silently = r->fault ? -1 : taken;
+    silently = http_request(x)->fault ? -1 : taken;
     http_finish(x, NULL, 0);
 }
 

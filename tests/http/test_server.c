@@ -732,6 +732,16 @@ static void test_expect_long(void **state)
     close(fd);
 }
 
+/* Who begins its answer before it reads the body: the word goes before the head, or would never. */
+static void test_expect_early_head(void **state)
+{
+    int fd = connect_client();
+    put(fd, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n");
+    assert_true(get_until(fd, "\r\n\r\n"));
+    assert_memory_equal(got, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    close(fd);
+}
+
 static void *feed_large(void *arg)
 {
     int fd = *(int *)arg;
@@ -1005,6 +1015,7 @@ int main(void)
         TEST(test_trickle),
         TEST(test_expect),
         TEST(test_expect_long),
+        TEST(test_expect_early_head),
         TEST(test_large_bodies),
         TEST(test_gathered_bodies),
         TEST(test_unread_bodies),

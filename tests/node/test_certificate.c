@@ -179,7 +179,7 @@ static void test_confined(void **state)
 /* ---- the process ---- */
 
 /* What it sends; its exit status is that of a process which could do it, or not. */
-static enum channel_got work(struct message *ret_message, int *ret_fd, int status)
+static enum packet_got work(struct message *ret_message, int *ret_fd, int status)
 {
     struct err err = {0};
     int ends[2], ended = -1;
@@ -191,7 +191,7 @@ static enum channel_got work(struct message *ret_message, int *ret_fd, int statu
     assert_int_equal(waitpid(pid, &ended, 0), pid);
     assert_true(WIFEXITED(ended));
     assert_int_equal(WEXITSTATUS(ended), status);
-    enum channel_got got = channel_receive(ends[0], ret_message, ret_fd);
+    enum packet_got got = channel_receive(ends[0], ret_message, ret_fd);
     close(ends[0]);
     return got;
 }
@@ -202,7 +202,7 @@ static void test_work(void **state)
     struct err err = {0};
     int fd = -1;
     put_both(IDENTITY_OWN, IDENTITY_KEY);
-    assert_int_equal(work(&message, &fd, 0), CHANNEL_MESSAGE);
+    assert_int_equal(work(&message, &fd, 0), PACKET_HERE);
     assert_int_equal(message.kind, MESSAGE_CERTIFICATE);
     assert_int_equal(message.number, strlen(IDENTITY_OWN));
     struct tls_context *context = certificate_context(&files, fd, message.number, &err);
@@ -210,12 +210,12 @@ static void test_work(void **state)
     tls_context_free(context);
     close(fd);
     put_both(IDENTITY_OWN, IDENTITY_OTHER_KEY);
-    assert_int_equal(work(&message, &fd, 1), CHANNEL_MESSAGE);
+    assert_int_equal(work(&message, &fd, 1), PACKET_HERE);
     assert_int_equal(message.kind, MESSAGE_FAILED);
     assert_int_equal(fd, -1);
     assert_non_null(strstr(message.err.message, key_path));
     unlink(key_path);
-    assert_int_equal(work(&message, &fd, 1), CHANNEL_MESSAGE);
+    assert_int_equal(work(&message, &fd, 1), PACKET_HERE);
     assert_int_equal(message.kind, MESSAGE_FAILED);
     assert_non_null(strstr(message.err.message, "No such file"));
 }

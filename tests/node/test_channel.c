@@ -29,22 +29,22 @@ static void test_in_order(void **state)
     struct message message = {.kind = MESSAGE_FAILED}, got;
     int ends[2], fd = 0;
     open_ends(ends);
-    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_NOTHING);
+    assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_NOTHING);
     err_set(&message.err, ERR_LINK, "what is missing");
     err_remedy(&message.err, "what to do");
     assert_true(channel_send(ends[0], &message, -1));
     message = (struct message){.kind = MESSAGE_READY};
     assert_true(channel_send(ends[0], &message, -1));
-    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_MESSAGE);
+    assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_HERE);
     assert_int_equal(got.kind, MESSAGE_FAILED);
     assert_int_equal(got.err.kind, ERR_LINK);
     assert_string_equal(got.err.message, "what is missing");
     assert_string_equal(got.err.remedy, "what to do");
     assert_int_equal(fd, -1);
-    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_MESSAGE);
+    assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_HERE);
     assert_int_equal(got.kind, MESSAGE_READY);
     close(ends[0]);
-    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_CLOSED);
+    assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_CLOSED);
     assert_false(channel_send(ends[1], &message, -1));
     close(ends[1]);
 }
@@ -58,7 +58,7 @@ static void check_descriptor(enum message_kind kind)
     assert_int_equal(pipe(pipe_ends), 0);
     assert_true(channel_send(ends[0], &message, pipe_ends[1]));
     close(pipe_ends[1]);
-    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_MESSAGE);
+    assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_HERE);
     assert_int_equal(got.kind, kind);
     assert_int_equal(got.number, 7);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -86,11 +86,11 @@ static void test_secured(void **state)
     assert_true(channel_send(ends[0], &message, -1));
     err_set(&message.err, ERR_SYSTEM, "why not");
     assert_true(channel_send(ends[0], &message, -1));
-    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_MESSAGE);
+    assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_HERE);
     assert_int_equal(got.kind, MESSAGE_SECURED);
     assert_int_equal(got.err.kind, ERR_NONE);
     assert_int_equal(fd, -1);
-    assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_MESSAGE);
+    assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_HERE);
     assert_int_equal(got.kind, MESSAGE_SECURED);
     assert_string_equal(got.err.message, "why not");
     close_ends(ends);
@@ -110,7 +110,7 @@ static void test_unsound(void **state)
         int ends[2], fd;
         open_ends(ends);
         assert_true(channel_send(ends[0], unsound[i], -1));
-        assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_CLOSED);
+        assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_CLOSED);
         close_ends(ends);
     }
 }
@@ -124,7 +124,7 @@ static void test_wrong_size(void **state)
         int ends[2], fd;
         open_ends(ends);
         assert_int_equal(send(ends[0], bytes, sizes[i], 0), sizes[i]);
-        assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_CLOSED);
+        assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_CLOSED);
         close_ends(ends);
     }
 }
@@ -141,7 +141,7 @@ static void test_unasked_descriptor(void **state)
         assert_int_equal(pipe(pipe_ends), 0);
         assert_true(channel_send(ends[0], &message, pipe_ends[1]));
         close(pipe_ends[1]);
-        assert_int_equal(channel_receive(ends[1], &got, &fd), CHANNEL_CLOSED);
+        assert_int_equal(channel_receive(ends[1], &got, &fd), PACKET_CLOSED);
         assert_int_equal(read(pipe_ends[0], &byte, 1), 0);
         close(pipe_ends[0]);
         close_ends(ends);

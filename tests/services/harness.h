@@ -60,7 +60,7 @@ static inline struct service_process start_service(const struct engine_settings 
 {
     struct service_process service;
     int ends[2];
-    assert_true(parcel_pair(SOCK_SEQPACKET, ends, &harness_err));
+    assert_true(packet_pair(SOCK_SEQPACKET, ends, &harness_err));
     service.pid = fork();
     assert_true(service.pid >= 0);
     if (service.pid == 0) {

@@ -79,7 +79,7 @@ static void start_server(void)
 static void start_remote_service(void)
 {
     int ends[2];
-    assert_true(parcel_pair(SOCK_SEQPACKET, ends, &harness_err));
+    assert_true(packet_pair(SOCK_SEQPACKET, ends, &harness_err));
     service.pid = fork();
     assert_true(service.pid >= 0);
     if (service.pid == 0) {

@@ -144,19 +144,19 @@ static void test_strangers(void **state)
     int stranger = service_connect(service.control, 77, &harness_err), fd;
     parcel_label(&parcel, STR("default"));
     assert_true(parcel_send(stranger, &parcel, -1));
-    enum parcel_got got;
-    while ((got = parcel_receive(stranger, &answer, &fd)) == PARCEL_NOTHING)
+    enum packet_got got;
+    while ((got = parcel_receive(stranger, &answer, &fd)) == PACKET_NOTHING)
         usleep(1000);
-    assert_int_equal(got, PARCEL_HERE);
+    assert_int_equal(got, PACKET_HERE);
     assert_int_equal(answer.status, STORAGE_NO_SUCH);
     /* What only the supervisor says ends the connection, and changes nothing. */
     parcel.what = PARCEL_GRANT;
     parcel.number = 77;
     parcel_text(&parcel, folder_of("kv"));
     assert_true(parcel_send(stranger, &parcel, -1));
-    while ((got = parcel_receive(stranger, &answer, &fd)) == PARCEL_NOTHING)
+    while ((got = parcel_receive(stranger, &answer, &fd)) == PACKET_NOTHING)
         usleep(1000);
-    assert_int_equal(got, PARCEL_CLOSED);
+    assert_int_equal(got, PACKET_CLOSED);
     close(stranger);
     expect_stored(client, "default", "whose", "first");
 }
@@ -169,11 +169,11 @@ static void test_credit(void **state)
     unsigned done = 0, crowded = 0;
     parcel_label(&parcel, STR("default"));
     for (unsigned i = 0; i < 100; i++) {
-        enum parcel_got got;
+        enum packet_got got;
         assert_true(parcel_send(greedy, &parcel, -1));
-        while ((got = parcel_receive(greedy, &answer, &fd)) == PARCEL_NOTHING)
+        while ((got = parcel_receive(greedy, &answer, &fd)) == PACKET_NOTHING)
             usleep(200);
-        assert_int_equal(got, PARCEL_HERE);
+        assert_int_equal(got, PACKET_HERE);
         done += answer.status == STORAGE_DONE;
         crowded += answer.status == STORAGE_CROWDED;
         if (fd >= 0)
@@ -497,11 +497,11 @@ static void test_malformed(void **state)
     for (unsigned i = 0; i < 60; i++) {
         int hostile = service_connect(service.control, 1, &harness_err), fd = -1;
         uint8_t bytes[200];
-        enum parcel_got got;
+        enum packet_got got;
         assert_true(parcel_send(hostile, &parcel, -1));
-        while ((got = parcel_receive(hostile, &answer, &fd)) == PARCEL_NOTHING)
+        while ((got = parcel_receive(hostile, &answer, &fd)) == PACKET_NOTHING)
             usleep(200);
-        assert_true(got == PARCEL_HERE && fd >= 0);
+        assert_true(got == PACKET_HERE && fd >= 0);
         for (size_t at = 0; at < sizeof bytes; at++)
             bytes[at] = (uint8_t)random_below(random_below(2) ? 4 : 256);
         assert_true(send(fd, bytes, sizeof bytes, MSG_NOSIGNAL) > 0);

@@ -57,6 +57,15 @@ static void count_answer(struct request *request, unsigned status, bool whole)
         access_commit(request->worker->access);
 }
 
+/* For what the log says of it later. */
+static void keep_trace(struct request *request)
+{
+    struct str id = trace_id(http_request(request->exchange));
+    request->traced = id.ptr != NULL;
+    if (id.ptr)
+        memcpy(request->trace, id.ptr, TRACE_ID_SIZE);
+}
+
 /* ---- the guest's side ---- */
 
 static void face_want(void *x)
@@ -77,9 +86,11 @@ static bool face_respond(void *x, unsigned status, const struct http_field *fiel
     request->sent = body.len;
     stage_answer(request, status, true);
     bool done = http_respond(request->exchange, status, fields, count, body);
-    if (done)
-        count_answer(request, status, true);
-    return done;
+    if (!done)
+        return false;
+    request->exchange = NULL;
+    count_answer(request, status, true);
+    return true;
 }
 
 static bool face_start(void *x, unsigned status, const struct http_field *fields, size_t count)
@@ -113,6 +124,7 @@ static bool face_finish(void *x, const struct http_field *trailers, size_t count
     bool whole = http_finish(request->exchange, trailers, count);
     if (!whole)
         counter_add(&request->function->metrics->broken, 1);
+    request->exchange = NULL;
     return whole;
 }
 
@@ -122,8 +134,17 @@ static bool face_added(void *x, struct http_added *ret)
     return route_fields(request->worker->deployment, request->exchange, ret);
 }
 
-const struct http_face request_face = {face_want,  face_take, face_respond, face_start,
-                                       face_write, face_room, face_finish,  face_added};
+/* Who drains the worker waits for it as for an event. */
+static void face_part(void *x)
+{
+    struct request *request = x;
+    keep_trace(request);
+    request->alone = true;
+    request->worker->events++;
+}
+
+const struct http_face request_face = {face_want, face_take,   face_respond, face_start, face_write,
+                                       face_room, face_finish, face_added,   face_part};
 
 /* ---- without the guest ---- */
 
@@ -133,15 +154,6 @@ void answer_fail(struct request *request, unsigned status)
     stage_answer(request, begun ? request->status : status, !begun);
     count_answer(request, begun ? request->status : status, !begun);
     http_fail(request->exchange, status);
-}
-
-/* For what the log says of it later. */
-static void keep_trace(struct request *request)
-{
-    struct str id = trace_id(http_request(request->exchange));
-    request->traced = id.ptr != NULL;
-    if (id.ptr)
-        memcpy(request->trace, id.ptr, TRACE_ID_SIZE);
 }
 
 void answer_lost(struct request *request)

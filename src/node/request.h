@@ -53,6 +53,7 @@ struct request {
     uint64_t sent;      /* bytes of its body */
     char trace[TRACE_ID_SIZE]; /* once it is gone: the trace that it belonged to, if `traced` */
     bool traced, too_long; /* its body was */
+    bool alone; /* its answer is complete, and it goes on: counted among the worker's events */
     uint32_t depth; /* how many requests of functions led to it */
     struct event event;
     bool well; /* an event: its function did not fail */
@@ -84,7 +85,7 @@ struct worker {
     struct io_timer alarm; /* for the next of the times */
     int64_t *times;        /* of each timer of the deployment, or NULL: others fire them */
     int64_t looked;        /* when the times were made */
-    uint32_t events;       /* requests of nobody, and messages that lead to some */
+    uint32_t events;       /* requests of nobody or without a client any more, and messages that lead to some */
     struct subscriber *subscribers; /* one for each subscription, or NULL */
     bool served;           /* the server is drained */
     void (*drained)(void *arg); /* once all is over; or NULL */

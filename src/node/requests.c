@@ -42,7 +42,8 @@ struct request *request_new(struct worker *worker, struct function *function, ui
     request->dispatched = dispatched;
     request->exchange = NULL;
     request->ran = request->begun = request->entered = request->left = request->sent = 0;
-    request->gone = request->asleep = request->answered = request->traced = request->too_long = request->well = false;
+    request->gone = request->asleep = request->answered = request->traced = request->too_long = false;
+    request->well = request->alone = false;
     request->status = 0;
     request->depth = 0;
     request->event.kind = EVENT_NONE;
@@ -63,6 +64,8 @@ static void give_request(struct request *request)
 {
     if (request->event.kind)
         event_over(request);
+    if (request->alone)
+        event_settled(request->worker);
     request->next = request->worker->pool;
     request->worker->pool = request;
 }

@@ -110,7 +110,7 @@ static bool read_request(struct host *h, struct wasi_io_input_stream *s, uint64_
         here.ptr = memcpy(copy, here.ptr, n);
     }
     *ret_bytes = (struct str){here.ptr, n};
-    h->face->take(h->exchange, n);
+    request_take(h, n);
     return true;
 }
 
@@ -171,7 +171,7 @@ void wasi_http_incoming_body_drop(struct host *h, struct wasi_http_incoming_body
 static bool request_trailers_here(struct host *h)
 {
     for (unsigned i = 0; i < TAKES && h->request && h->request->coming && h->request->body.len; i++)
-        h->face->take(h->exchange, h->request->body.len);
+        request_take(h, h->request->body.len);
     h->again |= h->request && h->request->coming && h->request->body.len;
     return !(h->request && h->request->coming) || (request_awaited(h), false);
 }

@@ -1,9 +1,79 @@
-/* wasi:http/types, the incoming-request. It is whole when the guest begins. */
+/* wasi:http/types, the incoming-request. Its head is whole when the guest begins. Its texts lie in the exchange, or in
+ * memory of the host once the exchange is over and the guest goes on. */
 #include "wasi/object.h"
 
 bool request_lost(struct host *h)
 {
     return host_trap(h, "the client is gone, and its request with it");
+}
+
+/* ---- without the exchange ---- */
+
+static bool keep_text(struct host *h, struct str *text)
+{
+    if (text->len == 0)
+        return true;
+    const char *copy = arena_copy(&h->arena, text->ptr, text->len);
+    if (copy)
+        text->ptr = copy;
+    return copy != NULL;
+}
+
+static bool keep_items(struct host *h, struct http_field *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!keep_text(h, &items[i].name) || !keep_text(h, &items[i].value))
+            return false;
+    return true;
+}
+
+static bool keep_list(struct host *h, struct http_field **items, uint32_t count)
+{
+    struct http_field *copy = count ? arena_copy(&h->arena, *items, count * sizeof **items) : NULL;
+    *items = copy;
+    return count == 0 || (copy && keep_items(h, copy, count));
+}
+
+bool fields_keep(struct host *h)
+{
+    for (struct wasi_http_fields *fields = h->of_exchange; fields; fields = fields->next)
+        if (!keep_items(h, fields->items, fields->count))
+            return false;
+    return true;
+}
+
+bool request_keep(struct host *h)
+{
+    struct host_kept *kept = ARENA_NEW(&h->arena, struct host_kept);
+    if (!kept)
+        return false;
+    struct http_request *request = &kept->request;
+    *request = *h->request;
+    kept->added = (struct http_added){.arena = &h->arena};
+    bool whole = (!h->face->added || h->face->added(h->exchange, &kept->added)) && keep_text(h, &request->method) &&
+                 keep_text(h, &request->target) && keep_text(h, &request->scheme) &&
+                 keep_text(h, &request->authority) && keep_text(h, &request->body) &&
+                 keep_list(h, &request->fields, request->field_count) &&
+                 keep_list(h, &request->trailers, request->trailer_count) &&
+                 keep_items(h, kept->added.items, kept->added.count) && fields_keep(h);
+    if (whole)
+        h->kept = kept;
+    return whole;
+}
+
+void request_take(struct host *h, size_t size)
+{
+    if (h->kept)
+        h->kept->request.body = str_slice(h->kept->request.body, size, h->kept->request.body.len);
+    else
+        h->face->take(h->exchange, size);
+}
+
+static bool find_added(struct host *h, struct http_added *ret)
+{
+    if (h->kept)
+        *ret = h->kept->added;
+    return h->kept || !h->face->added || h->face->added(h->exchange, ret);
 }
 
 /* ---- incoming-request ---- */
@@ -70,7 +140,7 @@ bool wasi_http_types_incoming_request_headers(struct host *h, struct wasi_http_i
     if (!h->request)
         return request_lost(h);
     struct http_added added = {.arena = &h->arena};
-    if (h->face->added && !h->face->added(h->exchange, &added))
+    if (!find_added(h, &added))
         return host_no_memory(h);
     *ret = fields_of_request(h, &added, &self->node);
     return *ret != NULL;

@@ -3,7 +3,10 @@
  *
  * A body is gathered until the guest is done, so that the response can say its length and leave in one piece.
  * It is sent in pieces as soon as it is longer than HOST_STREAM_BYTES, or when the guest waits: for a client may send
- * what it waits for only after it has seen the head. In both cases only once the outparam is set. */
+ * what it waits for only after it has seen the head. In both cases only once the outparam is set.
+ *
+ * A guest that waits when its response is complete, and nothing of the request is coming any more, goes on without a
+ * client: the end goes out and the exchange is over. */
 #include "wasi/object.h"
 
 #include "base/log.h"
@@ -401,10 +404,37 @@ static bool wants_push(const struct host *h, const response_t *response)
     return body->flushed || !h->again;
 }
 
+/* Both directions of the exchange have come to their end. */
+static bool is_over(const struct host *h)
+{
+    const body_t *body = h->response->body;
+    return h->response_state == RESPONSE_STREAMING && (!body || body->state == BODY_FINISHED) && !h->request->coming &&
+           !h->config->wagi_argv;
+}
+
+/* The client waits for the end, and the guest for something else: from here on it has no client. */
+static void go_on_alone(struct host *h)
+{
+    void *exchange = h->exchange;
+    const struct wasi_http_fields *trailers = h->response->body ? h->response->body->trailers : NULL;
+    h->exchange = NULL;
+    h->request = &h->kept->request;
+    if (h->face->part)
+        h->face->part(exchange);
+    h->face->finish(exchange, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
+}
+
 void host_yielding(struct host *h)
 {
-    if (h->response && h->exchange && wants_push(h, h->response))
-        response_push(h);
+    if (!h->response || !h->exchange)
+        return;
+    if (wants_push(h, h->response) && !response_push(h))
+        return;
+    if (h->tied || !is_over(h))
+        return;
+    h->tied = !request_keep(h);
+    if (!h->tied)
+        go_on_alone(h);
 }
 
 /* ---- the end ---- */

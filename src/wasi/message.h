@@ -65,6 +65,8 @@ struct http_face {
     /* Optional. What is added to the request's fields; a field of the client that has the name of one is not shown.
      * False: no memory. */
     bool (*added)(void *x, struct http_added *ret);
+    /* Optional. `finish` comes next, and who answers goes on without the exchange: it has a copy of the request. */
+    void (*part)(void *x);
 };
 
 /* ---- the form of names and values (RFC 9110, 5.1, 5.5 and 5.6.2) ---- */

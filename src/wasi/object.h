@@ -73,6 +73,7 @@ struct host {
     void *spare[HOST_BYTE_CLASSES];            /* bytes that were given back, each a pointer to the next */
     struct wasi_http_fields *of_exchange;      /* fields whose items point into it */
     const struct http_request *request;
+    struct host_kept *kept; /* the request, once the guest goes on without the exchange; or NULL */
     const struct http_face *face;
     void *exchange;
     enum response_state response_state;
@@ -81,6 +82,7 @@ struct host {
     struct host_module *module; /* wagi_module.c, once a module of WASI 0.1 has asked for something */
     unsigned failure; /* RESPONSE_SET to an error: the status that stands for it */
     bool gone;        /* the exchange broke under us */
+    bool tied;        /* to the exchange, because there is no memory for what would be kept of it */
     bool waiting;
     bool again; /* what was asked has more to do: the next wait ends when others had their turn */
     struct host_closer *closers;
@@ -293,14 +295,27 @@ bool fields_append(struct host *h, struct wasi_http_fields *fields, struct str n
 void fields_leave(struct host *h, struct wasi_http_fields *fields);
 /* The exchange is gone. */
 void fields_lose_exchange(struct host *h);
+/* The exchange will be gone: copy what points into it. False: there is no memory, and some does still. */
+bool fields_keep(struct host *h);
 
 struct wasi_http_incoming_request {
     struct host_node node;
     bool consumed;
 };
 
+/* A request whose exchange is over, of which nothing is coming any more; in the arena, with all its texts. */
+struct host_kept {
+    struct http_request request;
+    struct http_added added;
+};
+
 /* Set the trap of who asks for what went with its client; false. */
 bool request_lost(struct host *h);
+/* Before the exchange ends: copy what the guest may still ask of the request. False: there is no memory; the exchange is
+ * needed still. */
+bool request_keep(struct host *h);
+/* The first `size` bytes of the body that are here are done with. */
+void request_take(struct host *h, size_t size);
 
 struct wasi_http_response_outparam {
     struct host_node node;

@@ -109,7 +109,7 @@ static bool finish(void *x, const struct http_field *trailers, size_t count)
     return true;
 }
 
-static const struct http_face face = {want, take, respond, start, write_body, room, finish, NULL};
+static const struct http_face face = {want, take, respond, start, write_body, room, finish, NULL, NULL};
 
 static struct http_field fields[] = {{{"host", 4}, {"a", 1}}, {{"x", 1}, {"1", 1}}, {{"x", 1}, {"2", 1}}};
 static const struct http_request whole_request = {

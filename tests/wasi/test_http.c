@@ -128,8 +128,13 @@ static bool face_added(void *x, struct http_added *ret)
     return true;
 }
 
-static const struct http_face recorder = {face_want,  face_take, face_respond, face_start,
-                                          face_write, face_room, face_finish,  face_added};
+static void face_part(void *x)
+{
+    note("; part");
+}
+
+static const struct http_face recorder = {face_want, face_take,   face_respond, face_start, face_write,
+                                          face_room, face_finish, face_added,   face_part};
 
 /* ---- a request ---- */
 
@@ -755,9 +760,9 @@ static void test_finished_and_yield(void **state)
     assert_true(put(stream, "all", 3));
     assert_true(close_body(body, stream, NULL));
     host_yielding(h);
-    assert_string_equal(exchange.log, "start 200 content-length=3; write [all]");
+    assert_string_equal(exchange.log, "start 200 content-length=3; write [all]; part; finish");
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(exchange.log, "start 200 content-length=3; write [all]; write []; finish");
+    assert_string_equal(exchange.log, "start 200 content-length=3; write [all]; part; finish");
 }
 
 /* It has no body, or has all of it, and the guest goes on. */
@@ -765,10 +770,10 @@ static void test_early_and_yield(void **state)
 {
     set(new_response(NULL));
     host_yielding(h);
-    assert_string_equal(exchange.log, "start 200 content-length=0; write []");
+    assert_string_equal(exchange.log, "start 200 content-length=0; write []; part; finish");
     host_yielding(h);
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(exchange.log, "start 200 content-length=0; write []; write []; finish");
+    assert_string_equal(exchange.log, "start 200 content-length=0; write []; part; finish");
 }
 
 static void test_finished_between_yields(void **state)
@@ -781,10 +786,121 @@ static void test_finished_between_yields(void **state)
     assert_true(put(stream, "all", 3));
     assert_true(close_body(body, stream, NULL));
     host_yielding(h);
-    assert_string_equal(exchange.log, "start 200; write []; write [all]");
+    assert_string_equal(exchange.log, "start 200; write []; write [all]; part; finish");
     host_yielding(h);
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(exchange.log, "start 200; write []; write [all]; write []; finish");
+    assert_string_equal(exchange.log, "start 200; write []; write [all]; part; finish");
+}
+
+/* ---- on its own ---- */
+
+/* What the exchange held is not what it was. */
+static void lose_exchange(void)
+{
+    memset(&request, 0xff, sizeof request);
+    for (size_t i = 0; i < sizeof request_fields / sizeof request_fields[0]; i++)
+        request_fields[i] = (struct http_field){STR("of-another"), STR("request")};
+    request_trailers[0] = (struct http_field){STR("of-another"), STR("trailer")};
+}
+
+static void give_exchange_back(const struct http_field fields[5], struct http_field trailer)
+{
+    memcpy(request_fields, fields, sizeof request_fields);
+    request_trailers[0] = trailer;
+}
+
+static void assert_value(struct wasi_http_fields *fields, const char *name, const char *value)
+{
+    struct list_list_u8 values;
+    assert_true(wasi_http_types_fields_get(h, fields, str_of(name), &values));
+    assert_true(values.len > 0 && values.ptr[0].len == strlen(value));
+    assert_memory_equal(values.ptr[0].ptr, value, strlen(value));
+}
+
+static void assert_texts(void)
+{
+    struct wasi_http_types_method method;
+    struct option_str text;
+    assert_true(wasi_http_types_incoming_request_method(h, in_request, &method));
+    assert_int_equal(method.tag, WASI_HTTP_TYPES_METHOD_POST);
+    assert_true(wasi_http_types_incoming_request_path_with_query(h, in_request, &text));
+    assert_true(str_eq(text.value, STR("/p?q")));
+    assert_true(wasi_http_types_incoming_request_authority(h, in_request, &text));
+    assert_true(str_eq(text.value, STR("h.example")));
+}
+
+/* Whoever goes on when its response is complete finds its request as it was: fields that it has, fields that it asks for
+ * later, what it has not read of the body, and trailers. */
+static void test_alone(void **state)
+{
+    const struct http_field kept[5] = {request_fields[0], request_fields[1], request_fields[2], request_fields[3],
+                                       request_fields[4]};
+    const struct http_field kept_trailer = request_trailers[0];
+    struct result_wasi_http_incoming_body_void body = {0};
+    struct result_wasi_io_input_stream_void stream = {0};
+    struct result_list_u8_wasi_io_streams_stream_error part = {0};
+    struct wasi_http_fields *held, *view, *asked;
+    struct wasi_http_future_trailers *future;
+    struct option_result_result_option_wasi_http_fields_wasi_http_types_error_code_void trailers = {0};
+    added_count = 2;
+    assert_true(wasi_http_types_incoming_request_headers(h, in_request, &held));
+    assert_true(wasi_http_types_incoming_request_consume(h, in_request, &body));
+    assert_true(wasi_http_types_incoming_body_stream(h, body.ok, &stream));
+    assert_true(wasi_io_streams_input_stream_read(h, stream.ok, 4, &part));
+    set(new_response(NULL));
+    host_yielding(h);
+    assert_string_equal(exchange.log, "start 200 content-length=0; write []; part; finish");
+    lose_exchange();
+    assert_texts();
+    assert_true(wasi_http_types_incoming_request_headers(h, in_request, &asked));
+    view = fields_view(h, held, NULL);
+    struct wasi_http_fields *const all[] = {held, view, asked};
+    for (int i = 0; i < 3; i++) {
+        assert_value(all[i], "x-one", "the host's");
+        assert_value(all[i], "x-new", "n");
+        assert_value(all[i], "x-two", "2");
+    }
+    assert_true(wasi_io_streams_input_stream_read(h, stream.ok, 100, &part));
+    assert_int_equal(part.ok.len, 4);
+    assert_memory_equal(part.ok.ptr, "body", 4);
+    assert_true(wasi_io_streams_input_stream_read(h, stream.ok, 100, &part));
+    assert_true(part.err);
+    wasi_io_input_stream_drop(h, stream.ok);
+    assert_true(wasi_http_types_incoming_body_finish(h, body.ok, &future));
+    assert_true(wasi_http_types_future_trailers_get(h, future, &trailers));
+    assert_value(trailers.value.ok.ok.value, "x-sum", "7");
+    assert_int_equal(finish(), HOST_ANSWERED);
+    give_exchange_back(kept, kept_trailer);
+}
+
+/* What is coming of the request belongs to the exchange. */
+static void test_not_alone_while_coming(void **state)
+{
+    request.coming = true;
+    set(new_response(NULL));
+    host_yielding(h);
+    assert_string_equal(exchange.log, "start 200 content-length=0; write []");
+    request.coming = false;
+    host_yielding(h);
+    assert_string_equal(exchange.log, "start 200 content-length=0; write []; part; finish");
+    assert_int_equal(finish(), HOST_ANSWERED);
+}
+
+/* Without memory for what would be kept it stays as it is, and is not tried again. */
+static void test_not_alone_without_memory(void **state)
+{
+    static char large[1 << 20];
+    request.body = (struct str){large, sizeof large};
+    h->arena.max = h->arena.used;
+    set(new_response(NULL));
+    host_yielding(h);
+    h->arena.max = SIZE_MAX;
+    host_yielding(h);
+    assert_string_equal(exchange.log, "start 200 content-length=0; write []");
+    assert_int_equal(store.trap, 0);
+    assert_texts();
+    assert_int_equal(finish(), HOST_ANSWERED);
+    assert_string_equal(exchange.log, "start 200 content-length=0; write []; write []; finish");
 }
 
 static void test_broken_stream(void **state)
@@ -1197,6 +1313,9 @@ int main(void)
         TEST(test_early_and_yield),
         TEST(test_finished_between_yields),
         TEST(test_finished_and_yield),
+        TEST(test_alone),
+        TEST(test_not_alone_while_coming),
+        TEST(test_not_alone_without_memory),
         TEST(test_broken_stream),
         TEST(test_trailers),
         TEST(test_length),

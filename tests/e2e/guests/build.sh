@@ -6,7 +6,7 @@ for name in trap echo; do
     GUEST_CFLAGS="-mreference-types -Wno-infinite-recursion" ../../../scripts/guest-c.sh $name.wasm guest.wit guest $name.c
 done
 GUEST_CFLAGS="-mreference-types" ../../../scripts/guest-c.sh leak.wasm leak.wit leak leak.c
-for name in sockets client request misbehave given; do
+for name in sockets client request misbehave given after; do
     ../../../scripts/guest-c.sh $name.wasm $name.wit $name $name.c
 done
 GUEST_CFLAGS="-mbulk-memory -Wno-infinite-recursion" ../../../scripts/guest-c.sh greedy.wasm greedy.wit greedy greedy.c

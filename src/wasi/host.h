@@ -148,8 +148,8 @@ void host_gone_aside(struct host *h);
 void host_ready(struct host *h);
 /* From the loop: the guest must end with this trap (runtime/trap.h). Resumes one that waits. */
 void host_interrupt(struct host *h, enum trap trap);
-/* The guest is about to wait: send the head of its response, if it was set, and what there is of the body. Where that is
- * all, the exchange is over, and the activity goes on without. */
+/* The guest is about to wait: send the head of its response, if it was set, and what there is of the body. Where that
+ * is all, the exchange is over, and the activity goes on without. */
 void host_yielding(struct host *h);
 
 enum host_outcome {

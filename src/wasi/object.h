@@ -311,8 +311,8 @@ struct host_kept {
 
 /* Set the trap of who asks for what went with its client; false. */
 bool request_lost(struct host *h);
-/* Before the exchange ends: copy what the guest may still ask of the request. False: there is no memory; the exchange is
- * needed still. */
+/* Before the exchange ends: copy what the guest may still ask of the request. False: there is no memory; the exchange
+ * is needed still. */
 bool request_keep(struct host *h);
 /* The first `size` bytes of the body that are here are done with. */
 void request_take(struct host *h, size_t size);

@@ -829,8 +829,8 @@ static void assert_texts(void)
     assert_true(str_eq(text.value, STR("h.example")));
 }
 
-/* Whoever goes on when its response is complete finds its request as it was: fields that it has, fields that it asks for
- * later, what it has not read of the body, and trailers. */
+/* Whoever goes on when its response is complete finds its request as it was: fields that it has, fields that it asks
+ * for later, what it has not read of the body, and trailers. */
 static void test_alone(void **state)
 {
     const struct http_field kept[5] = {request_fields[0], request_fields[1], request_fields[2], request_fields[3],

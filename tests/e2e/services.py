@@ -751,7 +751,8 @@ def mysql(*options, users=("'127.0.0.1'",)):
         common = ["--no-defaults", f"--datadir={data}", f"--socket={top}/socket", f"--tmpdir={top}", "--skip-log-bin",
                   "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0"]
         made = subprocess.run([*as_nobody(), install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
-                               "--skip-test-db", "--innodb-log-file-size=4M"], capture_output=True, text=True, cwd=top)
+                               "--skip-test-db", "--innodb-log-file-size=4M"], capture_output=True, text=True, cwd=top,
+                              env={**os.environ, "TMPDIR": top}) # its temporary tables have names that others use too
         check(made.returncode == 0, made.stdout + made.stderr)
         with open(f"{top}/init", "w") as file:
             file.write("CREATE DATABASE test CHARACTER SET utf8mb4;\n")

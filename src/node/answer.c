@@ -134,13 +134,20 @@ static bool face_added(void *x, struct http_added *ret)
     return route_fields(request->worker->deployment, request->exchange, ret);
 }
 
-/* Who drains the worker waits for it as for an event. */
-static void face_part(void *x)
+/* Of a function's requests half may be without clients, so that those never have all places. Who drains the worker waits
+ * for them as for events. */
+static bool face_part(void *x)
 {
     struct request *request = x;
+    struct metrics_function *metrics = request->function->metrics;
+    if (metrics->alone >= (request->function->deployed->limits.instances + 1) / 2)
+        return false;
     keep_trace(request);
+    counter_add(&metrics->bytes_in, http_request(request->exchange)->body.len); /* it has them now */
+    counter_add(&metrics->alone, 1);
     request->alone = true;
     request->worker->events++;
+    return true;
 }
 
 const struct http_face request_face = {face_want, face_take,   face_respond, face_start, face_write,

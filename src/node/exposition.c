@@ -137,6 +137,7 @@ HISTOGRAM(starts)
 NUMBER(broken, put_number)
 NUMBER(traps, put_number)
 NUMBER(running, put_number)
+NUMBER(alone, put_number)
 NUMBER(cpu_ns, put_seconds)
 NUMBER(bytes_in, put_number)
 NUMBER(bytes_out, put_number)
@@ -155,6 +156,7 @@ static void write_functions(struct buf *text, const struct metrics *metrics)
         ROW("start_duration_seconds", "histogram", "From a request's turn to the guest's entry.", starts),
         ROW("cpu_seconds_total", "counter", "Processor time of guests, host functions included.", cpu_ns),
         ROW("running_requests", "gauge", "Requests that are being served.", running),
+        ROW("alone_requests", "gauge", "Those of them whose answer is complete and which go on.", alone),
         ROW("broken_answers_total", "counter", "Answers that were not completed.", broken),
         ROW("traps_total", "counter", "Requests whose guest trapped.", traps),
         ROW("limits_total", "counter", "Requests that met a limit.", limits),

@@ -112,6 +112,7 @@ struct metrics_worker *metrics_keep(struct metrics *metrics, uint32_t index)
             continue;
         counter_set(&block->functions[i].running, 0);
         counter_set(&block->functions[i].asleep, 0);
+        counter_set(&block->functions[i].alone, 0);
     }
     return block;
 }

@@ -55,7 +55,7 @@ struct metrics_function {
     uint64_t traps;
     uint64_t cpu_ns; /* that its guests ran, host functions included */
     uint64_t bytes_in, bytes_out; /* of bodies: that guests took, that were sent */
-    uint64_t running, asleep; /* requests; and those of them that wait */
+    uint64_t running, asleep, alone; /* requests; those of them that wait; that go on behind their answers */
     uint64_t memory_bytes;    /* the most that one of its instances had */
     uint64_t generation;      /* of the image that new requests get */
     struct histogram latency, starts; /* ns from dispatch to the answer's end; from its turn to the guest's entry */

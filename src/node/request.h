@@ -55,6 +55,7 @@ struct request {
     bool traced, too_long; /* its body was */
     bool alone; /* its answer is complete, and it goes on: counted among the worker's events */
     uint32_t depth; /* how many requests of functions led to it */
+    uint64_t wall_ns; /* from its dispatch: its function's limit, or less */
     struct event event;
     bool well; /* an event: its function did not fail */
 };

@@ -46,6 +46,7 @@ struct request *request_new(struct worker *worker, struct function *function, ui
     request->well = request->alone = false;
     request->status = 0;
     request->depth = 0;
+    request->wall_ns = function->deployed->limits.wall_ns;
     request->event.kind = EVENT_NONE;
     function_use(function);
     return request;
@@ -64,8 +65,10 @@ static void give_request(struct request *request)
 {
     if (request->event.kind)
         event_over(request);
-    if (request->alone)
+    if (request->alone) {
+        counter_add(&request->function->metrics->alone, UINT64_MAX);
         event_settled(request->worker);
+    }
     request->next = request->worker->pool;
     request->worker->pool = request;
 }
@@ -183,7 +186,7 @@ static void log_limit(const struct request *request, struct incident *incident)
     char room[TRACE_SCOPE_SIZE], words[128];
     counter_add(&request->function->metrics->limits[cpu ? METRICS_LIMIT_CPU : METRICS_LIMIT_TIME], 1);
     snprintf(words, sizeof words, "a request may take %.3g s of %s (%s)",
-             (double)(cpu ? limits->cpu_ns : limits->wall_ns) / NS_PER_S, cpu ? "processor time" : "time",
+             (double)(cpu ? limits->cpu_ns : request->wall_ns) / NS_PER_S, cpu ? "processor time" : "time",
              cpu ? "--cpu-time" : "--timeout");
     log_line(LOG_ERROR, request_scope(request, room), "ended: %s", words);
     incident_line(incident, "%s", words);
@@ -360,7 +363,8 @@ static bool take_instance(struct request *request, struct err *err)
 
 static void run(struct request *request, uint64_t began)
 {
-    slice_enter(request->function->allowance_ns);
+    uint64_t allowance_ns = request->function->allowance_ns;
+    slice_enter(request->wall_ns < allowance_ns ? request->wall_ns : allowance_ns);
     if (!task_start(&request->task, request->slot, run_handler, request, request->host, NULL)) {
         request->returned = false;
         request->task.report = (struct trap_report){.trap = TRAP_OUT_OF_MEMORY};

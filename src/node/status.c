@@ -10,6 +10,7 @@ static const struct {
 } numbers[] = {
 #define NUMBER(field) {#field, offsetof(struct metrics_function, field)}
     NUMBER(broken), NUMBER(traps), NUMBER(cpu_ns), NUMBER(bytes_in), NUMBER(bytes_out), NUMBER(running), NUMBER(asleep),
+    NUMBER(alone),
 #undef NUMBER
 };
 

@@ -60,7 +60,7 @@ static uint64_t less(uint64_t whole, uint64_t part)
 uint64_t request_wall_left_ns(const struct request *request)
 {
     double past = (double)(ticks_now() - request->dispatched) * worker_ns_per_tick(request->worker);
-    return less(request->function->deployed->limits.wall_ns, (uint64_t)past);
+    return less(request->wall_ns, (uint64_t)past);
 }
 
 uint64_t request_cpu_left_ns(const struct request *request)
@@ -218,7 +218,7 @@ void turn_wait(struct request *request)
     struct io_loop *loop = request->worker->loop;
     list_add(&function->fresh, request);
     function->fresh_count++;
-    io_timer_set(loop, &request->timer, io_now_us(loop) + function->deployed->limits.wall_ns / 1000);
+    io_timer_set(loop, &request->timer, io_now_us(loop) + request->wall_ns / 1000);
     turn_settle(request->worker, function);
 }
 

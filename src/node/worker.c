@@ -93,12 +93,16 @@ static uint64_t body_max(void *arg, const struct http_exchange *x)
     return function ? function->deployed->limits.body_bytes : UINT64_MAX;
 }
 
-/* The request that asked is still there, because it waits or its call would be dropped. */
-static uint32_t depth_of(const struct http_exchange *x)
+/* What a request owes to the one that asked for it, which is still there: it waits, or its call would be dropped. Who
+ * goes on without a client hands down what is left of its time, or chains of such would go on for long. */
+static void inherit(struct request *request, const struct http_exchange *x)
 {
     const struct http_local_origin *inside = http_local_origin(x);
     const struct request *caller = inside ? inside->user : NULL;
-    return inside ? (caller ? caller->depth : 0) + 1 : 0;
+    request->depth = inside ? (caller ? caller->depth : 0) + 1 : 0;
+    uint64_t left_ns = caller && caller->alone ? request_wall_left_ns(caller) : UINT64_MAX;
+    if (left_ns < request->wall_ns)
+        request->wall_ns = left_ns;
 }
 
 static bool serve(void *arg, struct http_exchange *x)
@@ -116,7 +120,7 @@ static bool serve(void *arg, struct http_exchange *x)
     if (!request)
         return refuse(worker, function, x, 503);
     request->exchange = x;
-    request->depth = depth_of(x);
+    inherit(request, x);
     x->user = request;
     request_dispatch(request);
     return true;

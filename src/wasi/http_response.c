@@ -404,39 +404,6 @@ static bool wants_push(const struct host *h, const response_t *response)
     return body->flushed || !h->again;
 }
 
-/* Both directions of the exchange have come to their end. */
-static bool is_over(const struct host *h)
-{
-    const body_t *body = h->response->body;
-    return h->response_state == RESPONSE_STREAMING && (!body || body->state == BODY_FINISHED) && !h->request->coming &&
-           !h->config->wagi_argv;
-}
-
-/* The client waits for the end, and the guest for something else: from here on it has no client. */
-static void go_on_alone(struct host *h)
-{
-    void *exchange = h->exchange;
-    const struct wasi_http_fields *trailers = h->response->body ? h->response->body->trailers : NULL;
-    h->exchange = NULL;
-    h->request = &h->kept->request;
-    if (h->face->part)
-        h->face->part(exchange);
-    h->face->finish(exchange, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
-}
-
-void host_yielding(struct host *h)
-{
-    if (!h->response || !h->exchange)
-        return;
-    if (wants_push(h, h->response) && !response_push(h))
-        return;
-    if (h->tied || !is_over(h))
-        return;
-    h->tied = !request_keep(h);
-    if (!h->tied)
-        go_on_alone(h);
-}
-
 /* ---- the end ---- */
 
 static enum host_outcome complain(struct host *h, enum host_outcome outcome, const char *what)
@@ -492,6 +459,41 @@ static enum host_outcome end_failure(struct host *h)
     int n = snprintf(text, sizeof text, "%u the function failed\n", h->failure);
     return h->face->respond(h->exchange, h->failure, &type, 1, (struct str){text, (size_t)n}) ? HOST_ANSWERED
                                                                                               : HOST_UNANSWERED;
+}
+
+/* ---- on its own ---- */
+
+/* Both directions of the exchange have come to their end. */
+static bool is_over(const struct host *h)
+{
+    const body_t *body = h->response ? h->response->body : NULL;
+    bool whole = h->response ? h->response_state == RESPONSE_STREAMING && (!body || body->state == BODY_FINISHED)
+                             : h->response_state == RESPONSE_SET && h->failure;
+    return whole && !h->request->coming && !h->request->fault && !h->config->wagi_argv;
+}
+
+/* The client waits for the end, and the guest for something else: from here on it has no client. */
+static void go_on_alone(struct host *h)
+{
+    void *exchange = h->exchange;
+    const body_t *body = h->response ? h->response->body : NULL;
+    const struct wasi_http_fields *trailers = body ? body->trailers : NULL;
+    if (!h->response) {
+        if (end_failure(h) == HOST_ANSWERED)
+            h->exchange = NULL;
+        return;
+    }
+    h->exchange = NULL;
+    h->face->finish(exchange, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
+}
+
+void host_yielding(struct host *h)
+{
+    if (!h->exchange || (h->response && wants_push(h, h->response) && !response_push(h)) || h->tied || !is_over(h))
+        return;
+    h->tied = !request_part(h);
+    if (!h->tied)
+        go_on_alone(h);
 }
 
 /* The guest did everything for its response, whatever became of it then. */

@@ -63,10 +63,12 @@ struct http_face {
     size_t (*room)(void *x);
     bool (*finish)(void *x, const struct http_field *trailers, size_t count);
     /* Optional. What is added to the request's fields; a field of the client that has the name of one is not shown.
-     * False: no memory. */
+     * Values are parts of the request's target, or texts that do not go with the exchange, as names are. False: no
+     * memory. */
     bool (*added)(void *x, struct http_added *ret);
-    /* Optional. `finish` comes next, and who answers goes on without the exchange: it has a copy of the request. */
-    void (*part)(void *x);
+    /* Optional. The end of the response comes next, and then who answers goes on without the exchange: it has a copy of
+     * the request. False: it may not. */
+    bool (*part)(void *x);
 };
 
 /* ---- the form of names and values (RFC 9110, 5.1, 5.5 and 5.6.2) ---- */

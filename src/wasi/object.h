@@ -82,7 +82,7 @@ struct host {
     struct host_module *module; /* wagi_module.c, once a module of WASI 0.1 has asked for something */
     unsigned failure; /* RESPONSE_SET to an error: the status that stands for it */
     bool gone;        /* the exchange broke under us */
-    bool tied;        /* to the exchange, because there is no memory for what would be kept of it */
+    bool tied;        /* to the exchange, which could not be left */
     bool waiting;
     bool again; /* what was asked has more to do: the next wait ends when others had their turn */
     struct host_closer *closers;
@@ -295,8 +295,6 @@ bool fields_append(struct host *h, struct wasi_http_fields *fields, struct str n
 void fields_leave(struct host *h, struct wasi_http_fields *fields);
 /* The exchange is gone. */
 void fields_lose_exchange(struct host *h);
-/* The exchange will be gone: copy what points into it. False: there is no memory, and some does still. */
-bool fields_keep(struct host *h);
 
 struct wasi_http_incoming_request {
     struct host_node node;
@@ -311,9 +309,9 @@ struct host_kept {
 
 /* Set the trap of who asks for what went with its client; false. */
 bool request_lost(struct host *h);
-/* Before the exchange ends: copy what the guest may still ask of the request. False: there is no memory; the exchange
- * is needed still. */
-bool request_keep(struct host *h);
+/* Before the exchange ends: copy what the guest may still ask of the request, which is that of the host from now on.
+ * False: there is no memory, the guest has too many fields of it, or it may not leave; nothing has changed. */
+bool request_part(struct host *h);
 /* The first `size` bytes of the body that are here are done with. */
 void request_take(struct host *h, size_t size);
 

@@ -4,6 +4,7 @@ functions end, and functions do not notice that they are alone.
 
     after.py [--tier TIER] PROGRAM [CASE...]    as run.py
 """
+import contextlib
 import signal
 import sys
 import time
@@ -11,9 +12,11 @@ import time
 from app import HEAD, component, folder, trigger, write
 from compose import allow, limits, private
 from h2 import DATA, END_STREAM, HEADERS, Raw, curl, request
+from limits import reset
 from observe import limits_of, metrics, observed
 from outbound import named
 from run import Client, Server, ask, check, expect, guest, main
+from workers import until
 
 HOUR = 3600000
 WAYS = ("plain", "held", "unread", "reading", "stream", "trailers")
@@ -40,6 +43,7 @@ def case_after_answered():
             expect(client.ask(f"/{way}?{HOUR}", method="POST", body=b"x" * 32000), 200, b"done\n")
             expect(client.ask(f"/{way}?{HOUR}"), 200, b"done\n")
         expect(client.ask(f"/none?{HOUR}"), 204, b"")
+        expect(client.ask(f"/error?{HOUR}"), 403, b"403 the function failed\n")
         expect(client.ask(f"/plain?{HOUR}", method="HEAD"), 200, b"")
         client.socket.sendall(f"GET /plain?{HOUR} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 20)
         for _ in range(20):
@@ -125,11 +129,43 @@ def case_after_limits():
             check(server.wait_log(r"\[after 0af7651916cd43dd8448eb211c80319c\] ended: a request may take 1 s of time"), "ended")
             expect(client.ask("/trap?10"), 200, b"done\n")
             check(server.wait_log(r"trap: unreachable"), "trapped")
+            expect(client.ask("/unread?0", method="POST", body=b"x" * 1000), 200, b"done\n")
         now = metrics(server)
+        check(now.of("mayfly_received_bytes_total") == 1000, "what it read")
         counts = [now.of("mayfly_requests_total", status=status) for status in ("2xx", "5xx")] + \
             [now.of(f"mayfly_{name}") for name in ("traps_total", "broken_answers_total")]
-        check(counts == [2, 1, 1, 0], f"two were answered, one turned away, one trapped, none is broken: {counts}")
+        check(counts == [3, 1, 1, 0], f"three were answered, one turned away, one trapped, none is broken: {counts}")
         check(limits_of(server)["time"] == 1 and limits_of(server)["instances"] == 1, f"limits: {limits_of(server)}")
+
+
+def case_after_half():
+    """Half of the places are for those that have clients: other answers end when their functions do, or their clients."""
+    with observed(guest("after"), "--timeout", "2h", "--max-instances", "4") as server, contextlib.ExitStack() as stack:
+        def counts():
+            now = metrics(server)
+            return now.of("mayfly_alone_requests"), now.of("mayfly_running_requests")
+        for number in range(2):
+            expect(ask(server.port, f"/plain?{HOUR}"), 200, b"done\n")
+            check(counts() == (number + 1, number + 1), f"{number + 1} alone: {counts()}")
+        clients = [stack.enter_context(Client(server.port)) for _ in range(2)]
+        for client in clients:
+            expect(client.ask(f"/plain?{HOUR}"), 200, b"done\n") # it knows the length
+        check(counts() == (2, 4), f"and two with clients: {counts()}")
+        expect(ask(server.port, "/plain?0"), 503)
+        reset(clients[0].socket)
+        until(lambda: counts() == (2, 3), "its client is gone")
+        expect(ask(server.port, "/plain?0"), 200, b"done\n")
+        leave(server)
+
+
+def case_after_chain():
+    """Those that go on hand down what is left of their time."""
+    with folder(SERVE + component("after", guest("after"), allow("http://after.spin.internal") + limits("after", timeout="2s"))) as top, \
+            Server(top) as server:
+        expect(ask(server.port, "/again?1200"), 200, b"done\n")
+        server.stop()
+        told(server, r"method 0 scheme 0 /again\?1200 localhost ")
+        check(server.log().count("after: ") == 1 and server.log().count("ended: a request may take 0.") == 1, "the first asks, the second ends")
 
 
 def case_after_inside():

@@ -128,9 +128,12 @@ static bool face_added(void *x, struct http_added *ret)
     return true;
 }
 
-static void face_part(void *x)
+static bool stays;
+
+static bool face_part(void *x)
 {
-    note("; part");
+    note(stays ? "; stay" : "; part");
+    return !stays;
 }
 
 static const struct http_face recorder = {face_want, face_take,   face_respond, face_start, face_write,
@@ -154,7 +157,7 @@ static int begin(void **state)
     memset(&exchange, 0, sizeof exchange);
     later = NULL;
     added_count = 0;
-    endless = false;
+    endless = stays = false;
     memset(&store, 0, sizeof store);
     memset(&handles, 0, sizeof handles);
     exchange.room = HOST_STREAM_BYTES;
@@ -886,21 +889,68 @@ static void test_not_alone_while_coming(void **state)
     assert_int_equal(finish(), HOST_ANSWERED);
 }
 
-/* Without memory for what would be kept it stays as it is, and is not tried again. */
+/* As it was, and not tried again. */
+static void assert_tied(const char *log)
+{
+    set(new_response(NULL));
+    host_yielding(h);
+    host_yielding(h);
+    assert_string_equal(exchange.log, log);
+    assert_int_equal(store.trap, 0);
+    assert_texts();
+}
+
+static void assert_ends(const char *log)
+{
+    assert_int_equal(finish(), HOST_ANSWERED);
+    assert_string_equal(exchange.log, log);
+}
+
+/* Without memory for what would be kept: what there was of it is there still. */
 static void test_not_alone_without_memory(void **state)
 {
     static char large[1 << 20];
     request.body = (struct str){large, sizeof large};
-    h->arena.max = h->arena.used;
-    set(new_response(NULL));
+    size_t used = h->arena.used;
+    h->arena.max = 64000;
+    assert_tied("start 200 content-length=0; write []");
+    assert_true(h->arena.used <= used);
+    for (int i = 0; i < 50; i++)
+        new_fields();
+    assert_ends("start 200 content-length=0; write []; write []; finish");
+}
+
+/* Its worker does not let it go. */
+static void test_not_alone_by_order(void **state)
+{
+    stays = true;
+    assert_tied("start 200 content-length=0; write []; stay");
+    assert_ends("start 200 content-length=0; write []; stay; write []; finish");
+}
+
+static void test_not_alone_with_many_fields(void **state)
+{
+    struct wasi_http_fields *fields;
+    for (int i = 0; i < 33; i++)
+        assert_true(wasi_http_types_incoming_request_headers(h, in_request, &fields));
+    assert_tied("start 200 content-length=0; write []");
+    assert_value(fields, "x-two", "2");
+    assert_ends("start 200 content-length=0; write []; write []; finish");
+}
+
+/* An error in place of a response is an answer, too. */
+static void test_alone_with_error(void **state)
+{
+    struct result_wasi_http_outgoing_response_wasi_http_types_error_code result = {
+        .err = true, .error = {.tag = WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_DENIED}};
+    assert_true(wasi_http_types_response_outparam_set(h, outparam, &result));
     host_yielding(h);
-    h->arena.max = SIZE_MAX;
+    const char *log = "; partrespond 403 content-type=text/plain; charset=utf-8 [403 the function failed\n]";
+    assert_string_equal(exchange.log, log);
     host_yielding(h);
-    assert_string_equal(exchange.log, "start 200 content-length=0; write []");
-    assert_int_equal(store.trap, 0);
     assert_texts();
     assert_int_equal(finish(), HOST_ANSWERED);
-    assert_string_equal(exchange.log, "start 200 content-length=0; write []; write []; finish");
+    assert_string_equal(exchange.log, log);
 }
 
 static void test_broken_stream(void **state)
@@ -1316,6 +1366,9 @@ int main(void)
         TEST(test_alone),
         TEST(test_not_alone_while_coming),
         TEST(test_not_alone_without_memory),
+        TEST(test_not_alone_by_order),
+        TEST(test_not_alone_with_many_fields),
+        TEST(test_alone_with_error),
         TEST(test_broken_stream),
         TEST(test_trailers),
         TEST(test_length),

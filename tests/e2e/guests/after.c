@@ -8,7 +8,9 @@
  *     /trailers   the same, and the answer has a trailer
  *     /none       204, without a body
  *     /trap       as /plain, and ends with a trap instead of a text
- *     /held       as /plain, with the request's fields held from the beginning */
+ *     /held       as /plain, with the request's fields held from the beginning
+ *     /error      an error in place of an answer
+ *     /again      as /plain, and asks the same of http://after.spin.internal behind its wait */
 #include "answer.h"
 #include "text.h"
 
@@ -72,6 +74,33 @@ static void answer_slowly(outparam_t out, bool with_trailers)
 static void answer_nothing(outparam_t out)
 {
     wasi_http_types_static_outgoing_body_finish(start_answer(out, 204), NULL, &error);
+}
+
+static void answer_error(outparam_t out)
+{
+    wasi_http_types_result_own_outgoing_response_error_code_t result = {.is_err = true};
+    result.val.err.tag = WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_DENIED;
+    wasi_http_types_static_response_outparam_set(out, &result);
+}
+
+/* ---- asking again ---- */
+
+static void ask_again(guest_string_t path)
+{
+    guest_string_t authority = {(uint8_t *)"after.spin.internal", 19};
+    wasi_http_types_scheme_t scheme = {.tag = WASI_HTTP_TYPES_SCHEME_HTTP};
+    wasi_http_types_own_outgoing_request_t own =
+        wasi_http_types_constructor_outgoing_request(wasi_http_types_constructor_fields());
+    wasi_http_types_borrow_outgoing_request_t request = wasi_http_types_borrow_outgoing_request(own);
+    wasi_http_types_own_future_incoming_response_t future;
+    wasi_http_types_method_outgoing_request_set_scheme(request, &scheme);
+    wasi_http_types_method_outgoing_request_set_authority(request, &authority);
+    wasi_http_types_method_outgoing_request_set_path_with_query(request, &path);
+    if (!wasi_http_outgoing_handler_handle(own, NULL, &future, &error))
+        return;
+    wasi_io_poll_own_pollable_t pollable = wasi_http_types_method_future_incoming_response_subscribe(
+        wasi_http_types_borrow_future_incoming_response(future));
+    wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable(pollable));
 }
 
 /* ---- what is found of the request afterwards ---- */
@@ -148,6 +177,8 @@ void exports_wasi_http_incoming_handler_handle(request_t own, outparam_t out)
         answer_slowly(out, starts_with(path, "/trailers"));
     else if (starts_with(path, "/none"))
         answer_nothing(out);
+    else if (starts_with(path, "/error"))
+        answer_error(out);
     else
         answer(out, 200, "done\n");
     if (starts_with(path, "/reading"))
@@ -155,6 +186,8 @@ void exports_wasi_http_incoming_handler_handle(request_t own, outparam_t out)
     pause_for(wait);
     if (starts_with(path, "/unread"))
         read_body();
+    if (starts_with(path, "/again"))
+        ask_again(path);
     if (starts_with(path, "/trap"))
         __builtin_trap();
     say_request(request);

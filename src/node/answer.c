@@ -134,8 +134,8 @@ static bool face_added(void *x, struct http_added *ret)
     return route_fields(request->worker->deployment, request->exchange, ret);
 }
 
-/* Of a function's requests half may be without clients, so that those never have all places. Who drains the worker waits
- * for them as for events. */
+/* Of a function's requests half may be without clients, so that those never have all places. Who drains the worker
+ * waits for them as for events. */
 static bool face_part(void *x)
 {
     struct request *request = x;

@@ -9,8 +9,8 @@ static const struct {
     size_t offset;
 } numbers[] = {
 #define NUMBER(field) {#field, offsetof(struct metrics_function, field)}
-    NUMBER(broken), NUMBER(traps), NUMBER(cpu_ns), NUMBER(bytes_in), NUMBER(bytes_out), NUMBER(running), NUMBER(asleep),
-    NUMBER(alone),
+    NUMBER(broken),    NUMBER(traps),   NUMBER(cpu_ns), NUMBER(bytes_in),
+    NUMBER(bytes_out), NUMBER(running), NUMBER(asleep), NUMBER(alone),
 #undef NUMBER
 };
 

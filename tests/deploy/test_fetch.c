@@ -154,6 +154,7 @@ static void test_taken(void **state)
 static void test_refused(void **state)
 {
     static const struct fetch_limits hasty = {.bytes = 1000, .phase_us = 300000, .total_ms = 60000, .silent_ms = 60000};
+    static const struct fetch_limits slow = {.bytes = 1000, .phase_us = 3000000, .total_ms = 60000, .silent_ms = 60000};
     static const struct fetch_limits ends = {.bytes = 1 << 20, .phase_us = 20000000, .total_ms = 500, .silent_ms = 100};
     static const struct {
         const char *reply, *said;
@@ -169,7 +170,7 @@ static void test_refused(void **state)
         {OK "Transfer-Encoding: chunked\r\n\r\nx\r\n", "broke off", THEN_ENDS, ERR_SYSTEM, &usual},
         {OK "Content-Encoding: gzip\r\n\r\nx", "comes in the coding gzip", THEN_ENDS, ERR_UNSUPPORTED, &usual},
         {"", "does not answer", THEN_WAITS, ERR_SYSTEM, &hasty},
-        {OK "Content-Length: 9\r\n\r\nhello", "broke off behind 5 bytes", THEN_WAITS, ERR_SYSTEM, &hasty},
+        {OK "Content-Length: 9\r\n\r\nhello", "broke off behind 5 bytes", THEN_WAITS, ERR_SYSTEM, &slow},
         {OK "\r\n", "has not come within", THEN_DRIPS, ERR_LIMIT, &ends},
         {OK "X: ", "has not come within", THEN_DRIPS, ERR_LIMIT, &ends},
         {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "it is not there", THEN_ENDS, ERR_INVALID, &usual},

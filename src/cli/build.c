@@ -1,16 +1,13 @@
 /* mayfly build: run the build commands of an application, and serve it then if that is asked for. */
 #include "cli/cli.h"
 
-#include "develop/build.h"
-
 #include <stdio.h>
 
-int cli_build_project(const char *from, const char *profile, const struct cli_list *ids)
+int cli_build_project(const char *from, const char *profile, const struct build_choice *choice)
 {
     struct project project;
     struct err err = {0};
-    const struct build_choice choice = {ids ? ids->items : NULL, ids ? ids->count : 0};
-    bool done = project_open(&project, from, profile, &err) && build_components(&project, &choice, &err);
+    bool done = project_open(&project, from, profile, &err) && build_components(&project, choice, &err);
     if (!done && err.kind)
         err_print(&err, NULL);
     project_close(&project);
@@ -37,6 +34,8 @@ int cli_build(const struct cli_options *options)
         return cli_usage("build", "'%s' is an argument of 'up', which --up asks for", options->args[0]);
     if (options->up && cli_take_up("build", options->args, options, &up) != CLI_DONE)
         return CLI_USAGE;
-    int code = cli_build_project(options->file, options->profile, &options->component_id);
+    const struct build_choice choice = {options->component_id.items, options->component_id.count,
+                                        options->skip_generate_wits != NULL};
+    int code = cli_build_project(options->file, options->profile, &choice);
     return code == CLI_DONE && options->up ? cli_up(&up) : code;
 }

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "compose/compose.h"
 #include "deploy/given.h"
+#include "develop/build.h"
 #include "runtime/symbols.h"
 #include "runtime/trap.h"
 
@@ -33,8 +34,8 @@ struct cli_options {
     const char *dns, *admin, *access_log, *log_level, *once, *tls_cert, *tls_key, *snapshot, *profile, *state_dir,
         *runtime_config_file, *find_free_port, *log_dir, *cache_dir, *temp, *truncate_logs, *format, *direct_mounts,
         *transient, *disable_cache, *allow_private;
-    const char *build, *up, *skip_build, *clear, *debounce, *fix, *from, *template, *init, *accept_defaults, *no_vcs,
-        *allow_overwrite, *list, *values_file;
+    const char *build, *up, *skip_build, *skip_generate_wits, *clear, *debounce, *fix, *from, *template, *init,
+        *accept_defaults, *no_vcs, *allow_overwrite, *list, *values_file;
     struct cli_list env, variable, dir, preload, allow_net, allow_listen, allow_outbound, key_value_store,
         sqlite_database, key_value, sqlite, component_id, value, known_as, follow;
     char **args; /* what follows the file of a command that takes ARGS, or "--", ended by NULL */
@@ -138,7 +139,7 @@ void cli_escape(struct str text, char *escaped, size_t size);
 #undef COMMAND
 
 /* Build an application (build.c); `ids` may be NULL. Returns the exit code. */
-int cli_build_project(const char *from, const char *profile, const struct cli_list *ids);
+int cli_build_project(const char *from, const char *profile, const struct build_choice *choice);
 /* The options of `mayfly up` that another command passes on, with its own file and profile. CLI_DONE, or CLI_USAGE
  * after an error. */
 int cli_take_up(const char *command, char **args, const struct cli_options *options, struct cli_options *ret_up);

@@ -30,4 +30,16 @@ const char *world_kind(const struct entity *entity);
  * no words for (core modules, components, instances inside instances) is ERR_UNSUPPORTED. */
 bool world_put_wit(struct world *world, struct buf *out);
 
+/* What one component exports, as another one imports it. */
+struct world_import {
+    struct world *world;
+    struct str name; /* of the import: "ns:name/interface@version", or a plain name */
+    const struct extern_decl *exported; /* of the world's component: an interface or a function */
+};
+
+/* A document for who is to import these: package root:component with world root, then the packages of their interfaces,
+ * and of those whose types they use. Where several components have an interface it is written as the one has it that
+ * has most of it. `err` is that of the worlds, too. */
+bool world_put_imports(const struct world_import *imports, uint32_t count, struct buf *out, struct err *err);
+
 #endif

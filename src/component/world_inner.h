@@ -40,10 +40,21 @@ struct view {
     struct str id;                  /* of the interface, or empty */
     const struct part *parts;       /* what has names here */
     struct remap names;             /* struct str by number of a value or resource type */
+    const void *subject;            /* of who writes its body */
     bool document;                  /* others' types are brought in by a `use`, else written INTERFACE.{NAME} */
     struct uses uses;
     uint32_t indent;
 };
+
+/* One that is written once, whatever the component does with it. */
+struct interface {
+    struct world *world;
+    struct str id;
+    const struct extern_decl *home;
+    struct part *parts, *last;
+};
+
+struct members;
 
 struct world {
     struct checker check;
@@ -87,5 +98,23 @@ void view_origin(struct view *view, const struct extern_decl *decl, const struct
                  const struct naming **ret_place);
 /* "{ a: u8, b }" of a record, variant, enum or flags; in documents a line each. */
 bool view_items(struct view *view, const struct type *type);
+
+/* --- of documents (world_wit.c) --- */
+
+/* namespace:package/interface@version, words of WIT escaped. */
+bool view_path(struct view *view, struct str path);
+/* "name: func(a: u8);" with `kind` before the word; from parameter `first` on. */
+bool view_function(struct view *view, struct str name, const char *kind, const struct func *func, uint32_t first);
+/* What `write` makes of the view, behind the `use` lines that it turned out to need. */
+bool view_body(struct view *view, bool (*write)(struct view *view, struct members *members));
+/* Definitions of all types of the view. */
+bool view_types(struct view *view, struct members *members);
+/* " { ... }" of an interface. */
+bool view_interface(struct view *view);
+struct view interface_view(const struct interface *interface, struct buf *out);
+/* Interfaces of one package and version stand side by side when they are sorted by both; for qsort. */
+int interface_order(const void *a, const void *b);
+/* The packages of interfaces that are in this order. */
+bool view_packages(struct view *view, const struct interface *all, uint32_t count);
 
 #endif

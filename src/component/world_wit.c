@@ -8,12 +8,6 @@
 
 #include <stdlib.h>
 
-struct interface {
-    struct str id;
-    const struct extern_decl *home;
-    struct part *parts, *last;
-};
-
 /* What hangs on the resources of a list: by index of its externs, WASM_NO_INDEX ends. */
 struct members {
     uint32_t *first, *last, *next;
@@ -26,8 +20,7 @@ static bool unsupported(struct view *view, const struct extern_decl *decl)
                    STR_ARG(decl->name), world_kind(&decl->type));
 }
 
-/* namespace:package/interface@version, words of WIT escaped. */
-static bool put_path(struct view *view, struct str path)
+bool view_path(struct view *view, struct str path)
 {
     size_t version = str_find(path, '@');
     struct str rest = str_slice(path, 0, version);
@@ -45,7 +38,7 @@ static bool put_path(struct view *view, struct str path)
 
 /* --- functions --- */
 
-static bool put_function(struct view *view, struct str name, const char *kind, const struct func *func, uint32_t first)
+bool view_function(struct view *view, struct str name, const char *kind, const struct func *func, uint32_t first)
 {
     return view_word(view, name) && view_put(view, ": ") && view_put(view, kind) &&
            view_put(view, func->type.async_ ? "async func" : "func") &&
@@ -66,8 +59,8 @@ static bool put_member(struct view *view, const struct extern_decl *decl)
         return false;
     switch (name.kind) {
     case NAME_CONSTRUCTOR: return put_constructor(view, decl->type.func);
-    case NAME_METHOD: return put_function(view, name.label, "", decl->type.func, 1);
-    default: return put_function(view, name.label, "static ", decl->type.func, 0);
+    case NAME_METHOD: return view_function(view, name.label, "", decl->type.func, 1);
+    default: return view_function(view, name.label, "static ", decl->type.func, 0);
     }
 }
 
@@ -181,7 +174,7 @@ static bool put_type(struct view *view, const struct extern_decl *decl, struct m
     return put_definition(view, decl, members);
 }
 
-static bool put_types(struct view *view, struct members *members)
+bool view_types(struct view *view, struct members *members)
 {
     for (const struct part *part = view->parts; part; part = part->next)
         for (uint32_t i = 0; i < part->externs->count; i++) {
@@ -217,7 +210,7 @@ static struct str label_of(struct str id)
 static bool put_user(struct view *view, struct str interface)
 {
     return view->id.len && same_package(view->id, interface) ? view_word(view, label_of(interface))
-                                                             : put_path(view, interface);
+                                                             : view_path(view, interface);
 }
 
 static bool put_uses(struct view *view, struct buf *out)
@@ -249,7 +242,7 @@ static bool put_free_functions(struct view *view, const struct part *part)
             continue;
         if (decl->type.sort != SORT_FUNC)
             return unsupported(view, decl);
-        if (!view_line(view) || !put_function(view, decl->name, "", decl->type.func, 0))
+        if (!view_line(view) || !view_function(view, decl->name, "", decl->type.func, 0))
             return false;
     }
     return true;
@@ -285,8 +278,7 @@ static bool all_printed(struct view *view, const struct members *members)
     return view->world->check.work > 0 || checker_limit(&view->world->check, COMPONENT_LIMIT_WORK);
 }
 
-/* What `write` makes of the view, behind the `use` lines that it turned out to need. */
-static bool put_body(struct view *view, bool (*write)(struct view *view, struct members *members))
+bool view_body(struct view *view, bool (*write)(struct view *view, struct members *members))
 {
     struct buf body, *out = view->out;
     struct members *members = view_enter(view) ? all_members(view) : NULL;
@@ -304,18 +296,25 @@ static bool put_body(struct view *view, bool (*write)(struct view *view, struct 
 
 static bool write_interface(struct view *view, struct members *members)
 {
-    bool done = put_types(view, members);
+    bool done = view_types(view, members);
     for (const struct part *part = view->parts; done && part; part = part->next)
         done = put_free_functions(view, part);
     return done;
 }
 
-static bool put_interface(struct world *world, struct buf *out, const struct extern_decl *home, struct str id,
-                          const struct part *parts, uint32_t indent)
+bool view_interface(struct view *view)
 {
-    struct view view = {
-        .world = world, .out = out, .home = home, .id = id, .parts = parts, .document = true, .indent = indent};
-    return view_put(&view, " {") && put_body(&view, write_interface) && view_line(&view) && view_put(&view, "}");
+    return view_put(view, " {") && view_body(view, write_interface) && view_line(view) && view_put(view, "}");
+}
+
+struct view interface_view(const struct interface *interface, struct buf *out)
+{
+    return (struct view){.world = interface->world,
+                         .out = out,
+                         .home = interface->home,
+                         .id = interface->id,
+                         .parts = interface->parts,
+                         .document = true};
 }
 
 /* --- the world --- */
@@ -327,9 +326,16 @@ static bool put_instance(struct view *view, const struct extern_decl *decl)
     if (plain && !(view_word(view, decl->name) && view_put(view, ": ")))
         return false;
     if (interface.len)
-        return put_path(view, interface) && view_put(view, ";");
+        return view_path(view, interface) && view_put(view, ";");
     struct part part = {&decl->type.instance->exports, NULL};
-    return view_put(view, "interface") && put_interface(view->world, view->out, decl, STR(""), &part, view->indent);
+    struct view inner = {.world = view->world,
+                         .out = view->out,
+                         .home = decl,
+                         .id = STR(""),
+                         .parts = &part,
+                         .document = true,
+                         .indent = view->indent};
+    return view_put(view, "interface") && view_interface(&inner);
 }
 
 static bool put_externs(struct view *view, const struct externs *externs, const char *word)
@@ -343,7 +349,7 @@ static bool put_externs(struct view *view, const struct externs *externs, const 
             return unsupported(view, decl);
         if (!view_line(view) || !view_put(view, word))
             return false;
-        if (decl->type.sort == SORT_FUNC ? !put_function(view, decl->name, "", decl->type.func, 0)
+        if (decl->type.sort == SORT_FUNC ? !view_function(view, decl->name, "", decl->type.func, 0)
                                          : !put_instance(view, decl))
             return false;
     }
@@ -369,7 +375,7 @@ static bool exports_no_resource(struct view *view, const struct component_type *
 static bool write_world(struct view *view, struct members *members)
 {
     const struct component_type *type = &view->world->component->type;
-    return exports_no_resource(view, type) && put_types(view, members) &&
+    return exports_no_resource(view, type) && view_types(view, members) &&
            put_externs(view, &type->imports, "import ") && put_externs(view, &type->exports, "export ");
 }
 
@@ -416,7 +422,7 @@ static bool collect_interfaces(struct world *world, struct interface **ret_inter
             last->last->next = &parts[i];
             last->last = &parts[i];
         } else {
-            interfaces[count++] = (struct interface){one->id, one->decl, &parts[i], &parts[i]};
+            interfaces[count++] = (struct interface){world, one->id, one->decl, &parts[i], &parts[i]};
         }
     }
     *ret_interfaces = interfaces;
@@ -424,8 +430,7 @@ static bool collect_interfaces(struct world *world, struct interface **ret_inter
     return order != NULL;
 }
 
-/* Interfaces of one package and version stand side by side when they are sorted by both. */
-static int package_order(const void *a, const void *b)
+int interface_order(const void *a, const void *b)
 {
     const struct interface *left = a, *right = b;
     int order = str_order(package_of(left->id), package_of(right->id));
@@ -437,18 +442,24 @@ static bool put_package_head(struct view *view, struct str id)
 {
     struct str version = version_of(id);
     view->indent = VIEW_INDENT;
-    return view_put(view, "\n\npackage ") && put_path(view, package_of(id)) &&
+    return view_put(view, "\n\npackage ") && view_path(view, package_of(id)) &&
            buf_append(view->out, version.ptr, version.len) && view_put(view, " {");
 }
 
-static bool put_packages(struct view *view, const struct interface *all, uint32_t count)
+static bool put_one(struct view *view, const struct interface *interface)
+{
+    struct view inner = interface_view(interface, view->out);
+    inner.indent = view->indent;
+    return view_line(view) && view_put(view, "interface ") && view_word(view, label_of(interface->id)) &&
+           view_interface(&inner);
+}
+
+bool view_packages(struct view *view, const struct interface *all, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         bool first = i == 0 || !same_package(all[i - 1].id, all[i].id);
         bool last = i + 1 == count || !same_package(all[i].id, all[i + 1].id);
-        if ((first && !put_package_head(view, all[i].id)) || !view_line(view) || !view_put(view, "interface ") ||
-            !view_word(view, label_of(all[i].id)) ||
-            !put_interface(view->world, view->out, all[i].home, all[i].id, all[i].parts, view->indent) ||
+        if ((first && !put_package_head(view, all[i].id)) || !put_one(view, &all[i]) ||
             (last && !view_put(view, "\n}")))
             return false;
     }
@@ -462,9 +473,9 @@ static bool put_document(struct world *world, struct view *view)
     if (!collect_interfaces(world, &interfaces, &count))
         return false;
     if (count)
-        qsort(interfaces, count, sizeof *interfaces, package_order);
-    return view_put(view, "package root:component;\n\nworld root {") && put_body(view, write_world) &&
-           view_put(view, "\n}") && put_packages(view, interfaces, count) && view_put(view, "\n");
+        qsort(interfaces, count, sizeof *interfaces, interface_order);
+    return view_put(view, "package root:component;\n\nworld root {") && view_body(view, write_world) &&
+           view_put(view, "\n}") && view_packages(view, interfaces, count) && view_put(view, "\n");
 }
 
 bool world_put_wit(struct world *world, struct buf *out)

@@ -1,7 +1,6 @@
 /* See compose.h. What is linked with what; everything lives in one arena until the bytes are there. */
 #include "compose/inner.h"
 
-#include "app/words.h"
 #include "base/file.h"
 #include "component/decode.h"
 
@@ -10,18 +9,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define ARENA_MAX ((size_t)2 << 30) /* of what is decoded, which is larger than the files */
 #define PATH_SHOWN 1000u            /* of a path, in the name of a whole */
 
-static bool blame(struct compose *c, const struct compose_dependency *dependency)
+bool compose_blame(struct compose *c, const struct compose_dependency *dependency)
 {
     return err_within(c->check.err, "%s", dependency->place);
 }
 
 /* ---- names ---- */
 
-/* Whether the dependency stands for the import. */
-static bool stands_for(const struct words_import *dependency, struct str import)
+bool compose_stands_for(const struct words_import *dependency, struct str import)
 {
     struct words_import imported;
     if (dependency->plain.len)
@@ -58,13 +55,13 @@ static const struct extern_decl *find_export(const struct part *part, struct str
 
 /* ---- links ---- */
 
-static bool no_export(struct compose *c, const struct part *part, struct str import)
+bool compose_no_export(struct compose *c, const struct part *part, struct str import)
 {
     struct str name = part->dependency->export_name;
     err_set(c->check.err, ERR_LINK, "%s does not export %.*s%s%.*s", part->path, STR_ARG(name.len ? name : import),
             name.len ? ", which should satisfy " : "", name.len ? (int)import.len : 0, import.ptr);
     err_remedy(c->check.err, "mayfly inspect says what it exports; \"export\" chooses one of another name");
-    return blame(c, part->dependency);
+    return compose_blame(c, part->dependency);
 }
 
 /* Two dependencies want to satisfy one import. */
@@ -73,7 +70,7 @@ static bool twice(struct compose *c, const struct part *one, const struct part *
     err_set(c->check.err, ERR_INVALID, "import %.*s is satisfied by two dependencies, \"%.*s\" and \"%.*s\"",
             STR_ARG(import), STR_ARG(one->dependency->name), STR_ARG(other->dependency->name));
     err_remedy(c->check.err, "let each import have one: name interfaces, not packages");
-    return blame(c, other->dependency);
+    return compose_blame(c, other->dependency);
 }
 
 static bool link_import(struct compose *c, struct part *main, uint32_t import, struct part *from)
@@ -85,7 +82,7 @@ static bool link_import(struct compose *c, struct part *main, uint32_t import, s
     link->from = from;
     link->export = find_export(from, name);
     bool same = link->export && link->export->type.sort == main->component->type.imports.items[import].type.sort;
-    return same || no_export(c, from, name);
+    return same || compose_no_export(c, from, name);
 }
 
 static bool link_dependency(struct compose *c, struct part *main, struct part *from)
@@ -95,9 +92,9 @@ static bool link_dependency(struct compose *c, struct part *main, struct part *f
     struct words_import name;
     bool any = false;
     if (!words_import(dependency->name, &name, c->check.err))
-        return blame(c, dependency);
+        return compose_blame(c, dependency);
     for (uint32_t i = 0; i < imports->count; i++) {
-        if (!stands_for(&name, imports->items[i].name))
+        if (!compose_stands_for(&name, imports->items[i].name))
             continue;
         any = true;
         if (!link_import(c, main, i, from))
@@ -107,7 +104,7 @@ static bool link_dependency(struct compose *c, struct part *main, struct part *f
         return true;
     err_set(c->check.err, ERR_LINK, "dependency \"%.*s\" is no import of %s", STR_ARG(dependency->name), main->path);
     err_remedy(c->check.err, "mayfly inspect says what it imports");
-    return blame(c, dependency);
+    return compose_blame(c, dependency);
 }
 
 /* What no dependency satisfies is the host's. */
@@ -122,7 +119,7 @@ static bool link_host(struct compose *c, struct part *part)
             err_set(c->check.err, ERR_LINK, "%s imports %.*s, which nothing satisfies", part->path,
                     STR_ARG(imports->items[i].name));
             err_remedy(c->check.err, "name it among the dependencies of its component");
-            return part->dependency ? blame(c, part->dependency) : false;
+            return part->dependency ? compose_blame(c, part->dependency) : false;
         }
         if (!part_join(c, part, i))
             return false;
@@ -157,7 +154,7 @@ static bool check_whole(struct compose *c)
     err_within(err, "dependency \"%.*s\" does not fit", STR_ARG(guilty->name));
     if (!err->remedy[0])
         err_remedy(err, "build both against the same interfaces");
-    return blame(c, guilty);
+    return compose_blame(c, guilty);
 }
 
 static bool open_parts(struct compose *c, const char *path, const struct composition *composition)
@@ -169,7 +166,7 @@ static bool open_parts(struct compose *c, const char *path, const struct composi
         part->dependency = main ? NULL : &composition->items[i];
         part->path = main ? path : part->dependency->path;
         if (!part_open(c, part))
-            return main ? false : blame(c, part->dependency);
+            return main ? false : compose_blame(c, part->dependency);
     }
     return true;
 }
@@ -191,7 +188,7 @@ bool compose_bytes(const char *path, const struct composition *composition, stru
     struct compose c = {.out = ret_bytes, .part_count = composition->count + 1};
     if (composition->count > COMPOSE_DEPENDENCIES_MAX)
         return err_set(err, ERR_LIMIT, "more than %u dependencies", COMPOSE_DEPENDENCIES_MAX);
-    arena_init(&arena, ARENA_MAX);
+    arena_init(&arena, COMPOSE_ARENA_MAX);
     c.check = (struct checker){.arena = &arena, .err = err, .offset = ERR_NO_OFFSET, .work = COMPONENT_MAX_WORK};
     c.last_group = &c.groups;
     c.parts = ARENA_ARRAY(&arena, struct part, c.part_count);

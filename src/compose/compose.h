@@ -55,4 +55,8 @@ bool compose_bytes(const char *path, const struct composition *composition, stru
 int compose_open(const char *path, const struct composition *composition, const struct compile_options *options,
                  struct compile_outcome *ret_outcome, struct err *err);
 
+/* What the dependencies have for a component that is still to be built: a WIT document whose world root imports it. Of
+ * a dependency that names a package these are all the package's interfaces. Errors as above. */
+bool compose_put_offer(const struct composition *composition, struct buf *out, struct err *err);
+
 #endif

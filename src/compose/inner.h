@@ -4,10 +4,12 @@
  *     parts.c      files, and what of the host each of them imports
  *     interface.c  the types of the interfaces that the outer component imports
  *     emit.c       its bytes
+ *     offer.c      what dependencies have for a component that is not there yet
  */
 #ifndef MAYFLY_COMPOSE_INNER_H
 #define MAYFLY_COMPOSE_INNER_H
 
+#include "app/words.h"
 #include "base/alloc.h"
 #include "component/check.h"
 #include "compose/compose.h"
@@ -77,6 +79,17 @@ struct compose {
     struct buf *out;
     uint32_t types, instances, components, funcs; /* that the outer component has so far */
 };
+
+/* ---- compose.c ---- */
+
+#define COMPOSE_ARENA_MAX ((size_t)2 << 30) /* of what is decoded, which is larger than the files */
+
+/* Whether the dependency of this name stands for an import. */
+bool compose_stands_for(const struct words_import *dependency, struct str import);
+/* "spin.toml:12: ..." in front of what is wrong; false. */
+bool compose_blame(struct compose *c, const struct compose_dependency *dependency);
+/* A dependency lacks what should satisfy an import; false. */
+bool compose_no_export(struct compose *c, const struct part *part, struct str import);
 
 /* ---- parts.c ---- */
 

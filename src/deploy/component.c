@@ -191,13 +191,12 @@ static const char *place_text(struct deploy *deploy, struct manifest_place at)
     return text;
 }
 
-static bool take_dependencies(struct deploy *deploy, const struct manifest_component *component, struct deployed *ret,
-                              struct err *err)
+static bool list_dependencies(struct deploy *deploy, const struct manifest_component *component,
+                              struct composition *ret, struct err *err)
 {
     const struct manifest_dependencies *all = &component->dependencies;
     struct compose_dependency *items = ARENA_ARRAY(&deploy->arena, struct compose_dependency, all->count);
-    struct composition *composition = ARENA_NEW(&deploy->arena, struct composition);
-    if (!items || !composition)
+    if (!items)
         return err_memory(err);
     for (uint32_t i = 0; i < all->count; i++) {
         const struct manifest_dependency *from = &all->items[i];
@@ -209,9 +208,29 @@ static bool take_dependencies(struct deploy *deploy, const struct manifest_compo
         if (!items[i].place || !items[i].path)
             return err_memory(err);
     }
-    *composition = (struct composition){items, all->count};
-    ret->composition = all->count ? composition : NULL;
+    *ret = (struct composition){items, all->count};
     return true;
+}
+
+static bool take_dependencies(struct deploy *deploy, const struct manifest_component *component, struct deployed *ret,
+                              struct err *err)
+{
+    struct composition *composition = ARENA_NEW(&deploy->arena, struct composition);
+    if (!composition)
+        return err_memory(err);
+    if (!list_dependencies(deploy, component, composition, err))
+        return false;
+    ret->composition = composition->count ? composition : NULL;
+    return true;
+}
+
+bool deploy_dependencies(const struct manifest *manifest, const char *path, const struct manifest_component *component,
+                         struct arena *arena, struct composition *ret, struct err *err)
+{
+    struct deploy deploy = {.arena = *arena, .manifest = *manifest, .path = path};
+    bool done = deploy_fetch_dependencies(&deploy, component, err) && list_dependencies(&deploy, component, ret, err);
+    *arena = deploy.arena;
+    return done;
 }
 
 bool deploy_component(struct deploy *deploy, const struct manifest_component *component, struct deployed *ret,

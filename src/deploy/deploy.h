@@ -5,6 +5,7 @@
 
 #include "app/manifest.h"
 #include "app/runtime_config.h"
+#include "compose/compose.h"
 #include "deploy/given.h"
 #include "node/deployment.h"
 
@@ -108,6 +109,10 @@ bool deploy_changed(const struct deploy *deploy);
  * database "default" (a statement, or @FILE[:LABEL]), in this order of theirs. A process of its own does it. */
 bool deploy_fill_storage(struct deploy *deploy, const struct given_texts *keys, const struct given_texts *statements,
                          struct err *err);
+/* For who builds a component of a manifest: what it depends on, fetched into the cache where it comes from elsewhere.
+ * `path`: of the manifest. Texts are of the arena. */
+bool deploy_dependencies(const struct manifest *manifest, const char *path, const struct manifest_component *component,
+                         struct arena *arena, struct composition *ret, struct err *err);
 /* For processes that give guests nothing: directories and logs are closed, the table stays. */
 void deploy_close_dirs(struct deploy *deploy);
 void deploy_close(struct deploy *deploy);

@@ -22,6 +22,8 @@ bool deploy_choose(struct deploy *deploy, struct deploy_choice *ret, struct err 
 
 /* Components and dependencies of these functions that come from elsewhere are in the cache (sources.c). */
 bool deploy_fetch(struct deploy *deploy, const struct deploy_choice *choice, struct err *err);
+/* Dependencies of one component, likewise. */
+bool deploy_fetch_dependencies(struct deploy *deploy, const struct manifest_component *component, struct err *err);
 /* Where the one is that this struct manifest_source or manifest_dependency names; NULL: it comes from nowhere else. */
 const char *deploy_find_source(const struct deploy *deploy, const void *of);
 /* One of them is there no more. */

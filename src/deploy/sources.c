@@ -284,6 +284,14 @@ static bool add_dependency(struct deploy *deploy, const struct manifest_dependen
     return add(deploy, &wanted, err);
 }
 
+bool deploy_fetch_dependencies(struct deploy *deploy, const struct manifest_component *component, struct err *err)
+{
+    for (uint32_t i = 0; i < component->dependencies.count; i++)
+        if (!add_dependency(deploy, &component->dependencies.items[i], err))
+            return false;
+    return true;
+}
+
 bool deploy_fetch(struct deploy *deploy, const struct deploy_choice *choice, struct err *err)
 {
     const struct manifest *manifest = &deploy->manifest;
@@ -291,11 +299,8 @@ bool deploy_fetch(struct deploy *deploy, const struct deploy_choice *choice, str
         const struct manifest_component *component = &manifest->components[i];
         if (choice->functions[i] == MANIFEST_NONE)
             continue;
-        if (!add_source(deploy, &component->source, err))
+        if (!add_source(deploy, &component->source, err) || !deploy_fetch_dependencies(deploy, component, err))
             return false;
-        for (uint32_t k = 0; k < component->dependencies.count; k++)
-            if (!add_dependency(deploy, &component->dependencies.items[k], err))
-                return false;
     }
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/nearest.h"
+#include "develop/dependencies.h"
 #include "develop/say.h"
 #include "develop/shell.h"
 #include "develop/tools.h"
@@ -132,13 +133,16 @@ static bool run_command(struct project *project, const struct manifest_component
            (status == 0 || failed(project, component, command, folder, status, err));
 }
 
-static bool build_component(struct project *project, const struct manifest_component *component, struct err *err)
+static bool build_component(struct project *project, const struct manifest_component *component, bool describe,
+                            struct err *err)
 {
     const struct manifest_texts *commands = &component->build.commands;
     const char *folder = build_folder(project, component, err);
     bool named = component->build.workdir.text.len > 0;
     if (!folder)
         return false;
+    if (commands->count && describe)
+        dependencies_describe(project, component, folder);
     for (uint32_t i = 0; i < commands->count; i++) {
         const struct manifest_text *command = &commands->items[i];
         char step[32] = "";
@@ -178,7 +182,7 @@ bool build_components(struct project *project, const struct build_choice *choice
     }
     for (uint32_t next; (next = take_next(manifest, waiting)) != MANIFEST_NONE;) {
         const struct manifest_component *component = &manifest->components[next];
-        if (!build_component(project, component, err))
+        if (!build_component(project, component, !(choice && choice->undescribed), err))
             return false;
         built += component->build.commands.count > 0;
     }

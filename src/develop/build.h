@@ -8,6 +8,7 @@
 struct build_choice {
     const char *const *ids;
     uint32_t count;
+    bool undescribed; /* what components depend on is not written (dependencies.h) */
 };
 
 /* Tells what it does, on standard error, and ends with the first command that fails. Nothing to build is no error, and

@@ -339,7 +339,7 @@ static bool upgrade(const char *path, struct err *err)
 static bool build(const struct doctor *doctor, const char *component, const char *profile, struct err *err)
 {
     struct project project;
-    const struct build_choice choice = {&component, 1};
+    const struct build_choice choice = {&component, 1, false};
     bool done = project_open(&project, doctor->path, profile, err) && build_components(&project, &choice, err);
     project_close(&project);
     return done;

@@ -1,6 +1,7 @@
 /* Worlds as text: what is written for small components, and that the text of real ones, read again, means the same. */
 #include "component/load.h"
 
+#include "component/check.h"
 #include "component/world.h"
 #include "wit/wit.h"
 
@@ -236,6 +237,110 @@ static void read_again_all(void **state)
     assert_true(compared > 50);
 }
 
+/* --- what others import --- */
+
+static const struct extern_decl *exported(const struct loaded *loaded, const char *name)
+{
+    const struct extern_decl *found = externs_find(&loaded->component->type.exports, str_of(name));
+    if (!found)
+        fail_msg("no export %s", name);
+    return found;
+}
+
+static void load_own(struct loaded *ret, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", SOURCE_DIR, name);
+    struct input input = input_read(path);
+    assert_non_null(input.bytes);
+    load(ret, input);
+}
+
+static void expect_imports(const struct world_import *imports, uint32_t count, const char *expected)
+{
+    struct buf text;
+    struct wit wit;
+    struct err err = {0};
+    buf_init(&text, TEXT_MAX);
+    wit_init(&wit);
+    if (!world_put_imports(imports, count, &text, &err))
+        fail_msg("%s", err.message);
+    struct str written = {(const char *)text.data, text.size};
+    assert_str(written, expected);
+    if (!wit_add(&wit, STR("text"), written, &err) || !wit_resolve(&wit, &err))
+        fail_msg("%s in\n%.*s", err.message, STR_ARG(written));
+    wit_free(&wit);
+    buf_free(&text);
+}
+
+/* Interfaces, also under other names, with those that they use and no others; functions with the types of their
+ * component. */
+static void imported(void **state)
+{
+    struct loaded words, shim;
+    (void)state;
+    load_own(&words, "tests/e2e/guests/words.wasm");
+    load(&shim, input_fixture("shim.wasm"));
+    const struct world_import probe[] = {
+        {words.world, STR("test:words/probe@1.2.3"), exported(&words, "test:words/probe@1.2.3")},
+        {words.world, STR("hello"), exported(&words, "greet")},
+        {words.world, STR("other"), exported(&words, "hello")},
+    };
+    expect_imports(probe, 3,
+                   "package root:component;\n\nworld root {\n"
+                   "  import test:words/probe@1.2.3;\n"
+                   "  import hello: func(name: string) -> string;\n"
+                   "  import other: func(name: string) -> string;\n}\n\n"
+                   "package test:words@1.2.3 {\n  interface probe {\n    report: func() -> string;\n  }\n}\n");
+    const struct world_import renamed[] = {{shim.world, STR("my:own/way"), exported(&shim, "test:http/handler@0.2.3")}};
+    expect_imports(renamed, 1,
+                   "package root:component;\n\nworld root {\n  import my:%own/way;\n}\n\n"
+                   "package my:%own {\n  interface way {\n    use test:http/types@0.2.3.{request, outcome};\n"
+                   "    handle: func(request: request, path: string) -> outcome;\n  }\n}\n\n"
+                   "package test:http@0.2.3 {\n  interface types {\n    resource request;\n    variant outcome {\n"
+                   "      fine,\n      failed(string),\n    }\n  }\n}\n");
+    unload(&words);
+    unload(&shim);
+}
+
+static bool str_contains(struct str text, const char *part)
+{
+    return memmem(text.ptr, text.len, part, strlen(part)) != NULL;
+}
+
+/* Of an interface that two components have, the one with more of it is written, with what that uses. */
+static void imported_twice(void **state)
+{
+    struct loaded words, echo;
+    struct buf text;
+    struct err err = {0};
+    struct wit wit;
+    (void)state;
+    load_own(&words, "tests/e2e/guests/words.wasm");
+    load_own(&echo, "tests/e2e/guests/echo.wasm");
+    for (int turn = 0; turn < 2; turn++) {
+        const struct world_import count = {words.world, STR("test:words/count@1.2.3"),
+                                           exported(&words, "test:words/count@1.2.3")},
+                                  handler = {echo.world, STR("wasi:http/incoming-handler@0.2.12"),
+                                             exported(&echo, "wasi:http/incoming-handler@0.2.12")};
+        const struct world_import both[2] = {turn ? count : handler, turn ? handler : count};
+        buf_init(&text, TEXT_MAX);
+        wit_init(&wit);
+        if (!world_put_imports(both, 2, &text, &err) ||
+            !wit_add(&wit, STR("text"), (struct str){(const char *)text.data, text.size}, &err) ||
+            !wit_resolve(&wit, &err))
+            fail_msg("%s in\n%.*s", err.message, (int)text.size, text.data);
+        const struct str written = {(const char *)text.data, text.size};
+        assert_non_null(find_interface(&wit, STR("wasi:io/streams@0.2.12")));
+        assert_true(str_contains(written, "resource output-stream")); /* echo has them, words does not */
+        assert_true(str_contains(written, "resource input-stream"));
+        wit_free(&wit);
+        buf_free(&text);
+    }
+    unload(&words);
+    unload(&echo);
+}
+
 /* A maximum ends the text with an error; so does memory. */
 static void bounded(void **state)
 {
@@ -259,10 +364,8 @@ static void bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(written),
-        cmocka_unit_test(names_that_need_care),
-        cmocka_unit_test(read_again_all),
-        cmocka_unit_test(bounded),
+        cmocka_unit_test(written),  cmocka_unit_test(names_that_need_care), cmocka_unit_test(read_again_all),
+        cmocka_unit_test(imported), cmocka_unit_test(imported_twice),       cmocka_unit_test(bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

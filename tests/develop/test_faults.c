@@ -126,7 +126,7 @@ static bool build(struct err *err)
 {
     struct project project;
     static const char *const ids[] = {"a"};
-    const struct build_choice choice = {ids, 1};
+    const struct build_choice choice = {ids, 1, false};
     bool done = project_open(&project, top, NULL, err) && build_components(&project, &choice, err);
     project_close(&project);
     return done;

@@ -140,7 +140,8 @@ static bool face_part(void *x)
 {
     struct request *request = x;
     struct metrics_function *metrics = request->function->metrics;
-    if (metrics->alone >= (request->function->deployed->limits.instances + 1) / 2)
+    uint64_t most = request->function->deployed->limits.instances;
+    if (metrics->alone >= most - most / 2)
         return false;
     keep_trace(request);
     counter_add(&metrics->bytes_in, http_request(request->exchange)->body.len); /* it has them now */

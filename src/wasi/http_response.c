@@ -473,27 +473,23 @@ static bool is_over(const struct host *h)
 }
 
 /* The client waits for the end, and the guest for something else: from here on it has no client. */
-static void go_on_alone(struct host *h)
+static bool go_on_alone(struct host *h)
 {
-    void *exchange = h->exchange;
     const body_t *body = h->response ? h->response->body : NULL;
     const struct wasi_http_fields *trailers = body ? body->trailers : NULL;
-    if (!h->response) {
-        if (end_failure(h) == HOST_ANSWERED)
-            h->exchange = NULL;
-        return;
-    }
+    if (!request_part(h) || (!h->response && end_failure(h) != HOST_ANSWERED))
+        return false;
+    if (h->response)
+        h->face->finish(h->exchange, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
     h->exchange = NULL;
-    h->face->finish(exchange, trailers ? trailers->items : NULL, trailers ? trailers->count : 0);
+    return true;
 }
 
 void host_yielding(struct host *h)
 {
     if (!h->exchange || (h->response && wants_push(h, h->response) && !response_push(h)) || h->tied || !is_over(h))
         return;
-    h->tied = !request_part(h);
-    if (!h->tied)
-        go_on_alone(h);
+    h->tied = !go_on_alone(h);
 }
 
 /* The guest did everything for its response, whatever became of it then. */

@@ -938,6 +938,21 @@ static void test_not_alone_with_many_fields(void **state)
     assert_ends("start 200 content-length=0; write []; write []; finish");
 }
 
+/* One that the connection does not take is given at the end again, and not before. */
+static void test_not_alone_without_answer(void **state)
+{
+    struct result_wasi_http_outgoing_response_wasi_http_types_error_code result = {
+        .err = true, .error = {.tag = WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_DENIED}};
+    exchange.refuse = true;
+    assert_true(wasi_http_types_response_outparam_set(h, outparam, &result));
+    host_yielding(h);
+    host_yielding(h);
+    assert_string_equal(exchange.log, "; part");
+    exchange.refuse = false;
+    assert_texts();
+    assert_ends("; partrespond 403 content-type=text/plain; charset=utf-8 [403 the function failed\n]");
+}
+
 /* An error in place of a response is an answer, too. */
 static void test_alone_with_error(void **state)
 {
@@ -1369,6 +1384,7 @@ int main(void)
         TEST(test_not_alone_by_order),
         TEST(test_not_alone_with_many_fields),
         TEST(test_alone_with_error),
+        TEST(test_not_alone_without_answer),
         TEST(test_broken_stream),
         TEST(test_trailers),
         TEST(test_length),

@@ -44,7 +44,8 @@ bool part_open(struct compose *c, struct part *part)
         return false;
     if (!component_is(part->bytes, part->size)) {
         err_set(err, ERR_UNSUPPORTED, "%s is no component", part->path);
-        return err_remedy(err, "only components have and are dependencies: build it as one (Rust: by the target wasm32-wasip2)");
+        return err_remedy(
+            err, "only components have and are dependencies: build it as one (Rust: by the target wasm32-wasip2)");
     }
     if (!component_decode(part->bytes, part->size, c->check.arena, &component, err))
         return err_within(err, "%s", part->path);

@@ -79,8 +79,10 @@ static bool add_interface(struct document *document, struct world *world, struct
         document->looked = i < document->looked ? i : document->looked; /* it may use more */
         return fill(document, there, world, id, home);
     }
-    return (document->count < document->capacity || grow(document)) &&
-           fill(document, &document->items[document->count++], world, id, home);
+    if (document->count == document->capacity && !grow(document))
+        return false;
+    struct interface *last = &document->items[document->count++];
+    return fill(document, last, world, id, home);
 }
 
 /* Those whose types a view took. */

@@ -98,18 +98,27 @@ static void forget_retired(struct succession *s, uint32_t index)
         s->retiring[i] = s->retiring[i + 1];
 }
 
+/* Without one the signal would go to whoever is in our process group. */
+static void send_signal(const struct node *node, int number)
+{
+    if (node->pid > 0)
+        kill(node->pid, number);
+}
+
 /* The one that serves answers what it has, and ends. It is told so by a message, because a signal has another meaning:
- * it would not wait for clients that are between two requests. */
+ * it would not wait for clients that are between two requests. It may have ended by itself. */
 static void retire(struct succession *s)
 {
     const struct message message = {.kind = MESSAGE_RETIRE};
+    if (!s->serving.pid)
+        return;
     if (s->retiring_count == RETIRING_MAX) {
-        kill(s->retiring[0].pid, SIGKILL);
+        send_signal(&s->retiring[0], SIGKILL);
         waitpid(s->retiring[0].pid, NULL, 0);
         forget_retired(s, 0);
     }
     if (!channel_send(s->serving.channel, &message, -1))
-        kill(s->serving.pid, SIGTERM);
+        send_signal(&s->serving, SIGTERM);
     s->retiring[s->retiring_count++] = s->serving;
 }
 
@@ -117,7 +126,7 @@ static void ask_to_reload(struct succession *s)
 {
     s->again = s->next.pid || !s->ready;
     if (!s->again)
-        kill(s->serving.pid, SIGHUP);
+        send_signal(&s->serving, SIGHUP);
 }
 
 static void next_is_ready(struct succession *s)
@@ -157,12 +166,10 @@ static void hear(struct succession *s, struct node *node)
 
 static void pass_on(const struct succession *s, int number)
 {
-    if (s->serving.pid)
-        kill(s->serving.pid, number);
-    if (s->next.pid)
-        kill(s->next.pid, number);
+    send_signal(&s->serving, number);
+    send_signal(&s->next, number);
     for (uint32_t i = 0; i < s->retiring_count; i++)
-        kill(s->retiring[i].pid, number);
+        send_signal(&s->retiring[i], number);
 }
 
 static void serving_ended(struct succession *s, int status)

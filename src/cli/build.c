@@ -1,6 +1,8 @@
 /* mayfly build: run the build commands of an application, and serve it then if that is asked for. */
 #include "cli/cli.h"
 
+#include "develop/build.h"
+
 #include <stdio.h>
 
 int cli_build_project(const char *from, const char *profile, const struct build_choice *choice)

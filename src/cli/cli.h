@@ -9,7 +9,6 @@
 #include "base/str.h"
 #include "compose/compose.h"
 #include "deploy/given.h"
-#include "develop/build.h"
 #include "runtime/symbols.h"
 #include "runtime/trap.h"
 
@@ -138,7 +137,8 @@ void cli_escape(struct str text, char *escaped, size_t size);
 #undef ALIAS
 #undef COMMAND
 
-/* Build an application (build.c); `ids` may be NULL. Returns the exit code. */
+struct build_choice;
+/* Build an application (build.c); `choice` NULL: all of it. Returns the exit code. */
 int cli_build_project(const char *from, const char *profile, const struct build_choice *choice);
 /* The options of `mayfly up` that another command passes on, with its own file and profile. CLI_DONE, or CLI_USAGE
  * after an error. */

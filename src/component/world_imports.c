@@ -53,19 +53,6 @@ static bool fill(struct document *document, struct interface *interface, struct 
            find_parts(interface, &type->exports, document->arena);
 }
 
-static bool grow(struct document *document)
-{
-    uint32_t capacity = document->capacity ? 2 * document->capacity : 16;
-    struct interface *items = ARENA_ARRAY(document->arena, struct interface, capacity);
-    if (!items)
-        return err_memory(document->err);
-    if (document->count)
-        memcpy(items, document->items, document->count * sizeof *items);
-    document->items = items;
-    document->capacity = capacity;
-    return true;
-}
-
 static bool add_interface(struct document *document, struct world *world, struct str id, const struct extern_decl *home)
 {
     for (uint32_t i = 0; i < document->count; i++) {
@@ -79,10 +66,8 @@ static bool add_interface(struct document *document, struct world *world, struct
         document->looked = i < document->looked ? i : document->looked; /* it may use more */
         return fill(document, there, world, id, home);
     }
-    if (document->count == document->capacity && !grow(document))
-        return false;
-    struct interface *last = &document->items[document->count++];
-    return fill(document, last, world, id, home);
+    struct interface *last = LIST_PUSH(&world->check, document, DECLARATORS);
+    return last && fill(document, last, world, id, home);
 }
 
 /* Those whose types a view took. */

@@ -5,8 +5,10 @@
 
 struct offer {
     struct compose compose;
-    struct world_import *imports;
-    uint32_t count;
+    struct {
+        struct world_import *items;
+        uint32_t count, capacity;
+    } imports;
 };
 
 static bool is_importable(const struct extern_decl *decl)
@@ -14,9 +16,12 @@ static bool is_importable(const struct extern_decl *decl)
     return decl->type.sort == SORT_INSTANCE || decl->type.sort == SORT_FUNC;
 }
 
-static void add(struct offer *offer, struct world *world, struct str name, const struct extern_decl *exported)
+static bool add(struct offer *offer, struct world *world, struct str name, const struct extern_decl *exported)
 {
-    offer->imports[offer->count++] = (struct world_import){world, name, exported};
+    struct world_import *import = LIST_PUSH(&offer->compose.check, &offer->imports, DECLARATORS);
+    if (import)
+        *import = (struct world_import){world, name, exported};
+    return import != NULL;
 }
 
 /* One export under the name of the dependency, which is then no package's. */
@@ -26,30 +31,19 @@ static bool add_renamed(struct offer *offer, const struct part *part, struct wor
     const struct extern_decl *exported = externs_find(&part->component->type.exports, dependency->export_name);
     if (!exported || !is_importable(exported))
         return compose_no_export(&offer->compose, part, dependency->name);
-    add(offer, world, dependency->name, exported);
-    return true;
+    return add(offer, world, dependency->name, exported);
 }
 
 static bool add_matching(struct offer *offer, const struct part *part, const struct words_import *name,
                          struct world *world)
 {
     const struct externs *exports = &part->component->type.exports;
-    uint32_t before = offer->count;
+    uint32_t before = offer->imports.count;
     for (uint32_t i = 0; i < exports->count; i++)
-        if (is_importable(&exports->items[i]) && compose_stands_for(name, exports->items[i].name))
-            add(offer, world, exports->items[i].name, &exports->items[i]);
-    return offer->count > before || compose_no_export(&offer->compose, part, part->dependency->name);
-}
-
-static bool make_room(struct offer *offer, uint32_t more)
-{
-    struct world_import *imports = ARENA_ARRAY(offer->compose.check.arena, struct world_import, offer->count + more);
-    if (!imports)
-        return checker_memory(&offer->compose.check);
-    if (offer->count)
-        memcpy(imports, offer->imports, offer->count * sizeof *imports);
-    offer->imports = imports;
-    return true;
+        if (is_importable(&exports->items[i]) && compose_stands_for(name, exports->items[i].name) &&
+            !add(offer, world, exports->items[i].name, &exports->items[i]))
+            return false;
+    return offer->imports.count > before || compose_no_export(&offer->compose, part, part->dependency->name);
 }
 
 static bool add_dependency(struct offer *offer, const struct compose_dependency *dependency)
@@ -61,7 +55,7 @@ static bool add_dependency(struct offer *offer, const struct compose_dependency 
     if (!words_import(dependency->name, &name, c->check.err) || !part_open(c, part))
         return compose_blame(c, dependency);
     struct world *world = world_new(part->component, c->check.arena, c->check.err);
-    if (!world || !make_room(offer, part->component->type.exports.count + 1))
+    if (!world)
         return false;
     return dependency->export_name.len ? add_renamed(offer, part, world) : add_matching(offer, part, &name, world);
 }
@@ -75,7 +69,7 @@ bool compose_put_offer(const struct composition *composition, struct buf *out, s
     bool done = offer.compose.parts || err_memory(err);
     for (uint32_t i = 0; done && i < composition->count; i++)
         done = add_dependency(&offer, &composition->items[i]);
-    done = done && world_put_imports(offer.imports, offer.count, out, err);
+    done = done && world_put_imports(offer.imports.items, offer.imports.count, out, err);
     for (uint32_t i = 0; i < offer.compose.part_count; i++) /* names are in their bytes */
         part_close(&offer.compose.parts[i]);
     arena_free(&arena);

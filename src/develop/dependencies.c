@@ -5,9 +5,6 @@
 #include "deploy/deploy.h"
 #include "develop/say.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,35 +34,14 @@ static bool describe(struct project *project, const struct manifest_component *c
            compose_put_offer(&composition, text, err);
 }
 
-/* Who reads it meanwhile sees the one or the other. */
-static bool replace(const char *path, const struct buf *text, struct err *err)
-{
-    char other[PATH_MAX];
-    int n = snprintf(other, sizeof other, "%s.%ld", path, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof other)
-        return err_set(err, ERR_LIMIT, "%s: the path is too long", path);
-    int fd = open(other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-    bool done = fd >= 0 && file_write(fd, text->data, text->size);
-    if (fd >= 0)
-        done &= close(fd) == 0;
-    if (done && rename(other, path) == 0)
-        return true;
-    int code = errno;
-    if (fd >= 0)
-        unlink(other);
-    errno = code;
-    return err_errno(err, "%s: cannot write the file", path);
-}
-
 static bool update(struct project *project, const struct manifest_component *component, const char *path,
                    const struct buf *before, bool there, struct err *err)
 {
     struct buf text;
     buf_init(&text, FILE_MAX);
-    bool done = describe(project, component, &text, err), same = false;
-    if (done)
-        same = there && text.size == before->size && memcmp(text.data, before->data, text.size) == 0;
-    if (done && !same && (done = replace(path, &text, err)))
+    bool done = describe(project, component, &text, err);
+    bool same = done && there && text.size == before->size && memcmp(text.data, before->data, text.size) == 0;
+    if (done && !same && (done = project_replace(path, &text, err)))
         say("Wrote %s: what %.*s imports of its dependencies", path, STR_ARG(component->id.text));
     buf_free(&text);
     return done;

@@ -1,6 +1,8 @@
 /* See project.h. */
 #include "develop/project.h"
 
+#include "base/file.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +86,24 @@ bool project_read(const char *path, struct buf *out, struct err *err)
         err_memory(err);
     close(fd);
     return done;
+}
+
+bool project_replace(const char *path, const struct buf *text, struct err *err)
+{
+    char fresh[PATH_MAX];
+    int size = snprintf(fresh, sizeof fresh, "%s.%ld", path, (long)getpid());
+    if (size < 0 || (size_t)size >= sizeof fresh)
+        return err_set(err, ERR_LIMIT, "%s: the path is too long", path);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    bool done = fd >= 0 && file_write(fd, text->data, text->size);
+    if (fd >= 0 && close(fd) != 0)
+        done = false;
+    if (done && rename(fresh, path) == 0)
+        return true;
+    err_errno(err, "cannot write %s", path);
+    if (fd >= 0)
+        unlink(fresh);
+    return false;
 }
 
 static bool read_manifest(struct project *project, const char *profile, struct err *err)

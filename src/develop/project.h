@@ -24,6 +24,8 @@ void project_close(struct project *project);
 
 /* A whole file, behind what the buffer has. */
 bool project_read(const char *path, struct buf *out, struct err *err);
+/* Write a file: who reads it meanwhile sees what was there before, or all of the text. */
+bool project_replace(const char *path, const struct buf *text, struct err *err);
 /* A path of the manifest from where we are, ended by NUL, in the arena; NULL: out of memory. */
 const char *project_file(struct arena *arena, const char *folder, struct str path);
 /* A copy ended by NUL; NULL: out of memory. */

@@ -303,16 +303,8 @@ static bool make_manifest(struct buf *out, const struct values *values, struct e
 
 static bool write_manifest(const struct template_order *order, const struct buf *text, struct err *err)
 {
-    char path[PATH_MAX], fresh[PATH_MAX];
-    if (!order->manifest)
-        return write_file(order, "spin.toml", text, false, err);
-    snprintf(path, sizeof path, "%s", order->manifest);
-    int size = snprintf(fresh, sizeof fresh, "%s.new", path);
-    int fd = size > 0 && size < (int)sizeof fresh ? open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
-    bool done = fd >= 0 && file_write(fd, text->data, text->size);
-    if (fd >= 0 && close(fd) != 0)
-        done = false;
-    return (done && rename(fresh, path) == 0) || err_errno(err, "cannot write %s", path);
+    return order->manifest ? project_replace(order->manifest, text, err)
+                           : write_file(order, "spin.toml", text, false, err);
 }
 
 /* ---- the whole ---- */

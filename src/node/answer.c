@@ -139,13 +139,13 @@ static bool face_added(void *x, struct http_added *ret)
 static bool face_part(void *x)
 {
     struct request *request = x;
-    struct metrics_function *metrics = request->function->metrics;
-    uint64_t most = request->function->deployed->limits.instances;
-    if (metrics->alone >= most - most / 2)
+    struct function *function = request->function;
+    uint32_t most = function->deployed->limits.instances;
+    if (function->alone >= most - most / 2)
         return false;
     keep_trace(request);
-    counter_add(&metrics->bytes_in, http_request(request->exchange)->body.len); /* it has them now */
-    counter_add(&metrics->alone, 1);
+    counter_add(&function->metrics->bytes_in, http_request(request->exchange)->body.len); /* it has them now */
+    counter_set(&function->metrics->alone, ++function->alone);
     request->alone = true;
     request->worker->events++;
     return true;

@@ -54,6 +54,7 @@ struct function {
     struct generation *current; /* NULL: it must be loaded */
     struct loading *loading;  /* the next one, or NULL */
     uint32_t running; /* requests, of all generations */
+    uint32_t alone;   /* those of them that go on behind their answers */
     struct metrics_function *metrics; /* in the worker's block; NULL: it serves no requests */
     uint8_t *used; /* whether there is something in the latter; NULL likewise */
     /* Its image, and the image's name in samples (runtime/sample.h) or 0. */

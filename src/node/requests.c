@@ -66,7 +66,7 @@ static void give_request(struct request *request)
     if (request->event.kind)
         event_over(request);
     if (request->alone) {
-        counter_add(&request->function->metrics->alone, UINT64_MAX);
+        counter_set(&request->function->metrics->alone, --request->function->alone);
         event_settled(request->worker);
     }
     request->next = request->worker->pool;

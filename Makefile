@@ -110,5 +110,5 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-.PHONY: deps-browser release debug asan aarch64 install uninstall deps deps-aarch64 deps-bench serve test test-full mutate fuzz bench bench-start bench-counts bench-first bench-load bench-serve bench-many bench-apps bench-stream spin \
+.PHONY: deps-browser release debug asan aarch64 install uninstall deps deps-aarch64 deps-bench serve test test-full mutate fuzz bench bench-start bench-counts bench-first bench-load bench-serve bench-many bench-apps bench-tier bench-stream spin \
 	bindings lint format clean help

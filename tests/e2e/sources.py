@@ -245,6 +245,34 @@ def case_parts_url():
         refused(top, r"spin\.toml:\d+: .* does not export bye, which should satisfy greet")
 
 
+def case_built():
+    """`mayfly build` describes dependencies that come from a URL or a registry, and what it fetched for that serves; what
+    cannot be fetched is said, and the build goes on."""
+    words = content("words")
+    wanted = ["greet: func(name: string) -> string;", "test:words/count@1.2.3;", "test:words/probe@1.2.3;"]
+    def build(top, manifest):
+        write(top, manifest + '[component.wordy.build]\ncommand = "touch spin-dependencies.wit && mv spin-dependencies.wit seen"\n')
+        done = subprocess.run([*command("build")], cwd=top, capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0, f"the build goes on: {done.stderr!r}")
+        with open(f"{top}/seen") as file:
+            return done.stderr, sorted(re.findall(r"^  import (.*)$", file.read(), re.M))
+    with authority() as context, cache(), folder("") as top:
+        with Files({"/words": ok(words)}) as files:
+            there = f'url = "{files.place}/words", digest = "{digest(words)}"'
+            manifest = wordy("", f'"test:words" = {{ {there} }}\ngreet = {{ {there}, export = "hello" }}\n')
+            for _ in range(2):
+                said, imports = build(top, manifest)
+                check(imports == wanted, f"of a URL: {imports} {said!r}")
+            with Server(top) as server:
+                expect(ask(server.port, "/count?one+three+two"), 200, b"3 three")
+            check(files.asked == ["/words"], f"once for all of them: {files.asked}")
+        with Registry(context, {"test:words": {"1.2.0": b"old", "1.3.0": words}}) as registry:
+            said, imports = build(top, uses(registry, "1.2"))
+            check(imports == wanted, f"of a registry: {imports} {said!r}")
+        said, imports = build(top, wordy("", f'"test:words" = {{ url = "{files.place}/gone", digest = "{digest(b"gone")}" }}\n'))
+        check(imports == [] and re.search(r"No spin-dependencies\.wit is written for wordy: spin\.toml:\d+: cannot fetch .*refuses connections", said), said)
+
+
 def case_cache():
     """--cache-dir names another folder, for images too, which must be the user's alone."""
     data = content("given")

@@ -49,8 +49,10 @@ void stack_release(struct stack *stack)
 void stack_trim(uint32_t kept)
 {
     struct stack **at = &free_stacks;
-    for (uint32_t i = 0; *at && i < kept; i++)
+    for (uint32_t i = 0; *at && i < kept; i++) {
+        (void)madvise((void *)(*at)->low, (*at)->high - (*at)->low - STACK_WARM, MADV_DONTNEED); /* or it stays */
         at = &(*at)->next;
+    }
     while (*at) {
         struct stack *stack = *at;
         *at = stack->next;

@@ -17,6 +17,7 @@
 #define STACK_SIZE ((uint64_t)1 << 20) /* unless stack_set_size says otherwise */
 #define STACK_SIZE_MIN ((uint64_t)65536)
 #define STACK_SIZE_MAX ((uint64_t)1 << 30)
+#define STACK_WARM ((uint64_t)32768) /* what stack_trim leaves of a stack: more than most requests use */
 
 struct stack {
     uint64_t base, low, limit, high;
@@ -27,7 +28,8 @@ struct stack {
 void stack_set_size(uint64_t size);
 struct stack *stack_acquire(struct err *err);
 void stack_release(struct stack *stack);
-/* Free stacks that nobody uses, but for so many that were used last. */
+/* Free stacks that nobody uses, but for so many that were used last; of those, what deep calls took becomes the
+ * system's again. */
 void stack_trim(uint32_t kept);
 /* All of them, at the end of a process or a test. */
 void stack_drain(void);

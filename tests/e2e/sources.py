@@ -18,6 +18,7 @@ import tempfile
 
 from app import HEAD, component, folder, trigger, write
 from compose import wordy
+from develop import mayfly
 from network import Names, Peer
 from outbound import Authority, Request, secure
 from run import Server, ask, check, command, expect, guest, main, needs
@@ -252,10 +253,9 @@ def case_built():
     wanted = ["greet: func(name: string) -> string;", "test:words/count@1.2.3;", "test:words/probe@1.2.3;"]
     def build(top, manifest):
         write(top, manifest + '[component.wordy.build]\ncommand = "touch spin-dependencies.wit && mv spin-dependencies.wit seen"\n')
-        done = subprocess.run([*command("build")], cwd=top, capture_output=True, text=True, timeout=120)
-        check(done.returncode == 0, f"the build goes on: {done.stderr!r}")
+        errors = mayfly("build", folder=top)[1]
         with open(f"{top}/seen") as file:
-            return done.stderr, sorted(re.findall(r"^  import (.*)$", file.read(), re.M))
+            return errors, sorted(re.findall(r"^  import (.*)$", file.read(), re.M))
     with authority() as context, cache(), folder("") as top:
         with Files({"/words": ok(words)}) as files:
             there = f'url = "{files.place}/words", digest = "{digest(words)}"'

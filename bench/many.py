@@ -78,6 +78,7 @@ def main():
     parser.add_argument("--same", action="store_true")
     parser.add_argument("file", nargs="?", default=peers.example("hello-c"))
     options = parser.parse_args()
+    peers.needs("wrk")
     counts = [int(count) for count in options.counts.split(",")]
     servers = {count: serve(options.file, count, options.same) for count in counts}
     results = {count: [] for count in counts}

@@ -1,4 +1,5 @@
 """Servers to measure, each pinned to one core: how to start them, what they cost, how to stop them."""
+import atexit
 import contextlib
 import glob
 import os
@@ -20,6 +21,11 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 def example(name):
     return os.path.join(ROOT, "examples", name, "hello.wasm")
+
+
+def needs(program):
+    if not shutil.which(program):
+        sys.exit(f"{program} is not installed: make deps-bench")
 
 
 def tree(pid):
@@ -62,6 +68,7 @@ class Peer:
         self.log = tempfile.TemporaryFile(mode="w+", errors="replace")
         self.process = subprocess.Popen(["taskset", "-c", SERVER_CORE, *command], stdout=subprocess.PIPE,
                                         stderr=self.log, text=True, cwd=cwd, env={**os.environ, **(environment or {})})
+        atexit.register(self.process.terminate) # whatever happens in between
         self.port = ready or self._announced()
 
     def _announced(self):

@@ -116,6 +116,7 @@ def main():
     parser.add_argument("files", nargs="*", metavar="FILE")
     parser.add_argument("--no-wasmtime", dest="wasmtime", action="store_false")
     options = parser.parse_args()
+    peers.needs("wrk")
     running, results = [], {}
     try:
         for peer in start(options):

@@ -32,11 +32,13 @@ def run(file, tier, options):
     with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryFile(mode="w+") as log:
         process = subprocess.Popen([os.path.join(peers.BUILD, "mayfly"), "up", file, "--listen", "127.0.0.1:0", "--tier", tier, "--workers", str(options.workers)],
                                    stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "XDG_CACHE_HOME": cache})
-        port = int(re.search(r":(\d+)$", process.stdout.readline().strip()).group(1))
-        began = time.time() % 86400
-        first, later = (wrk(port, options.seconds, options.connections, pinned=False) for _ in range(2))
-        process.terminate()
-        process.wait()
+        try:
+            port = int(re.search(r":(\d+)$", process.stdout.readline().strip()).group(1))
+            began = time.time() % 86400
+            first, later = (wrk(port, options.seconds, options.connections, pinned=False) for _ in range(2))
+        finally:
+            process.terminate()
+            process.wait()
         log.seek(0)
         text = log.read()
     good = None
@@ -55,6 +57,7 @@ def main():
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("files", nargs="*", metavar="FILE", default=[os.path.join(SHARED, "hello-go.wasm")])
     options = parser.parse_args()
+    peers.needs("wrk")
     rows = [("handler", "requests failed", "p99 first, ms", "without", "ratio, range", "req/s later", "without",
              "nine tenths after, s")]
     for file in options.files:

@@ -410,13 +410,13 @@ def main():
     parser.add_argument("--calls", action="store_true", help="calls between components, and nothing else")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    peers.needs(CLANG)
-    peers.needs(CLANG.replace("clang", "wasm-ld"))
     os.sched_setaffinity(0, {int(peers.SERVER_CORE)})
     wasmtime = None if options.no_peers else peers.wasmtime_program()
     if options.calls:
         only_calls(options, wasmtime)
         return
+    peers.needs(CLANG)
+    peers.needs(CLANG.replace("clang", "wasm-ld"))
     folder = tempfile.mkdtemp()
     results = {"machine": peers.machine(), "versions": versions(wasmtime), "rounds": options.rounds,
                "guest": [*BOTH, *GUEST], "native": [*BOTH, *NATIVE], "programs": [], "generation": {}, "left_out": {}}

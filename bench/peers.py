@@ -24,6 +24,7 @@ def example(name):
 
 
 def needs(program):
+    """Where it is not installed the benchmark ends, and says what to do."""
     if not shutil.which(program):
         sys.exit(f"{program} is not installed: make deps-bench")
 

@@ -17,7 +17,7 @@
 #define STACK_SIZE ((uint64_t)1 << 20) /* unless stack_set_size says otherwise */
 #define STACK_SIZE_MIN ((uint64_t)65536)
 #define STACK_SIZE_MAX ((uint64_t)1 << 30)
-#define STACK_WARM ((uint64_t)32768) /* what stack_trim leaves of a stack: more than most requests use */
+#define STACK_WARM ((uint64_t)32768) /* what stack_trim leaves of a stack */
 
 struct stack {
     uint64_t base, low, limit, high;

@@ -100,14 +100,17 @@ def case_develop_build():
         check(read(top, "log") == "debug\n", "a profile's command")
 
 
+def imports(top, file="seen"):
+    """What a world in a file of the folder imports."""
+    return re.findall(r"^  import (.*)$", read(top, file), re.M)
+
+
 def case_develop_dependencies():
     """What a component imports of its dependencies is described for its build."""
     words, wit = guest("words"), "spin-dependencies.wit"
     def manifest(dependencies, command="cp spin-dependencies.wit seen", more="", workdir=""):
         return HEAD + trigger("/a", "a") + component("a", "a.wasm") + build("a", command, workdir) + \
             "[component.a.dependencies]\n" + dependencies + more
-    def imports(top, file="seen"):
-        return re.findall(r"^  import (.*)$", read(top, file), re.M)
     with folder(manifest(f'"test:words" = {{ path = "{words}" }}\n', workdir='workdir = "inner"')) as top:
         os.mkdir(f"{top}/inner")
         errors = mayfly("build", folder=top)[1]

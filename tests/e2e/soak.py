@@ -6,8 +6,9 @@
 Two servers with two workers each. One answers fast clients (`bench-million` beside the program) that compare every byte, half
 of which make a new connection after every hundred requests. The other has guests that wait, trap, take all memory or all time,
 and clients that go away, so that what happens rarely happens often as well. Who gets how many of the clients differs from
-round to round, and a worker keeps what its busiest moment took, until nobody wanted it for a while. So what is compared, half
-way and at the end, is the memory that each process has once all that is given back. Descriptors are as at the start.
+round to round, and a worker keeps what its busiest moment took, until nobody wanted it for a while. So half way and at the end
+the memory is compared that each process has once all that is given back, to a MiB; and the most that it had in the first half
+of the rounds with that in the second, to what one more instance may take. Descriptors are as at the start.
 """
 import contextlib
 import json
@@ -23,9 +24,11 @@ from run import FULL, Client, Failure, Server, Skipped, check, descriptors, expe
 from workers import HELLO, until
 
 TRAPPED = b"500 Internal Server Error\n"
-ROUNDS, REQUESTS = int(os.environ.get("SOAK_ROUNDS", 10)), 1000000 # of each round
+ROUNDS, REQUESTS = max(2, int(os.environ.get("SOAK_ROUNDS", 10))), 1000000 # of each round
 EACH = 100
-GROWTH_KIB = 1024 # of a process, in half of the requests: a quarter of a byte for each of the fast ones, some 40 for each mixed one
+GROWTH_KIB = 1024 # of a cooled process, in half of the requests: a quarter of a byte for each of the fast ones, some 40 for each mixed one
+MEMORY = 24 # MiB that a greedy instance may have
+BUSY_KIB = (1024, MEMORY * 1024) # of the most that a process of either server had: nobody there has more than a few pages; one more instance
 COOL_SECONDS = 25 # after so long without use a worker has given back what it can (node/programs.c)
 
 
@@ -150,7 +153,7 @@ def case_soak():
     if not FULL:
         raise Skipped("minutes of load, with MAYFLY_TEST_FULL=1 only")
     with Server(HELLO, "--workers", "2") as first, \
-            Server(guest("greedy"), "--workers", "2", "--cpu-time", "50ms", "--max-memory", "24M") as second:
+            Server(guest("greedy"), "--workers", "2", "--cpu-time", "50ms", "--max-memory", f"{MEMORY}M") as second:
         servers = (first, second)
         few = {pid: descriptors(pid) for pid in processes(servers)}
         began, seen, cold, mixed = time.monotonic(), [], [], 0
@@ -164,10 +167,13 @@ def case_soak():
             if turn + 1 in (ROUNDS // 2, ROUNDS):
                 cold.append(cooled(servers))
         check(seen[0].keys() == seen[-1].keys(), f"no worker died: {list(seen[0])}, {list(seen[-1])}")
-        for pid, before in cold[0].items():
-            memory, files = cold[1][pid], seen[-1][pid][1]
-            check(memory - before < GROWTH_KIB, f"{pid} grew from {before} to {memory} KiB")
-            check(files <= few[pid], f"{pid} has {files} descriptors, and had {few[pid]}")
+        for server, busy in zip(servers, BUSY_KIB):
+            for pid in processes([server]):
+                files, halves = seen[-1][pid][1], (seen[:ROUNDS // 2], seen[ROUNDS // 2:])
+                before, most = (max(turn[pid][0] for turn in half) for half in halves)
+                check(most - before < busy, f"{pid} had {before} KiB at most, and then {most}")
+                check(cold[1][pid] - cold[0][pid] < GROWTH_KIB, f"{pid} grew from {cold[0][pid]} to {cold[1][pid]} KiB")
+                check(files <= few[pid], f"{pid} has {files} descriptors, and had {few[pid]}")
 
 
 CASES = {name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")}

@@ -18,7 +18,7 @@ import tempfile
 
 from app import HEAD, component, folder, trigger, write
 from compose import wordy
-from develop import mayfly
+from develop import imports, mayfly
 from network import Names, Peer
 from outbound import Authority, Request, secure
 from run import Server, ask, check, command, expect, guest, main, needs
@@ -253,24 +253,22 @@ def case_built():
     wanted = ["greet: func(name: string) -> string;", "test:words/count@1.2.3;", "test:words/probe@1.2.3;"]
     def build(top, manifest):
         write(top, manifest + '[component.wordy.build]\ncommand = "touch spin-dependencies.wit && mv spin-dependencies.wit seen"\n')
-        errors = mayfly("build", folder=top)[1]
-        with open(f"{top}/seen") as file:
-            return errors, sorted(re.findall(r"^  import (.*)$", file.read(), re.M))
+        return mayfly("build", folder=top)[1], sorted(imports(top))
     with authority() as context, cache(), folder("") as top:
         with Files({"/words": ok(words)}) as files:
             there = f'url = "{files.place}/words", digest = "{digest(words)}"'
             manifest = wordy("", f'"test:words" = {{ {there} }}\ngreet = {{ {there}, export = "hello" }}\n')
             for _ in range(2):
-                said, imports = build(top, manifest)
-                check(imports == wanted, f"of a URL: {imports} {said!r}")
+                said, found = build(top, manifest)
+                check(found == wanted, f"of a URL: {found} {said!r}")
             with Server(top) as server:
                 expect(ask(server.port, "/count?one+three+two"), 200, b"3 three")
             check(files.asked == ["/words"], f"once for all of them: {files.asked}")
         with Registry(context, {"test:words": {"1.2.0": b"old", "1.3.0": words}}) as registry:
-            said, imports = build(top, uses(registry, "1.2"))
-            check(imports == wanted, f"of a registry: {imports} {said!r}")
-        said, imports = build(top, wordy("", f'"test:words" = {{ url = "{files.place}/gone", digest = "{digest(b"gone")}" }}\n'))
-        check(imports == [] and re.search(r"No spin-dependencies\.wit is written for wordy: spin\.toml:\d+: cannot fetch .*refuses connections", said), said)
+            said, found = build(top, uses(registry, "1.2"))
+            check(found == wanted, f"of a registry: {found} {said!r}")
+        said, found = build(top, wordy("", f'"test:words" = {{ url = "{files.place}/gone", digest = "{digest(b"gone")}" }}\n'))
+        check(found == [] and re.search(r"No spin-dependencies\.wit is written for wordy: spin\.toml:\d+: cannot fetch .*refuses connections", said), said)
 
 
 def case_cache():

@@ -110,6 +110,8 @@ static void connection_ready(struct io_watch *watch, unsigned events)
 {
     struct connection *c = IO_OWNER(watch, struct connection, watch);
     c->readable |= (events & (IO_IN | IO_END)) != 0;
+    if (c->tls && c->readable)
+        tls_arrived(c->tls);
     c->ending |= (events & IO_END) != 0;
     c->doomed |= (events & IO_ERROR) != 0;
     if (events & IO_OUT) {

@@ -89,7 +89,7 @@ struct tls {
     SSL *ssl;
     unsigned long error; /* of the last failure */
     bool open; /* the handshake is done, and nothing failed since */
-    bool dry; /* of a server: the last read took all that the socket had */
+    bool dry; /* of a server: the last read took all that the socket had, and nothing came since */
     struct io_loop *loop; /* of a server: it reads and writes through the loop */
     struct io_watch *watch;
 };

@@ -221,6 +221,11 @@ bool tls_speaks_h2(const struct tls *tls)
     return size == 2 && memcmp(name, "h2", 2) == 0;
 }
 
+void tls_arrived(struct tls *tls)
+{
+    tls->dry = false;
+}
+
 bool tls_readable(const struct tls *tls)
 {
     return !tls->dry || tls_pending(tls);

@@ -47,7 +47,8 @@ struct tls_context *tls_server_context_new(const struct tls_identity *identity, 
 struct tls *tls_serve(struct tls_context *context, struct io_loop *loop, struct io_watch *watch);
 /* Whether ALPN chose HTTP/2. */
 bool tls_speaks_h2(const struct tls *tls);
-/* The loop said that bytes came: what is read from the buffer of earlier ones does not tell whether the socket has any. */
+/* The loop said that bytes came: what is read from the buffer of earlier ones does not tell whether the socket has any.
+ */
 void tls_arrived(struct tls *tls);
 /* Whether a read may find more without a new notification: of a server. */
 bool tls_readable(const struct tls *tls);

@@ -56,6 +56,31 @@ static bool name_failure(const struct deploy *deploy, const struct deployed *fun
     return deploy->path ? err_within(err, "%s: %s", function->name, function->path) : false;
 }
 
+/* A descriptor of the function's image: of functions that share one the first has it made. */
+static int open_image(struct up *up, uint32_t index, struct err *err)
+{
+    const struct deployed *function = &up->deploy.deployment.functions[index];
+    struct compile_outcome *outcome = &up->outcomes[index];
+    uint32_t first = function->image_of;
+    if (first == index)
+        return cli_open(function->path, function->composition, &up->compile, outcome, err);
+    *outcome = up->outcomes[first];
+    outcome->kept_later = false;
+    int fd = fcntl(up->images[first].fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd < 0)
+        err_errno(err, "cannot open an image once more");
+    return fd;
+}
+
+/* The number under which samples of it are counted; 0: there will be no better one. */
+static uint32_t number_of(const struct up *up, uint32_t index, uint32_t *last)
+{
+    uint32_t first = up->deploy.deployment.functions[index].image_of;
+    if (first != index)
+        return up->images[first].number;
+    return up->improve && up->outcomes[index].tier != TIER_BEST ? ++*last : 0;
+}
+
 /* The first image of each function. What many functions cannot be served with is found here, before any of them runs;
  * that of a single one is loaded by the first worker anyway. */
 static bool open_images(struct up *up, struct err *err)
@@ -64,13 +89,11 @@ static bool open_images(struct up *up, struct err *err)
     uint32_t number = 0;
     for (uint32_t i = 0; i < deployment->function_count; i++) {
         const struct deployed *function = &deployment->functions[i];
-        struct compile_outcome *outcome = &up->outcomes[i];
-        int fd = cli_open(function->path, function->composition, &up->compile, outcome, err);
+        int fd = open_image(up, i, err);
         if (fd < 0)
             return name_failure(&up->deploy, function, err);
-        bool better = up->improve && outcome->tier != TIER_BEST;
         up->images[up->image_count++] =
-            (struct supervisor_image){.fd = fd, .number = better ? ++number : 0, .generation = 1};
+            (struct supervisor_image){.fd = fd, .number = number_of(up, i, &number), .generation = 1};
         up->names[i] = function->name;
         if (deployment->function_count > 1 && !function_check(function, fd, err))
             return name_failure(&up->deploy, function, err);

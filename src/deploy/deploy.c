@@ -1,6 +1,8 @@
 /* See deploy.h. */
 #include "deploy/deploy_inner.h"
 
+#include "base/map.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,6 +87,21 @@ static bool deploy_file(struct deploy *deploy, struct err *err)
     return list_texts(deploy, &given->allow_outbound, &given->allow_net, &function->hosts, err) &&
            list_texts(deploy, &given->allow_listen, &no_more, &function->listens, err) &&
            given_config(&deploy->given, &function->config, &deploy->arena, err);
+}
+
+/* Functions of one file share its image. One with dependencies is not of a file alone. */
+static bool find_images(struct deploy *deploy, struct err *err)
+{
+    struct map firsts = {0};
+    bool done = true;
+    for (uint32_t i = 0; i < deploy->deployment.function_count; i++) {
+        struct deployed *function = &deploy->functions[i];
+        function->image_of = i;
+        if (!function->composition && !map_get(&firsts, str_of(function->path), &function->image_of))
+            done = done && map_put(&firsts, str_of(function->path), i);
+    }
+    map_free(&firsts);
+    return done || err_memory(err);
 }
 
 /* ---- from which files ---- */
@@ -202,7 +219,7 @@ bool deploy_open(struct deploy *ret, const struct deploy_options *options, struc
     arena_init(&ret->arena, ARENA_MAX);
     bool application = deploy_is_application(options->given.file);
     bool done = (!application || find_manifest(ret, err)) && deploy_read_runtime(ret, err) &&
-                (application ? deploy_application(ret, err) : deploy_file(ret, err)) &&
+                (application ? deploy_application(ret, err) : deploy_file(ret, err)) && find_images(ret, err) &&
                 deploy_place_storage(ret, err) && deploy_follow(ret, err) && deploy_open_logs(ret, err);
     runtime_config_free(&ret->runtime);
     return done;

@@ -10,6 +10,7 @@
 #include "runtime/slice.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ struct product {
     struct compile_outcome outcome;
     VEC(struct codegen_name) chosen; /* what LLVM makes in rounds, sorted */
     bool fresh; /* of this reload, and not told of yet */
-    bool failed; /* to become better */
+    bool failed; /* to become better: that of the first of its file is for all */
 };
 
 struct builder {
@@ -62,14 +63,32 @@ static void replace_fd(struct product *product, int fd)
     product->fd = fd;
 }
 
-/* The product's image. */
-static bool send_image(struct builder *builder, struct product *product, bool last)
+static uint32_t new_number(struct builder *builder, bool last)
 {
-    const struct message message = {.kind = MESSAGE_IMAGE,
-                                    .function = (uint32_t)(product - builder->products),
-                                    .number = last ? 0 : ++builder->last_number};
-    product->number = message.number;
+    return last ? 0 : ++builder->last_number;
+}
+
+/* The product's image. */
+static bool send_image(const struct builder *builder, struct product *product, uint32_t number)
+{
+    const struct message message = {
+        .kind = MESSAGE_IMAGE, .function = (uint32_t)(product - builder->products), .number = number};
+    product->number = number;
     return channel_send_all(builder->channel, &message, product->fd);
+}
+
+/* The one whose image this one has too: itself or another. */
+static struct product *first_of(const struct builder *builder, const struct product *product)
+{
+    return &builder->products[product->deployed->image_of];
+}
+
+static int open_again(int fd, struct err *err)
+{
+    int other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (other < 0)
+        err_errno(err, "cannot open an image once more");
+    return other;
 }
 
 /* Of many functions it says which. */
@@ -159,12 +178,23 @@ static int open_product(const struct product *product, const struct compile_opti
     return compose_open(deployed->path, deployed->composition, options, ret_outcome, err);
 }
 
+/* As its file is now. */
+static int open_anew(const struct builder *builder, const struct product *product, struct compile_outcome *ret_outcome,
+                     struct err *err)
+{
+    const struct product *first = first_of(builder, product);
+    if (first == product)
+        return open_product(product, &builder->options->first, ret_outcome, err);
+    *ret_outcome = first->outcome;
+    ret_outcome->kept_later = false;
+    return open_again(first->fd, err);
+}
+
 /* Of many functions those whose files are as they were keep their images. */
 static bool renew_one(struct builder *builder, struct product *product, struct err *err)
 {
-    const struct builder_options *options = builder->options;
     struct compile_outcome outcome = {0};
-    int fd = open_product(product, &options->first, &outcome, err);
+    int fd = open_anew(builder, product, &outcome, err);
     if (fd < 0)
         return false;
     product->fresh = builder->count == 1 || !same_source(fd, product->fd);
@@ -189,9 +219,10 @@ static bool renew(struct builder *builder)
             return false;
         }
     for (uint32_t i = 0; i < builder->count; i++) {
-        struct product *product = &builder->products[i];
+        struct product *product = &builder->products[i], *first = first_of(builder, product);
         bool last = !builder->options->improve || product->outcome.tier == TIER_BEST;
-        if (product->fresh && !send_image(builder, product, last))
+        if (product->fresh &&
+            !send_image(builder, product, first == product ? new_number(builder, last) : first->number))
             return false;
     }
     return channel_send_all(builder->channel, &message, -1);
@@ -330,6 +361,25 @@ static void stand_back(void)
     sched_setscheduler(0, SCHED_IDLE, &param);
 }
 
+/* For the product and all others that have the same image now. The descriptor is the product's from here on. */
+static bool hand_over(struct builder *builder, struct product *product, int image_fd, bool last, struct err *err)
+{
+    uint32_t before = product->number, number = new_number(builder, last);
+    replace_fd(product, image_fd);
+    for (uint32_t i = 0; i < builder->count; i++) {
+        struct product *at = &builder->products[i];
+        if (first_of(builder, at) != first_of(builder, product) || at->number != before)
+            continue;
+        int fd = at == product ? image_fd : open_again(image_fd, err);
+        if (fd < 0)
+            return false;
+        replace_fd(at, fd);
+        if (!send_image(builder, at, number))
+            return false;
+    }
+    return true;
+}
+
 /* Compile again and hand it over, unless it is another file by now. */
 static bool better(struct builder *builder, struct product *product, struct compile_options *compile, bool last,
                    struct err *err)
@@ -339,10 +389,8 @@ static bool better(struct builder *builder, struct product *product, struct comp
     int image_fd = open_product(product, compile, NULL, err);
     if (image_fd < 0)
         return false;
-    if (same_source(image_fd, product->fd)) {
-        replace_fd(product, image_fd);
-        return send_image(builder, product, last);
-    }
+    if (same_source(image_fd, product->fd))
+        return hand_over(builder, product, image_fd, last, err);
     close(image_fd);
     err_set(err, ERR_SYSTEM, "the file is another one by now");
     return err_remedy(err, "send SIGHUP to serve it");
@@ -409,7 +457,7 @@ static struct product *busiest(const struct builder *builder, uint32_t *counts)
         count_products(builder, counts);
     for (uint32_t i = 0; i < builder->count; i++) {
         struct product *at = &builder->products[i];
-        if (at->number == 0 || at->failed)
+        if (at->number == 0 || first_of(builder, at)->failed)
             continue;
         uint32_t more = counts[i], most = best ? counts[best - builder->products] : 0;
         if (!best || more > most || (more == most && at->outcome.source_bytes < best->outcome.source_bytes))
@@ -437,10 +485,11 @@ static void improve_all(struct builder *builder)
     stand_back();
     while (counts && (product = busiest(builder, counts))) {
         struct err err = {0};
-        product->failed = !improve(builder, product, &err);
+        bool done = improve(builder, product, &err);
+        first_of(builder, product)->failed = !done;
         if (err.kind)
             send_failure(builder, product, &err);
-        else if (product->failed) /* the supervisor does not listen any more */
+        else if (!done) /* the supervisor does not listen any more */
             break;
     }
     mem_free(counts);

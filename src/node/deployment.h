@@ -39,6 +39,7 @@ struct deployed {
     const char *name; /* for logs and metrics; also the configuration's */
     const char *path; /* of its source */
     const struct composition *composition; /* of what else it is made (compose/compose.h), or NULL */
+    uint32_t image_of; /* the first function of the same file, itself or another, which has the same image */
     struct str description; /* or nothing */
     struct deployed_texts hosts, listens; /* what config.grants was made of: where it may go, where it may listen */
     struct host_config config;

@@ -20,7 +20,7 @@
 /* What a function is served with. */
 struct supervisor_image {
     int fd;
-    uint32_t number;     /* its name in samples (runtime/sample.h), or 0: there will be no better one */
+    uint32_t number;     /* the image's name in samples (runtime/sample.h), or 0: there will be no better one */
     uint64_t generation; /* as metrics count it */
 };
 

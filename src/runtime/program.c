@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXPECTED_MAX 8u /* pages: they are restored after every request, written or not */
@@ -26,35 +24,18 @@ const struct program *program_of(uint64_t pc)
     return NULL;
 }
 
-/* Mapped executable from the file, never made so: a process that gave up making code of data can do it. */
-static bool map_text(struct program *program, int fd, const struct image_header *header, struct err *err)
+static bool take_image(struct program *program, int fd, struct err *err)
 {
-    void *text = (void *)program->text_low;
-    int protection = PROT_READ | PROT_EXEC;
-    return header->exec_size == 0 ||
-           mmap(text, header->exec_size, protection, MAP_PRIVATE | MAP_FIXED, fd, (off_t)header->code_offset) == text ||
-           err_errno(err, "cannot make the image executable");
-}
-
-static bool map_image(struct program *program, int fd, struct err *err)
-{
-    struct stat status;
-    struct image_header header;
-    if (fstat(fd, &status) != 0)
-        return err_errno(err, "cannot read the image");
-    if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header)
-        return err_set(err, ERR_MALFORMED, "not a mayfly image");
-    if (!image_check_header(&header, (uint64_t)status.st_size, err))
+    program->mapping = mapping_take(fd, err);
+    if (!program->mapping)
         return false;
-    void *base = mmap(NULL, header.file_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (base == MAP_FAILED)
-        return err_errno(err, "cannot map the image");
-    program->image = (struct image){base, base};
-    program->map_size = header.file_size;
-    program->heap_open = header.heap_objects + HEAP_FIRST;
-    program->text_low = (uint64_t)base + header.code_offset;
-    program->text_high = program->text_low + header.exec_size;
-    return map_text(program, fd, &header, err);
+    const uint8_t *base = program->mapping->base;
+    const struct image_header *header = program->mapping->header;
+    program->image = (struct image){base, (const void *)base};
+    program->heap_open = header->heap_objects + HEAP_FIRST;
+    program->text_low = (uint64_t)base + header->code_offset;
+    program->text_high = program->text_low + header->exec_size;
+    return true;
 }
 
 static bool resolve_imports(struct program *program, program_resolver *resolve, void *arg, struct err *err)
@@ -95,7 +76,7 @@ struct program *program_open(int fd, const char *name, program_resolver *resolve
     program->memory_max = UINT64_MAX;
     program->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     bool mapped = program->fd >= 0 || err_errno(err, "cannot keep the image open");
-    mapped = mapped && trap_install(err) && map_image(program, fd, err);
+    mapped = mapped && trap_install(err) && take_image(program, fd, err);
     if (mapped) {
         program->next = programs;
         programs = program;
@@ -179,8 +160,7 @@ void program_unload(struct program *program)
     }
     symbols_forget(program);
     unlink_program(program);
-    if (program->image.base)
-        munmap((void *)program->image.base, program->map_size);
+    mapping_give(program->mapping);
     if (program->fd >= 0)
         close(program->fd);
     program_drop_snapshot(program);

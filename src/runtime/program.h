@@ -1,6 +1,6 @@
 /* A program: a mapped image with its imports resolved, ready to make instances.
  *
- * Loading maps the file once (text executable, the rest read-only), resolves every host import through the
+ * Loading maps the file (mapping.h), resolves every host import through the
  * embedder's resolver, and runs the start functions once in a first slot. If they asked the host for nothing,
  * the pages they wrote become part of the template and later instances start behind them. Otherwise they run in every
  * instance, unless the embedder runs them once more in a slot, with the real host, and freezes what they left.
@@ -8,7 +8,7 @@
 #ifndef MAYFLY_RUNTIME_PROGRAM_H
 #define MAYFLY_RUNTIME_PROGRAM_H
 
-#include "image/format.h"
+#include "runtime/mapping.h"
 
 struct slot;
 
@@ -28,7 +28,7 @@ struct program_page {
 struct program {
     struct image image;
     int fd; /* of the image file: slots map its template pages */
-    uint64_t map_size;
+    struct mapping *mapping; /* where the image lies; other programs of the file may share it */
     uint64_t text_low, text_high; /* addresses of the executable part */
     struct program *next;         /* all loaded programs, for the signal handler */
     char name[96];
@@ -68,7 +68,8 @@ static inline uint64_t program_memory_bytes(const struct program *program, uint6
     return program->opened ? program->opened[row] : image_memories(&program->image)[row].min_bytes;
 }
 
-/* The program whose text contains `pc`, or NULL. Safe in a signal handler. */
+/* A program whose text contains `pc`, or NULL: of those that share it one, which has the same image. Safe in a signal
+ * handler. */
 const struct program *program_of(uint64_t pc);
 
 /* The export row with these names (empty interface for a core module's), or NULL. A trailing "*" in

@@ -34,7 +34,11 @@ static const struct {
      "allowed_outbound_hosts = [\"https://{{ host }}\"]\nkey_value_stores = [\"default\", \"more\"]\n"
      "files = [{ source = \".\", destination = \"/files\" }]\n"
      "[component.one.dependencies]\nhello = " HELLO_FILE "\n"
-     "[component.one.variables]\nall = \"{{line}}-{{ static }}-{{dotenv}}-{{ usual }}\"\nempty = \"\"\n"},
+     "[component.one.variables]\nall = \"{{line}}-{{ static }}-{{dotenv}}-{{ usual }}\"\nempty = \"\"\n"
+     "[[trigger.http]]\nroute = \"/2\"\ncomponent = \"two\"\n[component.two]\nsource = " HELLO_FILE "\n"
+     "[[trigger.http]]\nroute = \"/3\"\ncomponent = \"three\"\n[component.three]\nsource = \"other.wasm\"\n"
+     "[[trigger.http]]\nroute = \"/4\"\ncomponent = \"four\"\n[component.four]\nsource = " HELLO_FILE "\n"},
+    {"other.wasm", "other"},
     {"runtime.toml", "state_dir = \"/state\"\nmax_instance_memory = 1234\n[[variables_provider]]\ntype = \"static\"\n"
                      "values = { static = \"s\", line = \"not this\" }\n[key_value_store.more]\ntype = \"spin\"\n"
                      "path = \"kept\"\n[outbound_networking]\nblock_networks = [\"192.0.2.0/24\"]\n"},
@@ -91,7 +95,7 @@ static void test_values(void **state)
     if (!open_all(&deploy, &err))
         fail_msg("%s", err.message);
     const struct deployed *function = &deploy.deployment.functions[0];
-    assert_int_equal(deploy.deployment.function_count, 1);
+    assert_int_equal(deploy.deployment.function_count, 4);
     assert_int_equal(function->config.variable_count, 2);
     assert_string_equal(function->path, path_of("mayfly/" HELLO_NAME ".wasm"));
     assert_string_equal(function->composition->items[0].path, function->path);
@@ -108,6 +112,20 @@ static void test_values(void **state)
     assert_string_equal(deploy.given.storage.places[STORAGE_STORE][1], path_of("kept"));
     assert_null(deploy.given.storage.places[STORAGE_STORE][0]);
     assert_null(deploy.runtime.providers); /* there might be a token in it */
+    deploy_close(&deploy);
+}
+
+/* Of those made of one file alone the first has it made: the one with dependencies is another whole. */
+static void test_images(void **state)
+{
+    static const uint32_t images[] = {0, 1, 2, 1};
+    struct deploy deploy;
+    struct err err = {0};
+    if (!open_all(&deploy, &err))
+        fail_msg("%s", err.message);
+    assert_string_equal(deploy.deployment.functions[3].path, deploy.deployment.functions[0].path);
+    for (uint32_t i = 0; i < deploy.deployment.function_count; i++)
+        assert_int_equal(deploy.deployment.functions[i].image_of, images[i]);
     deploy_close(&deploy);
 }
 
@@ -134,6 +152,7 @@ static void test_no_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_no_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_images),
+                                       cmocka_unit_test(test_no_memory)};
     return cmocka_run_group_tests(tests, begin, end);
 }

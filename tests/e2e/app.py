@@ -18,9 +18,9 @@ import time
 import run
 from cli import check_described, leaves
 from limits import send_again
-from observe import observed
+from observe import observed, state, workers
 from run import Client, Failure, Server, ask, check, children, command, expect, free_port, guest, main, resident
-from workers import until
+from workers import empty_cache, until
 
 # AddressSanitizer keeps freed memory back: less of it, so that memory can be compared.
 os.environ["ASAN_OPTIONS"] = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:" + os.environ.get("ASAN_OPTIONS", "")
@@ -347,6 +347,41 @@ def case_app_reload():
             check("application has changed" not in server.log(), "the manifest is as it was")
             expect(kept.ask("/a"), 200, b"variable A=b\n")
             expect(kept.ask("/b"), 200, b"variable A=b\n")
+
+
+def images_mapped(server, cache):
+    """By how many places the worker runs code of images."""
+    with open(f"/proc/{workers(server)[0]}/maps") as maps:
+        return sum("x" in line.split()[1] and ("mayfly-image" in line or cache in line) for line in maps)
+
+
+def case_app_alike():
+    """Components of one file have one image, made better once, and each what it was given; the others have their own."""
+    names = ("one", "two", "three", "other")
+    manifest = HEAD + "".join(trigger(f"/{name}", name) for name in names) + component("other", guest("greedy")) + \
+        "".join(component(name, "shared.wasm", f'environment = {{ NAME = "{name}" }}') for name in names[:3])
+    with empty_cache() as cache, folder(manifest) as top:
+        shutil.copy(guest("given"), f"{top}/shared.wasm")
+        with observed(top, "--tier", "auto", "--workers", "1") as server:
+            def itself():
+                for name in names[:3]:
+                    check(lines(server.port, f"/{name}") == [f"variable NAME={name}"], f"{name} is itself")
+                expect(ask(server.port, "/other"), 200)
+            def tiers():
+                return [function["tier"] for function in state(server)["functions"]]
+            itself()
+            check(images_mapped(server, cache) == 2, f"an image for three, one for another: {images_mapped(server, cache)}")
+            until(lambda: tiers() == ["best"] * 4, "all get better", run.START_SECONDS)
+            until(lambda: images_mapped(server, cache) == 2, "and the fast ones go")
+            itself()
+            check(len(re.findall("all functions are optimized", server.log())) == 2, f"once for each file: {server.log()}")
+            shutil.copy(guest("greedy"), f"{top}/new.wasm")
+            os.rename(f"{top}/new.wasm", f"{top}/shared.wasm")
+            server.process.send_signal(signal.SIGHUP)
+            check(server.wait_log(r"reloaded$"), "it says so")
+            for name in names:
+                until(lambda: ask(server.port, f"/{name}")[2] == ask(server.port, "/other")[2], f"{name} is what the file is now")
+            until(lambda: images_mapped(server, cache) == 2, "again one for three")
 
 
 def manifest_of(number):

@@ -1,4 +1,5 @@
 /* Slots: what an instance wrote is gone in the next one, whatever it wrote, and tracking has its bounds. */
+#include "base/alloc.h"
 #include "compile/build.h"
 #include "runtime/resident.h"
 #include "runtime/task.h"
@@ -36,9 +37,8 @@ static const uint8_t module[] = {
     't', 'e', 'm', 'p',  'l',  'a',  't',  'e',
 };
 
-static int load(void **state)
+static int image_file(void)
 {
-    (void)state;
     struct err err = {0};
     struct buf image;
     const struct compile_options options = {0};
@@ -47,11 +47,25 @@ static int load(void **state)
         fail_msg("%s", err.message);
     int fd = memfd_create("slot", MFD_CLOEXEC);
     assert_int_equal(write(fd, image.data, image.size), (ssize_t)image.size);
-    program = program_load(fd, "slot", no_imports, NULL, &err);
-    if (!program)
-        fail_msg("%s", err.message);
-    close(fd);
     buf_free(&image);
+    return fd;
+}
+
+static struct program *loaded(int fd)
+{
+    struct err err = {0};
+    struct program *made = program_load(fd, "slot", no_imports, NULL, &err);
+    if (!made)
+        fail_msg("%s", err.message);
+    return made;
+}
+
+static int load(void **state)
+{
+    (void)state;
+    int fd = image_file();
+    program = loaded(fd);
+    close(fd);
     memory = image_memories(&program->image);
     table = image_tables(&program->image);
     return 0;
@@ -350,6 +364,66 @@ static void unused_slots_are_given_back(void **state)
     assert_int_equal(program->slot_count, 0);
 }
 
+/* ---- programs of one file ---- */
+
+static void programs_of_one_file_share_its_mapping(void **state)
+{
+    (void)state;
+    uint64_t live = mem_live();
+    int fd = image_file(), other_fd = image_file();
+    struct program *first = loaded(fd), *second = loaded(fd), *other = loaded(other_fd);
+    assert_ptr_equal(first->image.base, second->image.base);
+    assert_ptr_not_equal(first->image.base, other->image.base);
+    program_unload(first);
+    program = second;
+    instance(write_here_and_there);
+    instance(expect_fresh);
+    first = loaded(fd);
+    assert_ptr_equal(first->image.base, second->image.base);
+    program_unload(second);
+    program_unload(first);
+    program_unload(other);
+    close(fd);
+    close(other_fd);
+    assert_int_equal(mem_live(), live);
+}
+
+static void a_file_that_was_written_anew_is_another_image(void **state)
+{
+    (void)state;
+    int fd = image_file();
+    struct image_header header;
+    struct program *before = loaded(fd);
+    assert_int_equal(pread(fd, &header, sizeof header, 0), (ssize_t)sizeof header);
+    usleep(20000); /* as finely as some systems count a file's time */
+    assert_int_equal(pwrite(fd, &header, sizeof header, 0), (ssize_t)sizeof header);
+    struct program *after = loaded(fd);
+    assert_ptr_not_equal(after->image.base, before->image.base);
+    program_unload(before);
+    program_unload(after);
+    close(fd);
+}
+
+static void without_memory_nothing_is_mapped(void **state)
+{
+    (void)state;
+    struct program *made = NULL;
+    uint64_t live = mem_live();
+    int fd = image_file();
+    for (uint64_t nth = 1; !made; nth++) {
+        struct err err = {0};
+        mem_fail_once(nth);
+        made = program_load(fd, "slot", no_imports, NULL, &err);
+        mem_fail_once(0);
+        if (!made)
+            assert_int_equal(err.kind, ERR_MEMORY);
+        assert_true(made || mem_live() == live);
+    }
+    program_unload(made);
+    assert_int_equal(mem_live(), live);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +436,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_slots_of_one_store, load, unload),
         cmocka_unit_test_setup_teardown(memory_is_counted, load, unload),
         cmocka_unit_test_setup_teardown(unused_slots_are_given_back, load, unload),
+        cmocka_unit_test(programs_of_one_file_share_its_mapping),
+        cmocka_unit_test(a_file_that_was_written_anew_is_another_image),
+        cmocka_unit_test(without_memory_nothing_is_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

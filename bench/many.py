@@ -6,7 +6,7 @@ one core, wrk (one thread) on another, rounds alternate between the servers. The
 processor time: of the first row to this one. Memory is the worker's when all functions were asked for.
 
     many.py [--counts 1,2,1000] [--rounds N] [--seconds N] [--connections N] [--same] [FILE]
-                            --same: all functions are of one file, whose code and template they share
+                            --same: all functions are of one file, whose image they share
 """
 import argparse
 import os

@@ -13,8 +13,8 @@ static struct mapping *mappings;
 static bool is_of(const struct mapping *mapping, const struct stat *status)
 {
     return mapping->inode == status->st_ino && mapping->device == status->st_dev &&
-           mapping->size == (uint64_t)status->st_size && mapping->written.tv_sec == status->st_mtim.tv_sec &&
-           mapping->written.tv_nsec == status->st_mtim.tv_nsec;
+           mapping->size == (uint64_t)status->st_size && mapping->changed.tv_sec == status->st_ctim.tv_sec &&
+           mapping->changed.tv_nsec == status->st_ctim.tv_nsec;
 }
 
 static struct mapping *find(const struct stat *status)
@@ -53,7 +53,7 @@ static struct mapping *map(int fd, const struct stat *status, const struct image
                                     .size = header->file_size,
                                     .device = status->st_dev,
                                     .inode = status->st_ino,
-                                    .written = status->st_mtim};
+                                    .changed = status->st_ctim};
         return mappings = mapping;
     } else {
         munmap(base, header->file_size);

@@ -13,7 +13,7 @@ struct mapping {
     const struct image_header *header; /* = base: checked */
     struct mapping *next;
     uint64_t size, device, inode;
-    struct timespec written;
+    struct timespec changed;
     uint32_t users;
 };
 

@@ -17,16 +17,22 @@ bool channel_send(int end, const struct message *message, int fd)
     return packet_send(end, message, sizeof *message, fd);
 }
 
-bool channel_send_all(int end, const struct message *message, int fd)
+/* The receiver has to take some: messages, or descriptors, of which a user may have so many under way as a process may
+ * have open (unix(7), ETOOMANYREFS). False: that is not why. */
+static bool wait_for_room(int end)
 {
     struct pollfd polled = {end, POLLOUT, 0};
-    while (!channel_send(end, message, fd)) {
-        if (errno != EAGAIN)
-            return false;
-        while (poll(&polled, 1, -1) < 0 && errno == EINTR)
-            continue;
-    }
-    return true;
+    if (errno == ETOOMANYREFS)
+        return poll(NULL, 0, 1) == 0 || errno == EINTR;
+    return errno == EAGAIN && (poll(&polled, 1, -1) >= 0 || errno == EINTR);
+}
+
+bool channel_send_all(int end, const struct message *message, int fd)
+{
+    bool sent;
+    while (!(sent = channel_send(end, message, fd)) && wait_for_room(end))
+        continue;
+    return sent;
 }
 
 static bool is_sound_err(const struct err *err)

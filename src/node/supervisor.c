@@ -357,7 +357,7 @@ static void take_image(struct supervisor *supervisor, const struct message *mess
     close(image->fd);
     counter_add(&node->generation, 1);
     *image = (struct supervisor_image){fd, message->number, counter_read(&node->generation)};
-    if (message->number)
+    if (message->number > supervisor->last_number) /* functions that share an image share its number */
         supervisor->last_number = message->number;
     tell_tier(supervisor, image);
     for (uint32_t i = 0; i < supervisor->options->workers; i++)

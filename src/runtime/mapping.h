@@ -15,6 +15,7 @@ struct mapping {
     uint64_t size, device, inode;
     struct timespec changed;
     uint32_t users;
+    bool told; /* perf has its functions, and its code was moved for that */
 };
 
 /* The image in `fd`, whose header is checked here (whoever stored it checked it whole); the caller's until

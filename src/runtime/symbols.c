@@ -89,6 +89,8 @@ bool symbols_for_perf(struct program *program, struct err *err)
 {
     struct buf text;
     int fd = open_map(err);
+    if (program->mapping->told) /* by another program, whose instances may be running in it */
+        return true;
     if (fd < 0)
         return false;
     buf_init(&text, MAP_BYTES_MAX);
@@ -96,7 +98,8 @@ bool symbols_for_perf(struct program *program, struct err *err)
     if (done && write(fd, text.data, text.size) != (ssize_t)text.size)
         done = err_errno(err, "cannot write the map of functions for perf");
     buf_free(&text);
-    return done && move_text(program, err);
+    program->mapping->told = done = done && move_text(program, err);
+    return done;
 }
 
 /* --- gdb: names and shapes are those of its manual --- */

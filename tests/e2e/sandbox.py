@@ -42,7 +42,7 @@ def case_sandbox_status():
                 continue
             victim = server.workers()[0]
             os.kill(victim, signal.SIGKILL)
-            until(lambda: len(server.workers()) == 2 and victim not in server.workers(), "another takes its place")
+            until(lambda: len(now := server.workers()) == 2 and victim not in now, "another takes its place")
             expect(ask(server.port, "/"), 200)
             for pid in server.workers():
                 until(lambda: status(pid)["Seccomp"] == "2", "it is in the sandbox too")

@@ -6,8 +6,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -148,11 +152,63 @@ static void test_unasked_descriptor(void **state)
     }
 }
 
+/* ---- many descriptors ---- */
+
+#define UNDER_WAY 64u
+
+/* Until it is killed. */
+static void receive_slowly(int end)
+{
+    struct message got;
+    int fd;
+    for (;;)
+        if (channel_receive(end, &got, &fd) == PACKET_HERE)
+            close(fd);
+        else
+            usleep(1000);
+}
+
+/* By a user who may have few descriptors under way. The exit status: 0 when all were sent. */
+static int send_many(const int ends[2])
+{
+    const struct rlimit few = {UNDER_WAY, UNDER_WAY};
+    const struct message message = {.kind = MESSAGE_IMAGE};
+    if (setrlimit(RLIMIT_NOFILE, &few) != 0 || (getuid() == 0 && setresuid(65534, 65534, 65534) != 0))
+        return 1;
+    while (channel_send(ends[0], &message, STDIN_FILENO))
+        continue;
+    if (errno != ETOOMANYREFS)
+        return 2;
+    pid_t receiver = fork();
+    if (receiver == 0)
+        receive_slowly(ends[1]);
+    for (unsigned i = 0; i < 10 * UNDER_WAY; i++)
+        if (!channel_send_all(ends[0], &message, STDIN_FILENO))
+            return 3;
+    kill(receiver, SIGKILL);
+    return 0;
+}
+
+/* They wait until the receiver took some. */
+static void test_many_descriptors(void **state)
+{
+    int ends[2], status = 0;
+    open_ends(ends);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(send_many(ends));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close_ends(ends);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order), cmocka_unit_test(test_descriptor), cmocka_unit_test(test_secured),
-        cmocka_unit_test(test_unsound),  cmocka_unit_test(test_wrong_size), cmocka_unit_test(test_unasked_descriptor),
+        cmocka_unit_test(test_in_order),         cmocka_unit_test(test_descriptor),
+        cmocka_unit_test(test_secured),          cmocka_unit_test(test_unsound),
+        cmocka_unit_test(test_wrong_size),       cmocka_unit_test(test_unasked_descriptor),
+        cmocka_unit_test(test_many_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,8 @@
 
 Each function has a copy of the file of its own, so that nothing of it is another's: code, template, slots. One worker on
 one core, wrk (one thread) on another, rounds alternate between the servers. The ratio is that of the rate for the same
-processor time: of the first row to this one. Memory is the worker's when all functions were asked for.
+processor time: of the first row to this one. Memory is what all its processes
+have resident when all functions were asked for.
 
     many.py [--counts 1,2,1000] [--rounds N] [--seconds N] [--connections N] [--same] [--tier TIER] [FILE]
                             --same: all functions are of one file, whose image they share

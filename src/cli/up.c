@@ -64,12 +64,7 @@ static int open_image(struct up *up, uint32_t index, struct err *err)
     uint32_t first = function->image_of;
     if (first == index)
         return cli_open(function->path, function->composition, &up->compile, outcome, err);
-    *outcome = up->outcomes[first];
-    outcome->kept_later = false;
-    int fd = fcntl(up->images[first].fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (fd < 0)
-        err_errno(err, "cannot open an image once more");
-    return fd;
+    return compile_open_again(up->images[first].fd, &up->outcomes[first], outcome, err);
 }
 
 /* The number under which samples of it are counted; 0: there will be no better one. */

@@ -204,6 +204,19 @@ static int compile_and_keep(struct source *source, const uint8_t digest[32], str
     return image_fd;
 }
 
+int compile_open_again(int image_fd, const struct compile_outcome *outcome, struct compile_outcome *ret_outcome,
+                       struct err *err)
+{
+    int fd = fcntl(image_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd < 0)
+        err_errno(err, "cannot open an image once more");
+    if (ret_outcome) {
+        *ret_outcome = *outcome;
+        ret_outcome->kept_later = false;
+    }
+    return fd;
+}
+
 void compile_keep(int image_fd, const struct compile_outcome *outcome)
 {
     struct stat status;

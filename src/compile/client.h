@@ -31,6 +31,11 @@ int compile_open(const char *path, const struct compile_options *options, struct
 int compile_open_at(int fd, const char *name, const struct compile_options *options,
                     struct compile_outcome *ret_outcome, struct err *err);
 
+/* One more descriptor of an image that was opened with this outcome, or -1. `ret_outcome` may be NULL; to keep the
+ * image stays the affair of who opened it first. */
+int compile_open_again(int image_fd, const struct compile_outcome *outcome, struct compile_outcome *ret_outcome,
+                       struct err *err);
+
 /* Put an undigested image into the cache: when there is time. */
 void compile_keep(int image_fd, const struct compile_outcome *outcome);
 

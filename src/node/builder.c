@@ -10,7 +10,6 @@
 #include "runtime/slice.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -81,14 +80,6 @@ static bool send_image(const struct builder *builder, struct product *product, u
 static struct product *first_of(const struct builder *builder, const struct product *product)
 {
     return &builder->products[product->deployed->image_of];
-}
-
-static int open_again(int fd, struct err *err)
-{
-    int other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (other < 0)
-        err_errno(err, "cannot open an image once more");
-    return other;
 }
 
 /* Of many functions it says which. */
@@ -185,9 +176,7 @@ static int open_anew(const struct builder *builder, const struct product *produc
     const struct product *first = first_of(builder, product);
     if (first == product)
         return open_product(product, &builder->options->first, ret_outcome, err);
-    *ret_outcome = first->outcome;
-    ret_outcome->kept_later = false;
-    return open_again(first->fd, err);
+    return compile_open_again(first->fd, &first->outcome, ret_outcome, err);
 }
 
 /* Of many functions those whose files are as they were keep their images. */
@@ -370,7 +359,7 @@ static bool hand_over(struct builder *builder, struct product *product, int imag
         struct product *at = &builder->products[i];
         if (first_of(builder, at) != first_of(builder, product) || at->number != before)
             continue;
-        int fd = at == product ? image_fd : open_again(image_fd, err);
+        int fd = at == product ? image_fd : compile_open_again(image_fd, NULL, NULL, err);
         if (fd < 0)
             return false;
         replace_fd(at, fd);

@@ -35,50 +35,62 @@ static bool map_text(uint8_t *base, int fd, const struct image_header *header, s
            err_errno(err, "cannot make the image executable");
 }
 
-/* The first one of its file. */
-static struct mapping *map(int fd, const struct stat *status, const struct image_header *header, struct err *err)
+static bool read_header(int fd, const struct stat *status, struct image_header *ret, struct err *err)
 {
+    if (pread(fd, ret, sizeof *ret, 0) != (ssize_t)sizeof *ret)
+        return err_set(err, ERR_MALFORMED, "not a mayfly image");
+    return image_check_header(ret, (uint64_t)status->st_size, err);
+}
+
+/* NULL: not mapped. */
+static uint8_t *map_file(int fd, const struct image_header *header, struct err *err)
+{
+    uint8_t *base = mmap(NULL, header->file_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (base == MAP_FAILED) {
+        err_errno(err, "cannot map the image");
+        return NULL;
+    }
+    if (map_text(base, fd, header, err))
+        return base;
+    munmap(base, header->file_size);
+    return NULL;
+}
+
+/* The first one of its file. */
+static struct mapping *map(int fd, const struct stat *status, struct err *err)
+{
+    struct image_header header;
+    if (!read_header(fd, status, &header, err))
+        return NULL;
     struct mapping *mapping = mem_alloc(1, sizeof *mapping);
     if (!mapping) {
         err_memory(err);
         return NULL;
     }
-    uint8_t *base = mmap(NULL, header->file_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (base == MAP_FAILED) {
-        err_errno(err, "cannot map the image");
-    } else if (map_text(base, fd, header, err)) {
-        *mapping = (struct mapping){.base = base,
-                                    .header = (const void *)base,
-                                    .next = mappings,
-                                    .size = header->file_size,
-                                    .device = status->st_dev,
-                                    .inode = status->st_ino,
-                                    .changed = status->st_ctim};
-        return mappings = mapping;
-    } else {
-        munmap(base, header->file_size);
+    uint8_t *base = map_file(fd, &header, err);
+    if (!base) {
+        mem_free(mapping);
+        return NULL;
     }
-    mem_free(mapping);
-    return NULL;
+    *mapping = (struct mapping){.image = {base, (const void *)base},
+                                .next = mappings,
+                                .size = header.file_size,
+                                .device = status->st_dev,
+                                .inode = status->st_ino,
+                                .changed = status->st_ctim};
+    return mappings = mapping;
 }
 
 struct mapping *mapping_take(int fd, struct err *err)
 {
     struct stat status;
-    struct image_header header;
     if (fstat(fd, &status) != 0) {
         err_errno(err, "cannot read the image");
         return NULL;
     }
-    if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header) {
-        err_set(err, ERR_MALFORMED, "not a mayfly image");
-        return NULL;
-    }
-    if (!image_check_header(&header, (uint64_t)status.st_size, err))
-        return NULL;
     struct mapping *mapping = find(&status);
     if (!mapping)
-        mapping = map(fd, &status, &header, err);
+        mapping = map(fd, &status, err);
     if (mapping)
         mapping->users++;
     return mapping;
@@ -92,6 +104,6 @@ void mapping_give(struct mapping *mapping)
     while (*at != mapping)
         at = &(*at)->next;
     *at = mapping->next;
-    munmap((void *)mapping->base, mapping->size);
+    munmap((void *)mapping->image.base, mapping->size);
     mem_free(mapping);
 }

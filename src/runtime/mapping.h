@@ -9,8 +9,7 @@
 #include <time.h>
 
 struct mapping {
-    const uint8_t *base;
-    const struct image_header *header; /* = base: checked */
+    struct image image;
     struct mapping *next;
     uint64_t size, device, inode;
     struct timespec changed;

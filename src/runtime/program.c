@@ -29,11 +29,10 @@ static bool take_image(struct program *program, int fd, struct err *err)
     program->mapping = mapping_take(fd, err);
     if (!program->mapping)
         return false;
-    const uint8_t *base = program->mapping->base;
-    const struct image_header *header = program->mapping->header;
-    program->image = (struct image){base, (const void *)base};
+    const struct image_header *header = program->mapping->image.header;
+    program->image = program->mapping->image;
     program->heap_open = header->heap_objects + HEAP_FIRST;
-    program->text_low = (uint64_t)base + header->code_offset;
+    program->text_low = (uint64_t)program->image.base + header->code_offset;
     program->text_high = program->text_low + header->exec_size;
     return true;
 }

@@ -152,10 +152,10 @@ def kill_under_load(server, lost):
     began, times = time.monotonic(), []
     expect(ask(server.port, "/"), 200)
     times.append(time.monotonic() - began)
-    others = []
-    until(lambda: others.extend(set(server.workers()) - set(before)) or others, "another takes its place", pause=0.001)
+    newcomers = lambda: set(server.workers()) - set(before)
+    until(newcomers, "another takes its place", pause=0.001)
     times.append(time.monotonic() - began)
-    new = others[0]
+    new = newcomers().pop()
     until(lambda: peers_of(new, server.port), "the new one accepts", pause=0.001)
     times.append(time.monotonic() - began)
     until(lambda: had <= set(lost[since:]), "those that had a connection to it notice")

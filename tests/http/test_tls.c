@@ -184,6 +184,8 @@ static void test_meanwhile(void **state)
     struct serving serving;
     struct tls_context *server = context_of(IDENTITY_OWN IDENTITY_ISSUER, IDENTITY_KEY, &err);
     struct tls_context *context = tls_context_new(NULL, &err);
+    assert_non_null(server);
+    assert_non_null(context);
     assert_int_equal(sem_init(&holds, 0, 0), 0);
     assert_int_equal(serving_start(&serving, &service, NULL, server), 0);
     struct client client = client_open(&serving, context), other = client_open(&serving, context);

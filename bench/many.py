@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Many functions in one worker: hello behind 1, 2, ... routes of an application, asked for in turn.
 
-Each function has a copy of the file of its own, so that nothing of it is another's: code, template, slots. One worker on
+Each function has a copy of the file of its own, so that nothing of it is another's: code, template, slots; the fast compiler makes them. One worker on
 one core, wrk (one thread) on another, rounds alternate between the servers. The ratio is that of the rate for the same
 processor time: of the first row to this one. Memory is what all its processes
 have resident when all functions were asked for.
 
-    many.py [--counts 1,2,1000] [--rounds N] [--seconds N] [--connections N] [--same] [--tier TIER] [FILE]
+    many.py [--counts 1,2,1000] [--rounds N] [--seconds N] [--connections N] [--same] [FILE]
                             --same: all functions are of one file, whose image they share
-                            --tier best: LLVM's images, a minute or more for a thousand (fast)
 """
 import argparse
 import os
@@ -52,11 +51,11 @@ def drive(port, count, seconds, connections):
     return int(re.search(r"(\d+) requests in", out).group(1)), float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
 
 
-def serve(file, count, same, tier):
+def serve(file, count, same):
     folder = tempfile.mkdtemp()
     application(folder, file, count, same)
     environment = {"XDG_CACHE_HOME": f"{folder}/cache"}
-    command = [os.path.join(peers.BUILD, "mayfly"), "up", folder, "--listen", "127.0.0.1:0", "--quiet", "--workers", "1", "--tier", tier]
+    command = [os.path.join(peers.BUILD, "mayfly"), "up", folder, "--listen", "127.0.0.1:0", "--quiet", "--workers", "1", "--tier", "fast"]
     peer = peers.Peer(f"{count} functions", command, cwd=folder, environment=environment)
     drive(peer.port, count, 2, 32)
     while len(peers.tree(peer.process.pid)) > 3: # until the builder has kept the images
@@ -78,12 +77,11 @@ def main():
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--same", action="store_true")
-    parser.add_argument("--tier", choices=("fast", "best"), default="fast")
     parser.add_argument("file", nargs="?", default=peers.example("hello-c"))
     options = parser.parse_args()
     peers.needs("wrk")
     counts = [int(count) for count in options.counts.split(",")]
-    servers = {count: serve(options.file, count, options.same, options.tier) for count in counts}
+    servers = {count: serve(options.file, count, options.same) for count in counts}
     results = {count: [] for count in counts}
     try:
         for _ in range(options.rounds):
